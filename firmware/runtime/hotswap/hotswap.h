@@ -1,0 +1,69 @@
+/* The hot-swap engine: slots, marks, journal and the life of an update, all in one context that the caller owns.
+ * Called from the main loop only. It knows flash through board.h and agents through agent_port.h; what
+ * happened goes out through a callback that queues.
+ *
+ * Every function returns EP_OK or an EP_ERR_ code of errors.h.
+ */
+#ifndef EP_HOTSWAP_HOTSWAP_H
+#define EP_HOTSWAP_HOTSWAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent_port.h"
+#include "device.pb.h"
+#include "journal.h"
+
+/* What happened, for the host. `text` may be NULL. Must only queue. */
+typedef void (*ep_hotswap_event_fn)(void *context, edgeplug_EventKind kind, uint32_t swap_number,
+                                    edgeplug_UpdatePhase phase, edgeplug_Reason reason, int error,
+                                    uint32_t detail);
+
+typedef struct ep_hotswap ep_hotswap_t; /* laid out at the end of this header */
+
+/* Mounts the journal, completes half-written marks, chooses the slot to run and starts it (or safe mode).
+ * A damaged flash is no failure: it is reported by status and event. */
+void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event_fn event,
+                     void *event_context);
+
+/* One bounded step of whatever is under way (a page erase, a verification, the end of a trial, the 30 s
+ * staging watchdog, the scrub). Call it in every turn of the main loop. */
+void ep_hotswap_poll(ep_hotswap_t *engine);
+
+/* Opens a staging session or resumes one. Signature first, then format and limits, then the record page
+ * is erased and written. `reply` gets the offset to send from. */
+int ep_hotswap_begin(ep_hotswap_t *engine, const edgeplug_Begin *begin, edgeplug_BeginReply *reply);
+
+/* Takes payload bytes at `offset`. Bytes before the expected offset are skipped, a gap is dropped:
+ * `next_offset` always says what is expected next. The last byte starts verification (in poll). */
+int ep_hotswap_chunk(ep_hotswap_t *engine, uint32_t offset, const uint8_t *data, uint32_t size,
+                     uint32_t *next_offset);
+
+int ep_hotswap_activate(ep_hotswap_t *engine);
+int ep_hotswap_confirm(ep_hotswap_t *engine);
+int ep_hotswap_rollback(ep_hotswap_t *engine, bool allow_downgrade);
+
+/* Ends a staging (what was received stays for a resume) or a trial (the old agent comes back). */
+int ep_hotswap_abort(ep_hotswap_t *engine);
+
+int ep_hotswap_clear_spent(ep_hotswap_t *engine, const uint8_t *digest, uint32_t size);
+int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key);
+int ep_hotswap_lock(ep_hotswap_t *engine);
+
+/* Any valid frame of the session feeds the staging watchdog. */
+void ep_hotswap_touch(ep_hotswap_t *engine);
+
+/* Fill the engine's part of a reply. */
+void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status);
+int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info);
+void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list);
+void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list);
+void ep_hotswap_history(const ep_hotswap_t *engine, uint32_t before, edgeplug_History *history);
+
+/* Reads raw bytes of a slot (payload and record), offset + size <= 14 KiB. */
+int ep_hotswap_read_slot(const ep_hotswap_t *engine, uint32_t slot, uint32_t offset, uint8_t *data,
+                         uint32_t size);
+
+bool ep_hotswap_locked(const ep_hotswap_t *engine);
+
+#endif
