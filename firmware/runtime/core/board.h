@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EP_BOARD_ID_SIZE 12u
-#define EP_BOARD_MAX_INPUTS 8u
+#define EP_BOARD_ID_SIZE     12u
+#define EP_BOARD_MAX_INPUTS  8u
 #define EP_BOARD_MAX_OUTPUTS 6u
 
 /* Where things lie in flash and what the flash can do. All addresses are in bytes, as
@@ -83,19 +83,20 @@ void ep_board_watchdog_kick(void);
 /* Bounded units of long jobs; the main loop tells each so that it counts as alive, and so that `sim`
  * can charge the time that an Arm core needs for it. */
 typedef enum {
-  EP_WORK_LOOP,          /* one turn of the main loop */
-  EP_WORK_ED25519_STEP,  /* 1/256 of a signature check */
-  EP_WORK_SHA512_BLOCK,  /* 128 bytes hashed */
-  EP_WORK_CRC_BLOCK,     /* 256 bytes */
-  EP_WORK_COPY_BLOCK,    /* 256 bytes read from flash */
-  EP_WORK_VALIDATE_BLOCK,/* 64 bytes of code validated */
-  EP_WORK_FUEL_SLICE,    /* EP_FUEL_SLICE fuel interpreted in the main loop */
+  EP_WORK_LOOP,           /* one turn of the main loop */
+  EP_WORK_ED25519_STEP,   /* 1/256 of a signature check */
+  EP_WORK_SHA512_BLOCK,   /* 128 bytes hashed */
+  EP_WORK_CRC_BLOCK,      /* 256 bytes */
+  EP_WORK_COPY_BLOCK,     /* 256 bytes read from flash */
+  EP_WORK_VALIDATE_BLOCK, /* 64 bytes of code validated */
+  EP_WORK_FUEL_SLICE,     /* EP_FUEL_SLICE fuel interpreted in the main loop */
   EP_WORK_COUNT
 } ep_work_t;
 
 #define EP_FUEL_SLICE 2048u
 
-/* Called after each unit of work. The board does what it has to (`sim`: lets time pass). */
+/* Called after each unit of work. The board calls ep_runtime_alive(), and does what it has to besides
+ * (`sim`: lets time pass). */
 void ep_board_work(ep_work_t unit);
 
 /* Nothing to do until the next interrupt: sleeps, or spins where scans are counted. */
@@ -108,8 +109,7 @@ void ep_board_inputs_read(float *inputs, uint32_t count);
 
 /* Applies all outputs together. `swap_number` is that of the agent that made them, 0 in safe mode;
  * boards that have an outside observer send it a stamped copy. [scan] */
-void ep_board_outputs_write(const float *outputs, uint32_t count, uint64_t scan,
-                            uint32_t swap_number);
+void ep_board_outputs_write(const float *outputs, uint32_t count, uint64_t scan, uint32_t swap_number);
 
 /* ---- reset and identity --------------------------------------------------------------------- */
 
@@ -117,7 +117,7 @@ typedef enum {
   EP_RESET_POWER_ON,
   EP_RESET_REQUESTED, /* ep_board_reset() */
   EP_RESET_WATCHDOG,
-  EP_RESET_FAULT      /* a CPU fault; the fault handler noted it and reset */
+  EP_RESET_FAULT /* a CPU fault; the fault handler noted it and reset */
 } ep_reset_cause_t;
 
 /* Why the board started; the same answer for the whole boot. */
@@ -131,5 +131,19 @@ void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]);
 
 /* Bytes of the main stack ever used; 0 where the board can't tell. */
 uint32_t ep_board_stack_high_water(void);
+
+/* ---- what a board calls --------------------------------------------------------------------- */
+
+/* Once, after the board is up: starts the scans, boots the hot-swap engine, arms the watchdog. */
+void ep_runtime_start(void);
+
+/* For ever, from the main loop. */
+void ep_runtime_poll(void);
+
+/* From the scan interrupt, every tick. [scan] */
+void ep_runtime_scan(void);
+
+/* The main loop lives; from ep_board_work(). */
+void ep_runtime_alive(void);
 
 #endif

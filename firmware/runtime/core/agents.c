@@ -1,0 +1,307 @@
+#include "core/agents.h"
+
+#include <string.h>
+
+#include "core/host_functions.h"
+#include "core/vectors.h"
+#include "crypto/crc32.h"
+#include "crypto/sha512.h"
+#include "errors.h"
+
+#define EP_COPY_BLOCK         256u
+#define EP_SHA512_BLOCK       128u
+#define EP_DEFAULT_GUARD_HITS 100u
+
+/* How many ticks an asked-for switch may take: the next scan does it. */
+#define EP_SWITCH_TICKS 1000u
+
+void ep_agents_init(ep_agents_t *agents, ep_event_queue_t *events) {
+  memset(agents, 0, sizeof *agents);
+  agents->events = events;
+  for (uint32_t channel = 0; channel < EP_BOARD_MAX_OUTPUTS; channel++) {
+    agents->outputs[channel] = ep_board_map()->fail_safe[channel];
+  }
+}
+
+int ep_agents_error(ep_wasm_result_t result) {
+  switch (result) {
+  case EP_WASM_OK: return EP_OK;
+  case EP_WASM_MALFORMED: return EP_ERR_MODULE_MALFORMED;
+  case EP_WASM_INVALID: return EP_ERR_MODULE_INVALID;
+  case EP_WASM_UNSUPPORTED: return EP_ERR_MODULE_UNSUPPORTED;
+  case EP_WASM_UNLINKABLE: return EP_ERR_MODULE_IMPORT;
+  case EP_WASM_LIMIT: return EP_ERR_MODULE_LIMIT;
+  case EP_WASM_TRAP_FUEL: return EP_ERR_AGENT_FUEL;
+  default: return EP_ERR_AGENT_TRAP;
+  }
+}
+
+/* ---- loading a candidate --------------------------------------------------------------------- */
+
+static void ep_agents_validate_step(void *context) {
+  (void)context;
+  ep_board_work(EP_WORK_VALIDATE_BLOCK);
+}
+
+static void ep_agents_fuel_step(void *context) {
+  (void)context;
+  ep_board_work(EP_WORK_FUEL_SLICE);
+}
+
+/* The bank that no scan uses. */
+static ep_bank_t *ep_agents_candidate(ep_agents_t *agents) {
+  return agents->active == &agents->bank[0] ? &agents->bank[1] : &agents->bank[0];
+}
+
+/* Copies the payload out of flash; its CRC-32 and SHA-512 are those of the copy that will run. */
+static int ep_agents_copy(ep_bank_t *bank, uint32_t slot) {
+  const edgeplug_Manifest *manifest = &bank->manifest;
+  uint32_t address = ep_board_map()->slot_address[slot], crc = 0;
+  uint8_t digest[EP_SHA512_SIZE];
+  ep_sha512_t hash;
+  if (manifest->payload_size == 0u || manifest->payload_size > sizeof bank->code) return EP_ERR_MANIFEST;
+  for (uint32_t offset = 0; offset < manifest->payload_size; offset += EP_COPY_BLOCK) {
+    uint32_t size = manifest->payload_size - offset;
+    int error;
+    if (size > EP_COPY_BLOCK) size = EP_COPY_BLOCK;
+    error = ep_board_flash_read(address + offset, bank->code + offset, size);
+    if (error != EP_OK) return error;
+    ep_board_work(EP_WORK_COPY_BLOCK);
+    crc = ep_crc32(crc, bank->code + offset, size);
+    ep_board_work(EP_WORK_CRC_BLOCK);
+  }
+  if (crc != manifest->payload_crc32) return EP_ERR_PAYLOAD_CRC;
+  ep_sha512_init(&hash);
+  for (uint32_t offset = 0; offset < manifest->payload_size; offset += EP_SHA512_BLOCK) {
+    uint32_t size = manifest->payload_size - offset;
+    ep_sha512_update(&hash, bank->code + offset, size < EP_SHA512_BLOCK ? size : EP_SHA512_BLOCK);
+    ep_board_work(EP_WORK_SHA512_BLOCK);
+  }
+  ep_sha512_final(&hash, digest);
+  return memcmp(digest, manifest->payload_sha512, sizeof digest) == 0 ? EP_OK : EP_ERR_PAYLOAD_DIGEST;
+}
+
+static int ep_agents_fail(ep_bank_t *bank, ep_wasm_result_t result, const ep_wasm_error_t *error) {
+  if (result != EP_WASM_OK) ep_agents_explain(bank, result, error);
+  return ep_agents_error(result);
+}
+
+/* Calls an optional export without arguments; its result, if it has one, comes back in `value`. */
+static int ep_agents_call_optional(ep_bank_t *bank, const char *name, const char *type, uint64_t *value) {
+  int32_t function = ep_wasm_find_export(&bank->instance, name, type);
+  ep_wasm_result_t result;
+  if (function < 0) return EP_OK;
+  result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
+  return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+}
+
+/* Finds where the agent passes bytes; its size is the manifest's, and must lie inside the memory. */
+static int ep_agents_find_io(ep_bank_t *bank) {
+  uint64_t address = 0;
+  int error;
+  bank->io_size = 0;
+  if (bank->manifest.limits.io_buffer_bytes == 0u) return EP_OK;
+  if (ep_wasm_find_export(&bank->instance, "io_buffer", "()i") < 0) return EP_ERR_MODULE_EXPORT;
+  error = ep_agents_call_optional(bank, "io_buffer", "()i", &address);
+  if (error != EP_OK) return error;
+  bank->io_buffer = (uint32_t)address;
+  bank->io_size = bank->manifest.limits.io_buffer_bytes;
+  return ep_wasm_memory(&bank->instance, bank->io_buffer, bank->io_size) != NULL ? EP_OK
+                                                                                 : EP_ERR_MODULE_LIMIT;
+}
+
+static int ep_agents_find_exports(ep_bank_t *bank) {
+  bool control = bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL;
+  bank->scan = ep_wasm_find_export(&bank->instance, "scan", "()");
+  bank->handle = ep_wasm_find_export(&bank->instance, "handle", "(i)i");
+  bank->save = ep_wasm_find_export(&bank->instance, "save", "()i");
+  bank->restore = ep_wasm_find_export(&bank->instance, "restore", "(i)");
+  if (control ? bank->scan < 0 : bank->handle < 0) {
+    memcpy(bank->message, control ? "scan" : "handle", control ? sizeof "scan" : sizeof "handle");
+    return EP_ERR_MODULE_EXPORT;
+  }
+  return EP_OK;
+}
+
+/* A fresh instance of the code in `bank`: validated, started, initialised. Its outputs go nowhere. */
+static int ep_agents_instantiate(ep_bank_t *bank) {
+  const edgeplug_Limits *limits = &bank->manifest.limits;
+  const ep_wasm_limits_t allowed = {limits->memory_bytes, limits->stack_slots, limits->call_depth};
+  ep_channels_t channels;
+  ep_wasm_error_t why;
+  ep_wasm_result_t result;
+  uint64_t none = 0;
+  int error;
+  memset(&channels, 0, sizeof channels);
+  memset(&why, 0, sizeof why);
+  bank->channels = &channels;
+  result = ep_wasm_load(&bank->instance, bank->code, bank->manifest.payload_size, &allowed, &bank->host,
+                        bank->arena, sizeof bank->arena, &why);
+  if (result != EP_WASM_OK) return ep_agents_fail(bank, result, &why);
+  ep_wasm_set_sliced(&bank->instance, true);
+  ep_wasm_set_fuel(&bank->instance, (int32_t)limits->init_fuel);
+  result = ep_wasm_start(&bank->instance);
+  error = ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  if (error == EP_OK) error = ep_agents_find_exports(bank);
+  if (error == EP_OK) error = ep_agents_call_optional(bank, "init", "()", &none);
+  if (error == EP_OK) error = ep_agents_find_io(bank);
+  bank->channels = NULL;
+  return error;
+}
+
+static int ep_agents_load(ep_bank_t *bank, uint32_t slot, bool run_vectors) {
+  int error = ep_agents_copy(bank, slot);
+  if (error == EP_OK) error = ep_agents_instantiate(bank);
+  if (error != EP_OK || !run_vectors) return error;
+  error = ep_vectors_run(bank);
+  /* The vectors left their traces in memory: the agent that may run begins anew. */
+  return error != EP_OK ? error : ep_agents_instantiate(bank);
+}
+
+int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest *manifest,
+                     uint32_t swap_number, bool run_vectors) {
+  ep_bank_t *bank = ep_agents_candidate(agents);
+  int error;
+  bank->loaded = false;
+  bank->slot = slot;
+  bank->swap_number = swap_number;
+  bank->manifest = *manifest;
+  if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
+  bank->log = NULL;
+  bank->message[0] = '\0';
+  bank->host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, bank, ep_agents_validate_step,
+                                ep_agents_fuel_step};
+  error = ep_agents_load(bank, slot, run_vectors);
+  bank->loaded = error == EP_OK;
+  bank->channels = &agents->image;
+  bank->log = agents->events;
+  memcpy(agents->message, bank->message, sizeof agents->message);
+  return error;
+}
+
+/* ---- switching -------------------------------------------------------------------------------- */
+
+int ep_agent_activate(ep_agents_t *agents, bool trial) {
+  ep_bank_t *bank = ep_agents_candidate(agents);
+  uint32_t state;
+  if (!bank->loaded) return EP_ERR_NO_AGENT;
+  state = ep_board_scan_mask();
+  agents->pending = bank;
+  agents->pending_trial = trial;
+  ep_board_scan_unmask(state);
+  for (uint32_t turn = 0; turn < EP_SWITCH_TICKS; turn++) {
+    bool done;
+    ep_board_idle();
+    state = ep_board_scan_mask();
+    done = agents->pending == NULL;
+    ep_board_scan_unmask(state);
+    if (done) return agents->pending_result;
+  }
+  /* No scan came: the watchdog is about to say so; the switch must not happen behind the caller's back. */
+  state = ep_board_scan_mask();
+  agents->pending = NULL;
+  ep_board_scan_unmask(state);
+  return EP_ERR_HANDOVER;
+}
+
+void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial) {
+  uint32_t state = ep_board_scan_mask();
+  *trial = agents->trial;
+  trial->requests = agents->counters.requests - agents->trial_first_request;
+  ep_board_scan_unmask(state);
+}
+
+/* Frees whatever bank isn't active. */
+static void ep_agents_free_other(ep_agents_t *agents) {
+  for (uint32_t index = 0; index < 2u; index++) {
+    if (agents->active != &agents->bank[index]) agents->bank[index].loaded = false;
+  }
+}
+
+void ep_agent_commit(ep_agents_t *agents) {
+  uint32_t state = ep_board_scan_mask();
+  agents->in_trial = false;
+  agents->fallback = NULL;
+  ep_board_scan_unmask(state);
+  ep_agents_free_other(agents);
+}
+
+void ep_agent_revert(ep_agents_t *agents) {
+  uint32_t state = ep_board_scan_mask();
+  agents->pending = NULL;
+  if (agents->in_trial) {
+    agents->in_trial = false;
+    agents->active = agents->fallback;
+    agents->fallback = NULL;
+    memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
+    agents->counters.rollbacks++;
+  }
+  ep_board_scan_unmask(state);
+  ep_agents_free_other(agents);
+}
+
+void ep_agent_stop(ep_agents_t *agents) {
+  uint32_t state = ep_board_scan_mask();
+  agents->pending = NULL;
+  agents->in_trial = false;
+  agents->active = NULL;
+  agents->fallback = NULL;
+  ep_board_scan_unmask(state);
+  ep_agents_free_other(agents);
+}
+
+/* ---- requests --------------------------------------------------------------------------------- */
+
+/* One request by `bank`, from `data` to `reply`. */
+static int ep_agents_handle(ep_bank_t *bank, const uint8_t *data, uint32_t size, uint8_t *reply,
+                            uint32_t *reply_size) {
+  uint8_t *buffer = ep_wasm_memory(&bank->instance, bank->io_buffer, bank->io_size);
+  uint64_t value = size;
+  ep_wasm_result_t result;
+  if (size > bank->io_size || buffer == NULL) return EP_ERR_REQUEST_SIZE;
+  memcpy(buffer, data, size);
+  ep_wasm_set_sliced(&bank->instance, true);
+  ep_wasm_set_fuel(&bank->instance, (int32_t)bank->manifest.limits.fuel);
+  result = ep_wasm_invoke(&bank->instance, (uint32_t)bank->handle, &value);
+  if (result != EP_WASM_OK) return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  if ((uint32_t)value > bank->io_size) return EP_ERR_REPLY;
+  *reply_size = (uint32_t)value;
+  memcpy(reply, buffer, *reply_size);
+  return EP_OK;
+}
+
+/* A candidate that fails on a request in its trial goes, unless the scan has sent it off already. */
+static bool ep_agents_fail_request(ep_agents_t *agents, const ep_bank_t *bank, int error) {
+  bool fell_back = false;
+  uint32_t state = ep_board_scan_mask();
+  agents->counters.traps++;
+  memcpy(agents->message, bank->message, sizeof agents->message);
+  if (agents->in_trial && agents->active == bank) {
+    ep_agents_fail_trial(agents, error == EP_ERR_AGENT_FUEL ? edgeplug_Reason_REASON_FUEL
+                                                            : edgeplug_Reason_REASON_TRAP);
+  }
+  fell_back = agents->active != bank;
+  ep_board_scan_unmask(state);
+  return fell_back;
+}
+
+int ep_agents_call(ep_agents_t *agents, uint8_t *data, uint32_t *size, uint32_t *swap_number) {
+  uint8_t reply[EP_MAX_IO_BUFFER];
+  uint32_t reply_size = 0;
+  int error;
+  for (;;) {
+    ep_bank_t *bank = agents->active;
+    if (bank == NULL) return EP_ERR_NO_AGENT;
+    if (bank->manifest.kind != edgeplug_AgentKind_AGENT_KIND_REQUEST) return EP_ERR_NO_HANDLER;
+    error = ep_agents_handle(bank, data, *size, reply, &reply_size);
+    *swap_number = bank->swap_number;
+    if (error == EP_OK || error == EP_ERR_REQUEST_SIZE) break;
+    /* The request isn't lost: the agent that comes back serves it. At most once, as it is in no trial. */
+    if (!ep_agents_fail_request(agents, bank, error)) break;
+  }
+  if (error != EP_OK) return error;
+  agents->counters.requests++;
+  *size = reply_size;
+  memcpy(data, reply, reply_size);
+  return EP_OK;
+}

@@ -1,0 +1,95 @@
+/* The agents in RAM: two banks, each with a checked copy of an agent's code and the instance that runs it.
+ * Implements hotswap/agent_port.h for the main loop; scan.c runs the active one in the scan interrupt.
+ *
+ * Who writes what: the main loop fills a bank only while no scan uses it, and the pointers that both sides
+ * use (active, fallback, pending) change in the interrupt, or with the scan masked.
+ */
+#ifndef EP_CORE_AGENTS_H
+#define EP_CORE_AGENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/board.h"
+#include "core/limits.h"
+#include "hotswap/agent_port.h"
+#include "hotswap/record_layout.h"
+#include "link/events.h"
+#include "package.pb.h"
+#include "wasm/wasm.h"
+
+/* What an agent's host functions see: the channels of the process image, or those of a test vector. */
+typedef struct {
+  float inputs[EP_BOARD_MAX_INPUTS];
+  float wanted[EP_BOARD_MAX_OUTPUTS]; /* what the agent wrote, before the guards */
+  uint64_t time_us;                   /* scan time */
+  uint64_t scan;                      /* its number, for log lines */
+} ep_channels_t;
+
+#define EP_AGENT_MESSAGE_SIZE 64u
+
+/* One agent in RAM. */
+typedef struct {
+  bool loaded;
+  uint32_t slot;
+  uint32_t swap_number;
+  edgeplug_Manifest manifest;
+  ep_channels_t *channels;             /* the image's in scans, a vector's own in the main loop */
+  ep_event_queue_t *log;               /* NULL while logging is off */
+  int32_t scan, handle, save, restore; /* export indices, −1 = absent */
+  uint32_t io_buffer;                  /* address in linear memory, valid if io_size > 0 */
+  uint32_t io_size;
+  char message[EP_AGENT_MESSAGE_SIZE + 1u]; /* what the last trap or refusal was about */
+  ep_wasm_host_t host;
+  ep_wasm_instance_t instance;
+  uint8_t code[EP_RECORD_PAYLOAD_MAX] __attribute__((aligned(8)));
+  uint8_t arena[EP_ARENA_SIZE] __attribute__((aligned(8)));
+} ep_bank_t;
+
+/* Counted by the scan, read by anyone. */
+typedef struct {
+  uint32_t traps;
+  uint32_t guard_hits;
+  uint32_t swaps;
+  uint32_t rollbacks;
+  uint32_t requests;
+} ep_agent_counters_t;
+
+struct ep_agents {
+  ep_bank_t bank[2];
+  ep_bank_t *active;   /* runs; NULL = safe mode */
+  ep_bank_t *fallback; /* during a trial: the one that comes back */
+  ep_bank_t *pending;  /* to become active at the next scan */
+  bool pending_trial;
+  int pending_result; /* of the switch: EP_OK or EP_ERR_HANDOVER */
+  bool in_trial;
+  ep_agent_trial_t trial;
+  uint32_t trial_guard_hits;
+  uint32_t trial_first_request; /* requests served before the trial began */
+  ep_channels_t image;
+  float outputs[EP_BOARD_MAX_OUTPUTS]; /* applied last */
+  uint64_t scan;                       /* ticks run since boot, the present one included */
+  ep_agent_counters_t counters;
+  ep_event_queue_t *events;
+  char message[EP_AGENT_MESSAGE_SIZE + 1u]; /* of the last refusal or trap */
+};
+
+void ep_agents_init(ep_agents_t *agents, ep_event_queue_t *events);
+
+/* Passes `size` bytes to the active request agent; its answer replaces them in `data` (room for
+ * EP_MAX_IO_BUFFER). EP_OK, EP_ERR_NO_AGENT, EP_ERR_NO_HANDLER, EP_ERR_REQUEST_SIZE, EP_ERR_REPLY,
+ * EP_ERR_AGENT_TRAP or EP_ERR_AGENT_FUEL. A request on which a candidate in its trial fails is served
+ * by the agent that comes back. `swap_number` is that of the agent that answered. */
+int ep_agents_call(ep_agents_t *agents, uint8_t *data, uint32_t *size, uint32_t *swap_number);
+
+/* The trial of the active agent failed: back to the fallback at once. [scan] */
+void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason);
+
+/* EP_ERR_ code and reason for a result of the engine. */
+int ep_agents_error(ep_wasm_result_t result);
+edgeplug_Reason ep_agents_reason(ep_wasm_result_t result);
+
+/* Text of what went wrong in `bank`, into bank->message: the agent's own abort text, or the engine's. [scan] */
+void ep_agents_explain(ep_bank_t *bank, ep_wasm_result_t result, const ep_wasm_error_t *error);
+
+#endif

@@ -1,0 +1,116 @@
+#include "core/host_functions.h"
+
+#include <string.h>
+
+#include "core/agents.h"
+
+static void ep_host_say(ep_bank_t *bank, const char *text, uint32_t number) {
+  char digits[11];
+  uint32_t length = (uint32_t)strlen(text), count = 0;
+  memcpy(bank->message, text, length);
+  do {
+    digits[count++] = (char)('0' + number % 10u);
+    number /= 10u;
+  } while (number != 0u);
+  while (count > 0u) bank->message[length++] = digits[--count];
+  bank->message[length] = '\0';
+}
+
+/* input(channel: i32): f32. A channel that the manifest doesn't name traps. */
+static ep_wasm_result_t ep_host_input(ep_wasm_instance_t *instance, uint64_t *args) {
+  ep_bank_t *bank = ep_wasm_context(instance);
+  uint32_t channel = (uint32_t)args[0], bits;
+  if (channel >= bank->manifest.inputs) {
+    ep_host_say(bank, "no input channel ", channel);
+    return EP_WASM_TRAP_HOST;
+  }
+  memcpy(&bits, &bank->channels->inputs[channel], sizeof bits);
+  args[0] = bits;
+  return EP_WASM_OK;
+}
+
+/* output(channel: i32, value: f32) */
+static ep_wasm_result_t ep_host_output(ep_wasm_instance_t *instance, uint64_t *args) {
+  ep_bank_t *bank = ep_wasm_context(instance);
+  uint32_t channel = (uint32_t)args[0], bits = (uint32_t)args[1];
+  if (channel >= bank->manifest.outputs) {
+    ep_host_say(bank, "no output channel ", channel);
+    return EP_WASM_TRAP_HOST;
+  }
+  memcpy(&bank->channels->wanted[channel], &bits, sizeof bits);
+  return EP_WASM_OK;
+}
+
+/* now_us(): i64, the time at which this scan began */
+static ep_wasm_result_t ep_host_now(ep_wasm_instance_t *instance, uint64_t *args) {
+  const ep_bank_t *bank = ep_wasm_context(instance);
+  args[0] = bank->channels->time_us;
+  return EP_WASM_OK;
+}
+
+/* log(ptr: i32, len: i32): UTF-8, cut to what an event holds */
+static ep_wasm_result_t ep_host_log(ep_wasm_instance_t *instance, uint64_t *args) {
+  const ep_bank_t *bank = ep_wasm_context(instance);
+  uint32_t size = (uint32_t)args[1];
+  const uint8_t *text = ep_wasm_memory(instance, (uint32_t)args[0], size);
+  edgeplug_Event event;
+  if (text == NULL) return EP_WASM_TRAP_MEMORY;
+  if (bank->log == NULL) return EP_WASM_OK;
+  memset(&event, 0, sizeof event);
+  if (size > sizeof event.text - 1u) {
+    size = sizeof event.text - 1u;
+    /* Not in the middle of a character (RFC 3629: continuation bytes are 10xxxxxx). */
+    while (size > 0u && (text[size] & 0xC0u) == 0x80u) size--;
+  }
+  event.kind = edgeplug_EventKind_EVENT_KIND_LOG;
+  event.swap_number = bank->swap_number;
+  event.scan = bank->channels->scan;
+  memcpy(event.text, text, size);
+  ep_events_put(bank->log, &event);
+  return EP_WASM_OK;
+}
+
+/* Appends an AssemblyScript string (UTF-16LE, its byte length 4 bytes before it) as ASCII. */
+static uint32_t ep_host_append(ep_wasm_instance_t *instance, char *text, uint32_t length, uint32_t string) {
+  const uint8_t *header = string >= 4u ? ep_wasm_memory(instance, string - 4u, 4u) : NULL;
+  uint32_t size;
+  if (header == NULL) return length;
+  memcpy(&size, header, sizeof size);
+  for (uint32_t at = 0; at + 1u < size && length < EP_AGENT_MESSAGE_SIZE; at += 2u) {
+    const uint8_t *unit = ep_wasm_memory(instance, string + at, 2u);
+    if (unit == NULL) break;
+    text[length++] = unit[1] == 0u && unit[0] >= 0x20u && unit[0] < 0x7Fu ? (char)unit[0] : '?';
+  }
+  return length;
+}
+
+static uint32_t ep_host_append_number(char *text, uint32_t length, uint32_t number) {
+  char digits[10];
+  uint32_t count = 0;
+  if (length < EP_AGENT_MESSAGE_SIZE) text[length++] = ':';
+  do {
+    digits[count++] = (char)('0' + number % 10u);
+    number /= 10u;
+  } while (number != 0u);
+  while (count > 0u && length < EP_AGENT_MESSAGE_SIZE) text[length++] = digits[--count];
+  return length;
+}
+
+/* env.abort(message, file, line, column): "message file:line:column" is kept for the host. */
+static ep_wasm_result_t ep_host_abort(ep_wasm_instance_t *instance, uint64_t *args) {
+  ep_bank_t *bank = ep_wasm_context(instance);
+  uint32_t length = ep_host_append(instance, bank->message, 0, (uint32_t)args[0]);
+  if (length > 0u && length < EP_AGENT_MESSAGE_SIZE) bank->message[length++] = ' ';
+  length = ep_host_append(instance, bank->message, length, (uint32_t)args[1]);
+  length = ep_host_append_number(bank->message, length, (uint32_t)args[2]);
+  length = ep_host_append_number(bank->message, length, (uint32_t)args[3]);
+  bank->message[length] = '\0';
+  return EP_WASM_TRAP_HOST;
+}
+
+const ep_wasm_import_t ep_host_imports[] = {
+    {"edgeplug", "input", "(i)f", ep_host_input}, {"edgeplug", "output", "(if)", ep_host_output},
+    {"edgeplug", "now_us", "()I", ep_host_now},   {"edgeplug", "log", "(ii)", ep_host_log},
+    {"env", "abort", "(iiii)", ep_host_abort},
+};
+const uint32_t ep_host_import_count = sizeof ep_host_imports / sizeof ep_host_imports[0];

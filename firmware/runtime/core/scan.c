@@ -1,0 +1,199 @@
+#include "core/scan.h"
+
+#include <string.h>
+
+#include "core/guards.h"
+#include "errors.h"
+
+void ep_scan_clock_init(ep_scan_clock_t *clock) {
+  memset(clock, 0, sizeof *clock);
+}
+
+/* Counts this scan and the ticks that passed without one; returns how many those are. The timer runs on
+ * whether interrupts are served or not, so a lost one shows at the next. A tick is due when its time has come by
+ * more than half: an interrupt served late is no lost one. */
+static uint64_t ep_scan_count(ep_scan_clock_t *clock, uint64_t now_us, uint32_t tick_us) {
+  uint64_t due, missed;
+  if (!clock->started) {
+    clock->started = true;
+    clock->first_us = now_us - tick_us;
+  }
+  due = (now_us - clock->first_us + tick_us / 2u) / tick_us;
+  missed = due > clock->ticks_elapsed + 1u ? due - clock->ticks_elapsed - 1u : 0u;
+  clock->scans_run++;
+  clock->scans_missed += missed;
+  clock->ticks_elapsed += 1u + missed;
+  return missed;
+}
+
+static float ep_scan_fail_safe(const edgeplug_Guards *guards, uint32_t channel) {
+  if (guards != NULL && channel < guards->fail_safe_count) return guards->fail_safe[channel];
+  return ep_board_map()->fail_safe[channel];
+}
+
+/* Outputs from `first` on go to their fail-safe values. */
+static void ep_scan_set_fail_safe(ep_agents_t *agents, const edgeplug_Guards *guards, uint32_t first) {
+  for (uint32_t channel = first; channel < ep_board_map()->outputs; channel++) {
+    agents->outputs[channel] = ep_scan_fail_safe(guards, channel);
+  }
+}
+
+/* Lets `from` save into its buffer and `to` restore from a copy in its own. */
+static ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, uint32_t *size) {
+  uint64_t value = 0;
+  const uint8_t *source;
+  uint8_t *target;
+  ep_wasm_result_t result;
+  ep_wasm_set_sliced(&from->instance, false);
+  ep_wasm_set_fuel(&from->instance, (int32_t)from->manifest.limits.fuel);
+  result = ep_wasm_invoke(&from->instance, (uint32_t)from->save, &value);
+  if (result != EP_WASM_OK) return result;
+  *size = (uint32_t)value;
+  if (*size > EP_MAX_STATE || *size > from->io_size || *size > to->io_size) return EP_WASM_LIMIT;
+  source = ep_wasm_memory(&from->instance, from->io_buffer, *size);
+  target = ep_wasm_memory(&to->instance, to->io_buffer, *size);
+  if (source == NULL || target == NULL) return EP_WASM_TRAP_MEMORY;
+  memcpy(target, source, *size);
+  value = *size;
+  ep_wasm_set_sliced(&to->instance, false);
+  ep_wasm_set_fuel(&to->instance, (int32_t)to->manifest.limits.fuel);
+  return ep_wasm_invoke(&to->instance, (uint32_t)to->restore, &value);
+}
+
+static bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
+  return from != NULL && to->manifest.state_id != 0u && from->manifest.state_id == to->manifest.state_id &&
+         from->save >= 0 && to->restore >= 0;
+}
+
+static void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
+                          edgeplug_Reason reason, uint32_t detail) {
+  edgeplug_Event event;
+  memset(&event, 0, sizeof event);
+  event.kind = kind;
+  event.scan = agents->scan;
+  event.swap_number = bank->swap_number;
+  event.reason = reason;
+  event.detail = detail;
+  if (kind == edgeplug_EventKind_EVENT_KIND_TRAP) memcpy(event.text, bank->message, sizeof bank->message);
+  ep_events_put(agents->events, &event);
+}
+
+/* Makes the pending bank the active one, between the scan before and this one. */
+static void ep_scan_switch(ep_agents_t *agents) {
+  ep_bank_t *from = agents->active, *to = agents->pending;
+  uint32_t handed_over = 0;
+  agents->pending_result = EP_OK;
+  if (agents->pending_trial && ep_scan_hands_over(from, to)) {
+    ep_wasm_result_t result = ep_scan_hand_over(from, to, &handed_over);
+    if (result != EP_WASM_OK) {
+      agents->pending_result = EP_ERR_HANDOVER;
+      agents->pending = NULL;
+      return;
+    }
+  }
+  /* Bumpless: an output that the new agent doesn't write keeps the value that the machine has. */
+  memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
+  memset(&agents->trial, 0, sizeof agents->trial);
+  agents->trial_guard_hits = 0;
+  agents->trial_first_request = agents->counters.requests;
+  agents->in_trial = agents->pending_trial;
+  agents->fallback = from;
+  agents->active = to;
+  agents->pending = NULL;
+  agents->counters.swaps++;
+  ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_ACTIVATED, to, edgeplug_Reason_REASON_NONE,
+                handed_over);
+}
+
+void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason) {
+  ep_bank_t *failed = agents->active;
+  agents->trial.failed = true;
+  agents->trial.reason = (uint32_t)reason;
+  agents->trial.scan = agents->scan;
+  agents->in_trial = false;
+  agents->active = agents->fallback;
+  agents->fallback = NULL;
+  agents->counters.rollbacks++;
+  memcpy(agents->message, failed->message, sizeof agents->message);
+  ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_ROLLED_BACK, failed, reason, 0);
+}
+
+/* Runs `bank` once and applies its outputs. Returns the reason why it isn't healthy, or REASON_NONE. */
+static edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank) {
+  const edgeplug_Manifest *manifest = &bank->manifest;
+  float outputs[EP_BOARD_MAX_OUTPUTS];
+  uint64_t none = 0;
+  uint32_t hits;
+  ep_wasm_result_t result;
+  if (manifest->scan_divider > 1u && agents->scan % manifest->scan_divider != 0u) {
+    return edgeplug_Reason_REASON_NONE;
+  }
+  ep_wasm_set_sliced(&bank->instance, false);
+  ep_wasm_set_fuel(&bank->instance, (int32_t)manifest->limits.fuel);
+  result = ep_wasm_invoke(&bank->instance, (uint32_t)bank->scan, &none);
+  if (result != EP_WASM_OK) {
+    agents->counters.traps++;
+    ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
+    ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, ep_agents_reason(result),
+                  ep_wasm_last_error(&bank->instance)->offset);
+    return ep_agents_reason(result);
+  }
+  memcpy(outputs, agents->outputs, sizeof outputs);
+  hits = ep_guards_apply(&manifest->guards, agents->image.wanted, outputs, manifest->outputs);
+  agents->counters.guard_hits += hits;
+  if (agents->in_trial) {
+    agents->trial_guard_hits += hits;
+    if (agents->trial_guard_hits > manifest->trial.max_guard_hits) {
+      bank->message[0] = '\0';
+      return edgeplug_Reason_REASON_GUARD;
+    }
+  }
+  memcpy(agents->outputs, outputs, sizeof outputs);
+  ep_scan_set_fail_safe(agents, NULL, manifest->outputs);
+  return edgeplug_Reason_REASON_NONE;
+}
+
+/* One scan of whoever is active. A candidate that fails in its trial is replaced within the same scan. */
+static void ep_scan_active(ep_agents_t *agents) {
+  ep_bank_t *bank = agents->active;
+  edgeplug_Reason reason;
+  while (bank != NULL && bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
+    reason = ep_scan_agent(agents, bank);
+    if (reason == edgeplug_Reason_REASON_NONE) return;
+    if (!agents->in_trial) {
+      if (bank->manifest.on_trap == edgeplug_TrapPolicy_TRAP_POLICY_FAIL_SAFE) {
+        ep_scan_set_fail_safe(agents, &bank->manifest.guards, 0);
+      }
+      memcpy(agents->message, bank->message, sizeof agents->message);
+      return;
+    }
+    ep_agents_fail_trial(agents, reason);
+    bank = agents->active;
+    /* The agent that comes back goes on from the outputs that the machine has. */
+    memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
+  }
+  ep_scan_set_fail_safe(agents, bank != NULL ? &bank->manifest.guards : NULL, 0);
+}
+
+void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
+  const ep_board_map_t *map = ep_board_map();
+  uint64_t now_us = ep_board_time_us();
+  uint64_t missed = ep_scan_count(clock, now_us, map->tick_us);
+  agents->scan = clock->ticks_elapsed;
+  agents->image.time_us = now_us;
+  agents->image.scan = agents->scan;
+  ep_board_inputs_read(agents->image.inputs, map->inputs);
+  if (agents->pending != NULL) {
+    ep_scan_switch(agents);
+  } else if (agents->in_trial && missed > 0u) {
+    agents->active->message[0] = '\0';
+    ep_agents_fail_trial(agents, edgeplug_Reason_REASON_DEADLINE);
+  }
+  ep_scan_active(agents);
+  if (agents->in_trial) {
+    agents->trial.healthy_scans++;
+    agents->trial.elapsed_scans++;
+  }
+  ep_board_outputs_write(agents->outputs, map->outputs, agents->scan,
+                         agents->active != NULL ? agents->active->swap_number : 0u);
+}

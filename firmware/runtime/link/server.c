@@ -1,0 +1,280 @@
+#include "link/server.h"
+
+#include <string.h>
+
+#include "core/board.h"
+#include "core/limits.h"
+#include "errors.h"
+#include "pb_decode.h"
+#include "pb_encode.h"
+
+/* Chunks that may be in flight: the board's receive ring holds two whole frames. */
+#define EP_SERVER_WINDOW 2u
+
+typedef int (*ep_server_handler_fn)(ep_server_t *server, const edgeplug_Request *request,
+                                    edgeplug_Response *response);
+
+void ep_server_init(ep_server_t *server, const ep_server_host_t *host, ep_hotswap_t *hotswap,
+                    ep_event_queue_t *events) {
+  memset(server, 0, sizeof *server);
+  server->host = host;
+  server->hotswap = hotswap;
+  server->events = events;
+}
+
+/* ---- one function a request ------------------------------------------------------------------- */
+
+static int ep_server_hello(ep_server_t *server, const edgeplug_Request *request,
+                           edgeplug_Response *response) {
+  edgeplug_HelloReply *reply = &response->body.hello;
+  (void)request;
+  response->which_body = edgeplug_Response_hello_tag;
+  server->host->hello(server->host->context, reply);
+  reply->protocol = EP_PROTOCOL_VERSION;
+  reply->max_frame = EP_FRAME_MAX;
+  reply->max_chunk = sizeof server->in.body.request.body.chunk.data.bytes;
+  reply->window = EP_SERVER_WINDOW;
+  reply->locked = ep_hotswap_locked(server->hotswap);
+  return EP_OK;
+}
+
+static int ep_server_status(ep_server_t *server, const edgeplug_Request *request,
+                            edgeplug_Response *response) {
+  edgeplug_Status *status = &response->body.status;
+  (void)request;
+  response->which_body = edgeplug_Response_status_tag;
+  ep_hotswap_status(server->hotswap, status);
+  server->host->status(server->host->context, status);
+  status->has_counters = true;
+  status->counters.frames_dropped = server->receiver.dropped;
+  status->counters.events_lost = server->events->lost;
+  status->counters.receive_overruns = ep_board_serial_overruns();
+  return EP_OK;
+}
+
+static int ep_server_begin(ep_server_t *server, const edgeplug_Request *request,
+                           edgeplug_Response *response) {
+  int error = ep_hotswap_begin(server->hotswap, &request->body.begin, &response->body.begin);
+  if (error == EP_OK) response->which_body = edgeplug_Response_begin_tag;
+  return error;
+}
+
+static int ep_server_chunk(ep_server_t *server, const edgeplug_Request *request,
+                           edgeplug_Response *response) {
+  const edgeplug_Chunk *chunk = &request->body.chunk;
+  int error = ep_hotswap_chunk(server->hotswap, chunk->offset, chunk->data.bytes, chunk->data.size,
+                               &response->body.chunk.next_offset);
+  if (error == EP_OK) response->which_body = edgeplug_Response_chunk_tag;
+  return error;
+}
+
+static int ep_server_activate(ep_server_t *server, const edgeplug_Request *request,
+                              edgeplug_Response *response) {
+  (void)request;
+  (void)response;
+  return ep_hotswap_activate(server->hotswap);
+}
+
+static int ep_server_confirm(ep_server_t *server, const edgeplug_Request *request,
+                             edgeplug_Response *response) {
+  (void)request;
+  (void)response;
+  return ep_hotswap_confirm(server->hotswap);
+}
+
+static int ep_server_rollback(ep_server_t *server, const edgeplug_Request *request,
+                              edgeplug_Response *response) {
+  (void)response;
+  return ep_hotswap_rollback(server->hotswap, request->body.rollback.allow_downgrade);
+}
+
+static int ep_server_abort(ep_server_t *server, const edgeplug_Request *request,
+                           edgeplug_Response *response) {
+  (void)request;
+  (void)response;
+  return ep_hotswap_abort(server->hotswap);
+}
+
+static int ep_server_call(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
+  edgeplug_CallReply *reply = &response->body.call;
+  uint32_t size = request->body.call.data.size;
+  int error;
+  memcpy(reply->data.bytes, request->body.call.data.bytes, size);
+  error = server->host->call(server->host->context, reply->data.bytes, &size, &reply->swap_number);
+  if (error != EP_OK) return error;
+  reply->data.size = (pb_size_t)size;
+  response->which_body = edgeplug_Response_call_tag;
+  return EP_OK;
+}
+
+static int ep_server_read_slot(ep_server_t *server, const edgeplug_Request *request,
+                               edgeplug_Response *response) {
+  const edgeplug_ReadSlot *wanted = &request->body.read_slot;
+  edgeplug_SlotData *data = &response->body.read_slot;
+  int error;
+  if (wanted->slot > 1u || wanted->size > sizeof data->data.bytes || wanted->offset > EP_RECORD_SLOT_SIZE ||
+      wanted->size > EP_RECORD_SLOT_SIZE - wanted->offset) {
+    return EP_ERR_BAD_REQUEST;
+  }
+  error = ep_hotswap_read_slot(server->hotswap, wanted->slot, wanted->offset, data->data.bytes, wanted->size);
+  if (error != EP_OK) return error;
+  data->offset = wanted->offset;
+  data->data.size = (pb_size_t)wanted->size;
+  response->which_body = edgeplug_Response_read_slot_tag;
+  return EP_OK;
+}
+
+static int ep_server_history(ep_server_t *server, const edgeplug_Request *request,
+                             edgeplug_Response *response) {
+  response->which_body = edgeplug_Response_history_tag;
+  ep_hotswap_history(server->hotswap, request->body.history.before, &response->body.history);
+  return EP_OK;
+}
+
+static int ep_server_spent(ep_server_t *server, const edgeplug_Request *request,
+                           edgeplug_Response *response) {
+  (void)request;
+  response->which_body = edgeplug_Response_spent_tag;
+  ep_hotswap_spent(server->hotswap, &response->body.spent);
+  return EP_OK;
+}
+
+static int ep_server_clear_spent(ep_server_t *server, const edgeplug_Request *request,
+                                 edgeplug_Response *response) {
+  const edgeplug_ClearSpent *clear = &request->body.clear_spent;
+  (void)response;
+  return ep_hotswap_clear_spent(server->hotswap, clear->digest.bytes, clear->digest.size);
+}
+
+static int ep_server_add_key(ep_server_t *server, const edgeplug_Request *request,
+                             edgeplug_Response *response) {
+  (void)response;
+  return ep_hotswap_add_key(server->hotswap, &request->body.add_key);
+}
+
+static int ep_server_list_keys(ep_server_t *server, const edgeplug_Request *request,
+                               edgeplug_Response *response) {
+  (void)request;
+  response->which_body = edgeplug_Response_keys_tag;
+  ep_hotswap_keys(server->hotswap, &response->body.keys);
+  return EP_OK;
+}
+
+static int ep_server_lock(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
+  (void)request;
+  (void)response;
+  return ep_hotswap_lock(server->hotswap);
+}
+
+static int ep_server_slot(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
+  int error;
+  if (request->body.slot.slot > 1u) return EP_ERR_BAD_REQUEST;
+  error = ep_hotswap_slot_info(server->hotswap, request->body.slot.slot, &response->body.slot);
+  if (error == EP_OK) response->which_body = edgeplug_Response_slot_tag;
+  return error;
+}
+
+static const struct {
+  pb_size_t tag;
+  ep_server_handler_fn handle;
+} ep_server_handlers[] = {
+    {edgeplug_Request_hello_tag, ep_server_hello},
+    {edgeplug_Request_status_tag, ep_server_status},
+    {edgeplug_Request_begin_tag, ep_server_begin},
+    {edgeplug_Request_chunk_tag, ep_server_chunk},
+    {edgeplug_Request_activate_tag, ep_server_activate},
+    {edgeplug_Request_confirm_tag, ep_server_confirm},
+    {edgeplug_Request_rollback_tag, ep_server_rollback},
+    {edgeplug_Request_abort_tag, ep_server_abort},
+    {edgeplug_Request_call_tag, ep_server_call},
+    {edgeplug_Request_read_slot_tag, ep_server_read_slot},
+    {edgeplug_Request_history_tag, ep_server_history},
+    {edgeplug_Request_spent_tag, ep_server_spent},
+    {edgeplug_Request_clear_spent_tag, ep_server_clear_spent},
+    {edgeplug_Request_add_key_tag, ep_server_add_key},
+    {edgeplug_Request_list_keys_tag, ep_server_list_keys},
+    {edgeplug_Request_lock_tag, ep_server_lock},
+    {edgeplug_Request_slot_tag, ep_server_slot},
+};
+
+/* ---- in and out ------------------------------------------------------------------------------- */
+
+static int ep_server_dispatch(ep_server_t *server, const edgeplug_Request *request,
+                              edgeplug_Response *response) {
+  for (uint32_t index = 0; index < sizeof ep_server_handlers / sizeof ep_server_handlers[0]; index++) {
+    if (ep_server_handlers[index].tag == request->which_body) {
+      return ep_server_handlers[index].handle(server, request, response);
+    }
+  }
+  return EP_ERR_UNSUPPORTED;
+}
+
+/* Encodes `out` and puts it on its way. */
+static void ep_server_send(ep_server_t *server) {
+  pb_ostream_t stream = pb_ostream_from_buffer(server->message, sizeof server->message - 4u);
+  if (!pb_encode(&stream, edgeplug_Frame_fields, &server->out)) return;
+  server->wire_size = ep_frame_build(server->message, (uint32_t)stream.bytes_written, server->wire);
+  server->wire_sent = 0;
+}
+
+/* Hands what is left of the present frame to the transmit ring; true when all of it is there. */
+static bool ep_server_flush(ep_server_t *server) {
+  server->wire_sent +=
+      ep_board_serial_write(server->wire + server->wire_sent, server->wire_size - server->wire_sent);
+  return server->wire_sent == server->wire_size;
+}
+
+/* Says what a busy board is busy with. */
+static void ep_server_explain_busy(ep_server_t *server, edgeplug_Response *response) {
+  static const char *const waits[] = {
+      "", "a transfer", "a verification", "a staged package", "an activation", "a trial"};
+  edgeplug_Status status = edgeplug_Status_init_zero;
+  ep_hotswap_status(server->hotswap, &status);
+  if ((uint32_t)status.phase < sizeof waits / sizeof waits[0]) {
+    memcpy(response->message, waits[status.phase], strlen(waits[status.phase]) + 1u);
+  }
+}
+
+static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_t size) {
+  pb_istream_t stream = pb_istream_from_buffer(message, size);
+  edgeplug_Response *response = &server->out.body.response;
+  const edgeplug_Request *request = &server->in.body.request;
+  int error;
+  if (!pb_decode(&stream, edgeplug_Frame_fields, &server->in) ||
+      server->in.which_body != edgeplug_Frame_request_tag) {
+    server->receiver.dropped++;
+    return;
+  }
+  ep_hotswap_touch(server->hotswap);
+  memset(&server->out, 0, sizeof server->out);
+  server->out.which_body = edgeplug_Frame_response_tag;
+  response->id = request->id;
+  error = ep_server_dispatch(server, request, response);
+  /* Errors are negative inside the runtime and positive on the link, where they are the code itself. */
+  if (error != EP_OK) response->error = (uint32_t)-error;
+  if (error == EP_ERR_BUSY) ep_server_explain_busy(server, response);
+  ep_server_send(server);
+}
+
+static bool ep_server_send_event(ep_server_t *server) {
+  memset(&server->out, 0, sizeof server->out);
+  server->out.which_body = edgeplug_Frame_event_tag;
+  if (!ep_events_take(server->events, &server->out.body.event)) return false;
+  ep_server_send(server);
+  return true;
+}
+
+bool ep_server_poll(ep_server_t *server) {
+  bool busy = false;
+  uint8_t byte;
+  if (!ep_server_flush(server)) return true;
+  while (ep_board_serial_read(&byte, 1) == 1u) {
+    uint32_t size = 0;
+    const uint8_t *message = ep_frame_receive(&server->receiver, byte, &size);
+    busy = true;
+    if (message == NULL) continue;
+    ep_server_serve(server, message, size);
+    return true;
+  }
+  return ep_server_send_event(server) || busy;
+}
