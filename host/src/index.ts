@@ -1,0 +1,5 @@
+/** The library behind `edgeplug` and `edgeplug-push`. */
+export * from "./errors.js";
+export * from "./manifest.js";
+export * from "./package.js";
+export * from "./signing.js";
