@@ -22,7 +22,7 @@ typedef struct ep_agents ep_agents_t; /* defined by whoever implements this head
  * EP_OK or the error to report; on error the candidate bank is empty. Runs as long as it takes and
  * reports by ep_board_work(). */
 int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest *manifest,
-                     uint32_t swap_number, bool run_vectors);
+                     uint32_t swap_number, bool run_vectors); /* keeps no pointer to `manifest` */
 
 /* Makes the prepared candidate the active agent between two scans (request agents: two requests), with
  * state hand-over if both state ids are equal and not 0, and begins to watch its health by the
@@ -30,14 +30,14 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
  * EP_OK once the switch has happened, or EP_ERR_HANDOVER if the old agent goes on. */
 int ep_agent_activate(ep_agents_t *agents, bool trial);
 
-/* How the running trial stands, read atomically. */
+/* How the running trial stands, read atomically. healthy_scans counts for every active agent, in a trial or not. */
 typedef struct {
-  bool failed;             /* the old agent runs again, or nothing does, since `scan` */
-  uint32_t reason;         /* edgeplug_Reason, when failed */
-  uint64_t scan;           /* when it failed */
-  uint32_t healthy_scans;  /* scans without fault since the activation (request agents: also scans) */
-  uint32_t elapsed_scans;  /* all scans since the activation */
-  uint32_t requests;       /* requests served without fault since the activation */
+  bool failed;            /* the old agent runs again, or nothing does, since `scan` */
+  uint32_t reason;        /* edgeplug_Reason, when failed */
+  uint64_t scan;          /* when it failed */
+  uint32_t healthy_scans; /* scans without fault since the activation (request agents: also scans) */
+  uint32_t elapsed_scans; /* all scans since the activation */
+  uint32_t requests;      /* requests served without fault since the activation */
 } ep_agent_trial_t;
 void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial);
 

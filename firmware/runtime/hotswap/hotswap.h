@@ -13,8 +13,9 @@
 #include "agent_port.h"
 #include "device.pb.h"
 #include "journal.h"
+#include "record_layout.h"
 
-/* What happened, for the host. `text` may be NULL. Must only queue. */
+/* What happened, for the host. Must only queue. */
 typedef void (*ep_hotswap_event_fn)(void *context, edgeplug_EventKind kind, uint32_t swap_number,
                                     edgeplug_UpdatePhase phase, edgeplug_Reason reason, int error,
                                     uint32_t detail);
@@ -64,6 +65,42 @@ void ep_hotswap_history(const ep_hotswap_t *engine, uint32_t before, edgeplug_Hi
 int ep_hotswap_read_slot(const ep_hotswap_t *engine, uint32_t slot, uint32_t offset, uint8_t *data,
                          uint32_t size);
 
+/* Locked, or damaged and therefore counting as locked. */
 bool ep_hotswap_locked(const ep_hotswap_t *engine);
+
+/* Counts boots over the life of the board. */
+uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine);
+
+#define EP_HOTSWAP_NONE 2u /* no slot */
+
+/* All state of one engine; 1 KiB at most, the receive buffer (header) included. For the engine alone, but for
+ * `detail`. */
+struct ep_hotswap {
+  ep_journal_t journal;
+  ep_agents_t *agents;
+  ep_hotswap_event_fn event;
+  void *event_context;
+  uint32_t detail;      /* what the last error returned was about; 0 = nothing. Read by the link server */
+  uint64_t touched_us;  /* last frame of the session */
+  uint64_t checked_us;  /* last check of a slot at rest */
+  uint32_t active_swap; /* of the agent that runs, or would come back after the trial */
+  uint32_t payload_size;
+  uint32_t next_offset; /* bytes received */
+  uint32_t trial_needed;
+  uint32_t trial_deadline;
+  uint32_t trial_requests;
+  int last_error;       /* why the last staging ended */
+  uint8_t phase;        /* edgeplug_UpdatePhase */
+  uint8_t active;       /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */
+  uint8_t target;       /* slot of the session or trial */
+  uint8_t scrub;        /* slot to check next */
+  uint8_t rotten;       /* bit per slot: told the host already */
+  uint8_t retries;      /* pages that had to be written again in this session */
+  uint8_t tail_size;    /* bytes received that don't fill a program unit yet */
+  bool page_open;       /* the page of next_offset has been erased */
+  bool confirm_by_host; /* the trial waits for Confirm */
+  uint8_t tail[8];
+  uint8_t header[EP_RECORD_HEADER_SIZE]; /* the session's record, as Begin gave it */
+};
 
 #endif

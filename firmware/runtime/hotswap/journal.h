@@ -1,0 +1,147 @@
+/* The journal: what the board must remember and no slot can hold. Two halves of flash, written in turn
+ * (ping-pong); each is a log of 32-byte entries.
+ *
+ *   0, 1     header, two equal copies, programmed last: a half counts once both can be read
+ *   2 ...    two entries a key; lock state and keys are the same in both halves
+ *   then     what was live when the half was begun, then whatever happened since
+ *
+ * A full half is compacted into the other one. A change of keys, or locking, does that twice, so that
+ * both halves hold it. Each half begins with an erase, so a torn one is never trusted: its header is missing.
+ *
+ * An entry counts if three readings agree, its CRC-32 holds, and no entry behind it has the same or a
+ * smaller sequence number. The last part is what makes a torn entry stay dead even if it becomes readable
+ * later: the entry written after it took the same number. An entry that may itself be half-written (the
+ * last one at boot) is written once more before anything is decided by it.
+ */
+#ifndef EP_HOTSWAP_JOURNAL_H
+#define EP_HOTSWAP_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flash.h"
+
+#define EP_JOURNAL_KEYS    8u  /* room for public keys */
+#define EP_JOURNAL_SPENT   32u /* spent packages remembered, the newest ones */
+#define EP_JOURNAL_HISTORY 16u /* history entries that survive a compaction at least */
+#define EP_JOURNAL_DIGEST  16u /* bytes of a manifest's SHA-512 that name a package */
+
+/* Kinds of entries. 1..15 are those of edgeplug_HistoryKind and show up in the history; some of them
+ * also change state, as said behind them. */
+typedef enum {
+  EP_JOURNAL_BOOT = 1,      /* carries the state, `extra`: the reset's cause */
+  EP_JOURNAL_BEGIN = 2,     /* carries the staging */
+  EP_JOURNAL_CONFIRMED = 5, /* ends the staging */
+  EP_JOURNAL_REJECTED =
+      6, /* `extra` 1: spends the package named by `data`; ends the staging; says so of the slot's mark */
+  EP_JOURNAL_LAST_HISTORY = 15,
+  EP_JOURNAL_HEADER = 16, /* swap_number: generation, slot: keys, reason: locked, data: CRC-32 of the keys */
+  EP_JOURNAL_KEY = 17,    /* slot: index, reason: role, extra: 0 or 1 = which half of the key */
+  EP_JOURNAL_STATE = 18,  /* as BOOT */
+  EP_JOURNAL_PROGRESS = 19, /* as BEGIN, extra: pages done, reason: pages in all */
+  EP_JOURNAL_FACTS = 20     /* slot, swap_number: whose; data: ep_journal_facts_t's set, absent, reason */
+} ep_journal_kind_t;
+
+#define EP_JOURNAL_SPENDS 1u
+
+/* As it lies in flash; all boards are little endian. */
+typedef struct {
+  uint8_t kind;
+  uint8_t slot;
+  uint8_t reason;
+  uint8_t extra;
+  uint32_t sequence;
+  uint32_t swap_number;
+  union {
+    uint8_t data[16];
+    uint32_t word[4];
+  } u;
+  uint32_t crc; /* over the 28 bytes before */
+} ep_journal_entry_t;
+
+/* What is known of a slot's marks beyond what they say themselves: bits by ep_mark_t. */
+typedef struct {
+  uint32_t swap_number; /* of the record that this is about */
+  uint8_t set;          /* holds, whatever can be read */
+  uint8_t absent;       /* was torn and does not hold, whatever may be read later */
+  uint8_t reason;       /* of a rejection in `set` */
+} ep_journal_facts_t;
+
+/* How far a staging has come. */
+typedef struct {
+  uint8_t digest[EP_JOURNAL_DIGEST];
+  uint32_t swap_number;
+  uint8_t slot;
+  uint8_t pages; /* flash pages that the payload takes */
+  uint8_t done;  /* of them, from the first, programmed and read back */
+  bool active;
+} ep_journal_staging_t;
+
+typedef struct {
+  ep_flash_t flash;
+  /* where the log stands */
+  uint32_t generation;
+  uint32_t sequence; /* of the next entry */
+  uint16_t next;     /* index of the next entry */
+  uint8_t half;      /* in use */
+  uint8_t keys_half; /* where keys are read from */
+  uint8_t keys;      /* how many */
+  bool locked;
+  bool damaged; /* no valid copy was left: nothing is written any more, and the board counts as locked */
+  /* state, saved by ep_journal_state() */
+  uint8_t
+      resets; /* watchdog resets of the confirmed agent `resets_swap` without 1,000 healthy scans between */
+  uint32_t resets_swap;
+  uint32_t boot_number;
+  uint32_t nonce;
+  uint32_t security_version;
+  /* the last rejection */
+  uint32_t last_swap;
+  uint8_t last_reason;
+  ep_journal_facts_t facts[2];
+  ep_journal_staging_t staging;
+} ep_journal_t;
+
+/* What a compaction is to change. All zeros: nothing. */
+typedef struct {
+  const uint8_t *add_key; /* 32 bytes */
+  uint8_t add_role;
+  bool lock;
+  bool clear; /* spent packages: all, or the one named by clear_digest */
+  const uint8_t *clear_digest;
+} ep_journal_change_t;
+
+/* Finds the newest good half, replays it, repairs what a cut left behind; formats a board whose flash is blank.
+ * If neither half is good and a slot isn't blank: `damaged`. */
+void ep_journal_mount(ep_journal_t *journal);
+
+/* Writes one entry and applies it to the state above. `data` is 16 bytes or NULL. EP_OK, EP_ERR_JOURNAL
+ * (damaged) or the flash's error. */
+int ep_journal_append(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason, uint32_t extra,
+                      uint32_t swap_number, const void *data);
+
+/* Append the state, the facts about one slot, the staging, as they now stand in the context. */
+int ep_journal_state(ep_journal_t *journal, uint32_t kind, uint32_t extra);
+int ep_journal_facts(ep_journal_t *journal, uint32_t slot);
+int ep_journal_staging(ep_journal_t *journal, uint32_t kind);
+
+/* Compacts with a change, into both halves if it is about keys or the lock. */
+int ep_journal_change(ep_journal_t *journal, const ep_journal_change_t *change);
+
+/* Goes through the log from the newest entry to the oldest. */
+typedef struct {
+  uint32_t index;
+  uint32_t sequence;
+} ep_journal_cursor_t;
+void ep_journal_newest(const ep_journal_t *journal, ep_journal_cursor_t *cursor);
+bool ep_journal_previous(const ep_journal_t *journal, ep_journal_cursor_t *cursor, ep_journal_entry_t *entry);
+
+/* The next older spent package. */
+bool ep_journal_previous_spent(const ep_journal_t *journal, ep_journal_cursor_t *cursor,
+                               ep_journal_entry_t *entry);
+bool ep_journal_is_spent(const ep_journal_t *journal, const uint8_t digest[EP_JOURNAL_DIGEST]);
+
+/* Reads key `index`; returns its role, or 0 if it can't be read. */
+uint32_t ep_journal_key(const ep_journal_t *journal, uint32_t index, uint8_t key[32]);
+
+#endif
