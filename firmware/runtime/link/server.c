@@ -35,6 +35,7 @@ static int ep_server_hello(ep_server_t *server, const edgeplug_Request *request,
   reply->max_chunk = sizeof server->in.body.request.body.chunk.data.bytes;
   reply->window = EP_SERVER_WINDOW;
   reply->locked = ep_hotswap_locked(server->hotswap);
+  reply->boot_number = ep_hotswap_boot_number(server->hotswap);
   return EP_OK;
 }
 
@@ -251,7 +252,10 @@ static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_
   response->id = request->id;
   error = ep_server_dispatch(server, request, response);
   /* Errors are negative inside the runtime and positive on the link, where they are the code itself. */
-  if (error != EP_OK) response->error = (uint32_t)-error;
+  if (error != EP_OK) {
+    response->error = (uint32_t)-error;
+    response->detail = server->hotswap->detail;
+  }
   if (error == EP_ERR_BUSY) ep_server_explain_busy(server, response);
   ep_server_send(server);
 }
