@@ -1,0 +1,24 @@
+/* What the bench image counts. Each part of the runtime brings a file with its workloads, and its lines in table.c. */
+#ifndef EP_BENCH_BENCH_H
+#define EP_BENCH_BENCH_H
+
+#include <stdbool.h>
+
+typedef struct {
+  const char *name;      /* one word */
+  void (*prepare)(void); /* not counted; may be NULL */
+  void (*run)(void);
+  bool (*good)(void); /* whether the run did what it should; may be NULL */
+} ep_bench_t;
+
+/* Ends with a NULL name. */
+extern const ep_bench_t ep_bench_table[];
+
+void ep_bench_message_prepare(void);
+void ep_bench_crc32_256(void);
+bool ep_bench_crc32_good(void);
+void ep_bench_sha512_prepare(void);
+void ep_bench_sha512_block(void);
+bool ep_bench_sha512_good(void);
+
+#endif
