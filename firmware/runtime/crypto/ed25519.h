@@ -11,7 +11,7 @@
 typedef void (*ep_ed25519_step_fn)(void *context);
 
 /* 0 if `signature` over `message` is good under `key`, −1 otherwise. `step` may be NULL. */
-int ep_ed25519_verify(const uint8_t signature[64], const uint8_t key[32], const uint8_t *message,
-                      size_t size, ep_ed25519_step_fn step, void *context);
+int ep_ed25519_verify(const uint8_t signature[64], const uint8_t key[32], const uint8_t *message, size_t size,
+                      ep_ed25519_step_fn step, void *context);
 
 #endif
