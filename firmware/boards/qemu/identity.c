@@ -1,0 +1,67 @@
+/* Who this board is and how it was set: the map, and three facts that the harness writes into the flash image
+ * before the first start (memory-map.json: boardId, idleMode, maskOneScan). */
+#include <string.h>
+
+#include "ast1030.h"
+#include "board.h"
+#include "core/board.h"
+#include "memory_map.h"
+
+#define IDLE_SPIN   0x01u /* every other value sleeps */
+#define MASK_ONE    0x01u /* every other value masks nothing */
+#define MASKED_TICK 500u
+
+static const ep_board_map_t map = {
+    .slot_address = {EP_MAP_SLOTS_A, EP_MAP_SLOTS_B},
+    .journal_address = EP_MAP_JOURNAL_BASE,
+    .journal_half_size = EP_MAP_JOURNAL_PAGES_PER_HALF * EP_MAP_FLASH_ERASE_SIZE,
+    .erase_size = EP_MAP_FLASH_ERASE_SIZE,
+    .program_max = EP_MAP_FLASH_PROGRAM_MAX,
+    .board_class = EP_MAP_BOARD_CLASS,
+    .tick_us = EP_MAP_TICK_MICROS,
+    .nanos_per_fuel = EP_MAP_NANOS_PER_FUEL,
+    .inputs = EP_MAP_INPUTS,
+    .outputs = EP_MAP_OUTPUTS,
+    .fail_safe = EP_MAP_FAIL_SAFE,
+};
+
+static struct {
+  uint8_t id[EP_BOARD_ID_SIZE];
+  bool spin;
+  bool mask_one;
+} settings;
+
+static uint8_t flash_byte(uint32_t address) {
+  uint8_t byte;
+  return ep_board_flash_read(address, &byte, sizeof byte) == 0 ? byte : 0xFFu;
+}
+
+void ep_qemu_settings_init(void) {
+  if (ep_board_flash_read(EP_MAP_BOARD_ID, settings.id, sizeof settings.id) != 0)
+    memset(settings.id, 0xFF, sizeof settings.id);
+  settings.spin = flash_byte(EP_MAP_IDLE_MODE) == IDLE_SPIN;
+  settings.mask_one = flash_byte(EP_MAP_MASK_ONE_SCAN) == MASK_ONE;
+}
+
+uint32_t ep_qemu_masked_tick(void) {
+  return settings.mask_one ? MASKED_TICK : 0u;
+}
+
+const ep_board_map_t *ep_board_map(void) {
+  return &map;
+}
+
+void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]) {
+  memcpy(id, settings.id, EP_BOARD_ID_SIZE);
+}
+
+/* A sleeping core under QEMU can lose ticks to the machine that it runs on; where scans are counted, the
+ * harness asks for a core that never sleeps. */
+void ep_board_idle(void) {
+  if (!settings.spin) wait_for_interrupt();
+}
+
+void ep_board_work(ep_work_t unit) {
+  (void)unit;
+  ep_runtime_alive();
+}
