@@ -123,8 +123,7 @@ static int ep_agents_find_exports(ep_bank_t *bank) {
   return EP_OK;
 }
 
-/* A fresh instance of the code in `bank`: validated, started, initialised. Its outputs go nowhere. */
-static int ep_agents_instantiate(ep_bank_t *bank) {
+int ep_agents_instantiate(ep_bank_t *bank) {
   const edgeplug_Limits *limits = &bank->manifest.limits;
   const ep_wasm_limits_t allowed = {limits->memory_bytes, limits->stack_slots, limits->call_depth};
   ep_channels_t channels;

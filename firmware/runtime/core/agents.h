@@ -85,6 +85,10 @@ int ep_agents_call(ep_agents_t *agents, uint8_t *data, uint32_t *size, uint32_t 
 /* The trial of the active agent failed: back to the fallback at once. [scan] */
 void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason);
 
+/* A fresh instance of the code in `bank` by its manifest: validated, started, initialised. Its outputs go
+ * nowhere. EP_OK or the error to report, with bank->message. Also used by builds on the host (sim). */
+int ep_agents_instantiate(ep_bank_t *bank);
+
 /* EP_ERR_ code and reason for a result of the engine. */
 int ep_agents_error(ep_wasm_result_t result);
 edgeplug_Reason ep_agents_reason(ep_wasm_result_t result);
