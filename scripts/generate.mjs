@@ -118,7 +118,7 @@ const linkerSymbols = (board, map) =>
 function defines(path, prefix) {
   const found = [];
   for (const [, name, value] of read(path).matchAll(
-    /^#define (EP_\w+) (0x[0-9a-fA-F]+|\d+|"[^"]*")u?(?=\s|$)/gm,
+    /^#define (EP_\w+) +(0x[0-9a-fA-F]+|\d+|"[^"]*")u?(?=\s|$)/gm,
   ))
     if (name.startsWith(prefix)) found.push([name.slice("EP_".length), value]);
   return found;
