@@ -20,5 +20,7 @@ bool ep_bench_crc32_good(void);
 void ep_bench_sha512_prepare(void);
 void ep_bench_sha512_block(void);
 bool ep_bench_sha512_good(void);
+void ep_bench_ed25519_verify(void);
+bool ep_bench_ed25519_good(void);
 
 #endif
