@@ -1,0 +1,46 @@
+/** Finds the requests of a package's test vectors in the module's custom section "edgeplug". */
+import { edgeplug } from "../generated/messages.js";
+
+const MODULE_HEADER_SIZE = 8;
+const CUSTOM_SECTION = 0;
+const SECTION_NAME = "edgeplug";
+
+/** Requests of the vectors, in order; none if the module has no such section. */
+export function vectorRequests(module: Uint8Array): Uint8Array[] {
+  const section = customSection(module, SECTION_NAME);
+  if (section === undefined) return [];
+  try {
+    const { vectors } = edgeplug.AgentDetails.decode(section);
+    return vectors.flatMap((vector) => (vector.request && vector.request.length > 0 ? [vector.request] : []));
+  } catch {
+    return []; // the board judges the module; here it only serves to exercise it
+  }
+}
+
+function customSection(module: Uint8Array, name: string): Uint8Array | undefined {
+  let at = MODULE_HEADER_SIZE;
+  while (at < module.length) {
+    const id = module[at];
+    const size = leb(module, at + 1);
+    if (size === undefined) return undefined;
+    const end = size.next + size.value;
+    const length = leb(module, size.next);
+    if (id === CUSTOM_SECTION && length !== undefined) {
+      const start = length.next + length.value;
+      if (Buffer.from(module.subarray(length.next, start)).toString() === name) return module.subarray(start, end);
+    }
+    at = end;
+  }
+  return undefined;
+}
+
+function leb(bytes: Uint8Array, at: number): { value: number; next: number } | undefined {
+  let value = 0;
+  for (let index = 0; index < 5; index++) {
+    const byte = bytes[at + index];
+    if (byte === undefined) return undefined;
+    value += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) return { value, next: at + index + 1 };
+  }
+  return undefined;
+}
