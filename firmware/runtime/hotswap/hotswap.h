@@ -73,17 +73,17 @@ uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine);
 
 #define EP_HOTSWAP_NONE 2u /* no slot */
 
-/* All state of one engine; 1 KiB at most, the receive buffer (header) included. For the engine alone, but for
- * `detail`. */
+/* All state of one engine, for the engine alone; 1 KiB at most, the receive buffer (header) included. */
 struct ep_hotswap {
   ep_journal_t journal;
   ep_agents_t *agents;
   ep_hotswap_event_fn event;
   void *event_context;
-  uint32_t detail;      /* what the last error returned was about; 0 = nothing. Read by the link server */
   uint64_t touched_us;  /* last frame of the session */
   uint64_t checked_us;  /* last check of a slot at rest */
   uint32_t active_swap; /* of the agent that runs, or would come back after the trial */
+  uint32_t active_fuel; /* a scan, 0 if it takes none */
+  uint32_t active_divider;
   uint32_t payload_size;
   uint32_t next_offset; /* bytes received */
   uint32_t trial_needed;

@@ -29,17 +29,26 @@
 /* Kinds of entries. 1..15 are those of edgeplug_HistoryKind and show up in the history; some of them
  * also change state, as said behind them. */
 typedef enum {
-  EP_JOURNAL_BOOT = 1,      /* carries the state, `extra`: the reset's cause */
-  EP_JOURNAL_BEGIN = 2,     /* carries the staging */
+  EP_JOURNAL_BOOT = 1,  /* the state; extra: cause of the reset, 16 × watchdog resets counted */
+  EP_JOURNAL_BEGIN = 2, /* the staging; extra: pages, 16 × pages done; data: digest */
+  EP_JOURNAL_STAGED = 3,
+  EP_JOURNAL_TRIAL = 4,
   EP_JOURNAL_CONFIRMED = 5, /* ends the staging */
   EP_JOURNAL_REJECTED =
-      6, /* `extra` 1: spends the package named by `data`; ends the staging; says so of the slot's mark */
+      6, /* ends the staging, is a fact about the mark; extra 1: spends the package; data: digest */
+  EP_JOURNAL_ROLLBACK = 7,
+  EP_JOURNAL_KEY_ADDED = 8,
+  EP_JOURNAL_LOCKED = 9,
+  EP_JOURNAL_SPENT_CLEARED = 10,
+  EP_JOURNAL_DAMAGE = 11,
   EP_JOURNAL_LAST_HISTORY = 15,
-  EP_JOURNAL_HEADER = 16, /* swap_number: generation, slot: keys, reason: locked, data: CRC-32 of the keys */
-  EP_JOURNAL_KEY = 17,    /* slot: index, reason: role, extra: 0 or 1 = which half of the key */
-  EP_JOURNAL_STATE = 18,  /* as BOOT */
-  EP_JOURNAL_PROGRESS = 19, /* as BEGIN, extra: pages done, reason: pages in all */
-  EP_JOURNAL_FACTS = 20     /* slot, swap_number: whose; data: ep_journal_facts_t's set, absent, reason */
+  EP_JOURNAL_HEADER =
+      16, /* swap_number: generation; slot: keys; reason: locked; words: CRC-32 of the keys, end of
+                               the snapshot */
+  EP_JOURNAL_KEY = 17, /* slot: index; reason: role; extra: 0 or 1, which half of the key; data: that half */
+  EP_JOURNAL_STATE = 18,    /* as BOOT */
+  EP_JOURNAL_PROGRESS = 19, /* as BEGIN */
+  EP_JOURNAL_FACTS = 20     /* what is known of the marks of `slot`; data: set, absent, reason */
 } ep_journal_kind_t;
 
 #define EP_JOURNAL_SPENDS 1u
@@ -84,7 +93,6 @@ typedef struct {
   uint32_t sequence; /* of the next entry */
   uint16_t next;     /* index of the next entry */
   uint8_t half;      /* in use */
-  uint8_t keys_half; /* where keys are read from */
   uint8_t keys;      /* how many */
   bool locked;
   bool damaged; /* no valid copy was left: nothing is written any more, and the board counts as locked */
@@ -120,8 +128,10 @@ void ep_journal_mount(ep_journal_t *journal);
 int ep_journal_append(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason, uint32_t extra,
                       uint32_t swap_number, const void *data);
 
-/* Append the state, the facts about one slot, the staging, as they now stand in the context. */
-int ep_journal_state(ep_journal_t *journal, uint32_t kind, uint32_t extra);
+/* Append the state, the facts about one slot, the staging, as they now stand in the context. `slot`, `swap_number`
+ * and `cause` (of the reset, 0..15) are for the history of BOOT. */
+int ep_journal_state(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t swap_number,
+                     uint32_t cause);
 int ep_journal_facts(ep_journal_t *journal, uint32_t slot);
 int ep_journal_staging(ep_journal_t *journal, uint32_t kind);
 

@@ -20,10 +20,16 @@ typedef struct {
 void ep_record_read(const ep_journal_t *journal, uint32_t slot, uint8_t header[EP_RECORD_HEADER_SIZE],
                     ep_record_t *record);
 
+/* The same at boot: also settles the marks. */
+void ep_record_settle(ep_journal_t *journal, uint32_t slot, uint8_t header[EP_RECORD_HEADER_SIZE],
+                      ep_record_t *record);
+
 uint32_t ep_record_u32(const uint8_t *bytes);
 void ep_record_put_u32(uint8_t *bytes, uint32_t value);
 
-/* Writes magic, format and record CRC into a header whose other fields are filled in. */
+uint32_t ep_record_manifest_size(const uint8_t header[EP_RECORD_HEADER_SIZE]);
+
+/* Writes the record CRC into a header whose other fields are filled in. */
 void ep_record_seal(uint8_t header[EP_RECORD_HEADER_SIZE]);
 
 /* Programs a sealed header; the page must be erased. Errors of ep_flash_program(). */
@@ -39,7 +45,7 @@ void ep_record_digest(const uint8_t header[EP_RECORD_HEADER_SIZE], uint8_t diges
  * EP_ERR_PAYLOAD_CRC, EP_ERR_PAYLOAD_DIGEST, EP_ERR_ECC or EP_ERR_FLASH. */
 int ep_record_check_payload(uint32_t slot, const edgeplug_Manifest *manifest);
 
-/* Address of the page of `slot` that holds the record, and how many pages come before it. */
+/* Which page of a slot holds the record, counted from 0. */
 uint32_t ep_record_page(void);
 
 #endif

@@ -1,0 +1,63 @@
+#include "boot.h"
+
+#include <string.h>
+
+static bool ep_boot_in_trial(const ep_boot_slot_t *slot) {
+  return slot->intact && slot->attempts > 0u && !slot->confirmed && !slot->rejected;
+}
+
+static bool ep_boot_can_run(const ep_boot_slot_t *slot) {
+  return slot->intact && slot->payload && slot->confirmed && !slot->rejected;
+}
+
+void ep_boot_choose(const ep_boot_facts_t *facts, ep_boot_decision_t *decision) {
+  const ep_boot_slot_t *slots = facts->slots;
+  bool lost = facts->cause == EP_RESET_WATCHDOG || facts->cause == EP_RESET_FAULT;
+  bool in_trial = false;
+  memset(decision, 0, sizeof *decision);
+  decision->trial = EP_BOOT_NONE;
+  decision->run = EP_BOOT_NONE;
+  decision->resets = facts->resets;
+  decision->resets_swap = facts->resets_swap;
+
+  for (uint32_t slot = 0; slot < 2u; slot++) {
+    if (ep_boot_in_trial(&slots[slot])) {
+      in_trial = true;
+      if (lost) {
+        decision->reject[slot] = facts->cause == EP_RESET_WATCHDOG ? edgeplug_Reason_REASON_WATCHDOG
+                                                                   : edgeplug_Reason_REASON_FAULT;
+      } else if (slots[slot].attempts >= slots[slot].allowed) {
+        decision->reject[slot] = edgeplug_Reason_REASON_ATTEMPTS;
+      } else if (slots[slot].payload && (decision->trial == EP_BOOT_NONE ||
+                                         slots[slot].swap_number > slots[decision->trial].swap_number)) {
+        decision->trial = (uint8_t)slot;
+      }
+    }
+    if (ep_boot_can_run(&slots[slot]) &&
+        (decision->run == EP_BOOT_NONE || slots[slot].swap_number > slots[decision->run].swap_number)) {
+      decision->run = (uint8_t)slot;
+    }
+  }
+
+  if (decision->run == EP_BOOT_NONE) return;
+  if (decision->resets_swap != slots[decision->run].swap_number) {
+    decision->resets_swap = slots[decision->run].swap_number;
+    decision->resets = 0;
+  }
+  if (decision->resets >= EP_BOOT_RESETS) {
+    /* Kept in safe mode for one power cycle, which ends here or goes on. */
+    if (facts->cause == EP_RESET_POWER_ON) decision->resets = 0;
+  } else if (lost && !in_trial) {
+    decision->resets++;
+  }
+  if (decision->resets < EP_BOOT_RESETS) return;
+  if (ep_boot_can_run(&slots[decision->run ^ 1u])) {
+    decision->reject[decision->run] = edgeplug_Reason_REASON_RESETS;
+    decision->run ^= 1u;
+    decision->resets_swap = slots[decision->run].swap_number;
+    decision->resets = 0;
+  } else {
+    decision->run = EP_BOOT_NONE;
+    decision->kept = true;
+  }
+}

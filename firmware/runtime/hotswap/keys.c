@@ -1,0 +1,111 @@
+/* Keys and the lock: who may sign what, and whether a signature is asked for. */
+#include <string.h>
+
+#include "core/board.h"
+#include "crypto/ed25519.h"
+#include "crypto/sha512.h"
+#include "engine.h"
+#include "errors.h"
+
+static void ep_keys_step(void *context) {
+  (void)context;
+  ep_board_work(EP_WORK_ED25519_STEP);
+}
+
+static void ep_keys_id(const uint8_t key[32], uint8_t id[EP_RECORD_KEY_ID_SIZE]) {
+  uint8_t digest[EP_SHA512_SIZE];
+  ep_sha512_t hash;
+  ep_sha512_init(&hash);
+  ep_sha512_update(&hash, key, 32);
+  ep_sha512_final(&hash, digest);
+  memcpy(id, digest, EP_RECORD_KEY_ID_SIZE);
+}
+
+/* Finds the publisher's key that the record names. */
+static bool ep_keys_find(const ep_journal_t *journal, const uint8_t id[EP_RECORD_KEY_ID_SIZE],
+                         uint8_t key[32]) {
+  uint8_t own[EP_RECORD_KEY_ID_SIZE];
+  for (uint32_t index = 0; index < journal->keys; index++) {
+    if (ep_journal_key(journal, index, key) != edgeplug_KeyRole_KEY_ROLE_PUBLISHER) continue;
+    ep_keys_id(key, own);
+    if (memcmp(own, id, sizeof own) == 0) return true;
+  }
+  return false;
+}
+
+int ep_keys_verify(const ep_journal_t *journal, const uint8_t header[EP_RECORD_HEADER_SIZE]) {
+  uint8_t key[32];
+  if (!ep_keys_find(journal, header + EP_RECORD_KEY_ID_OFFSET, key)) return EP_ERR_KEY_UNKNOWN;
+  return ep_ed25519_verify(header + EP_RECORD_SIGNATURE_OFFSET, key, header + EP_RECORD_MANIFEST_OFFSET,
+                           ep_record_manifest_size(header), ep_keys_step, NULL) == 0
+             ? EP_OK
+             : EP_ERR_SIGNATURE;
+}
+
+bool ep_hotswap_locked(const ep_hotswap_t *engine) {
+  return engine->journal.locked || engine->journal.damaged;
+}
+
+static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *change, ep_journal_kind_t kind,
+                          uint32_t extra) {
+  int error = ep_journal_change(&engine->journal, change);
+  if (error == EP_OK) (void)ep_journal_append(&engine->journal, kind, 0, 0, extra, 0, NULL);
+  return error;
+}
+
+int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
+  ep_journal_change_t change;
+  uint8_t present[32];
+  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+  if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
+  for (uint32_t index = 0; index < engine->journal.keys; index++) {
+    uint32_t role = ep_journal_key(&engine->journal, index, present);
+    /* One key, one role: an operator's key never signs a manifest. */
+    if (memcmp(present, key->public_key, sizeof present) == 0) {
+      return role == (uint32_t)key->role ? EP_OK : EP_ERR_BAD_REQUEST;
+    }
+  }
+  if (engine->journal.keys == EP_JOURNAL_KEYS) return EP_ERR_KEYS_FULL;
+  memset(&change, 0, sizeof change);
+  change.add_key = key->public_key;
+  change.add_role = (uint8_t)key->role;
+  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_ADDED, change.add_role);
+}
+
+/* Whether every confirmed package could be staged again on the locked board. */
+static bool ep_keys_slots_verify(const ep_hotswap_t *engine) {
+  uint8_t header[EP_RECORD_HEADER_SIZE];
+  ep_record_t record;
+  for (uint32_t slot = 0; slot < 2u; slot++) {
+    ep_record_read(&engine->journal, slot, header, &record);
+    if (record.intact && (record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u &&
+        ep_keys_verify(&engine->journal, header) != EP_OK) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int ep_hotswap_lock(ep_hotswap_t *engine) {
+  ep_journal_change_t change;
+  uint8_t key[32];
+  uint32_t roles = 0;
+  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+  for (uint32_t index = 0; index < engine->journal.keys; index++) {
+    roles |= 1u << ep_journal_key(&engine->journal, index, key);
+  }
+  if ((roles & 6u) != 6u || !ep_keys_slots_verify(engine)) return EP_ERR_LOCK_REFUSED;
+  memset(&change, 0, sizeof change);
+  change.lock = true;
+  return ep_keys_change(engine, &change, EP_JOURNAL_LOCKED, 0);
+}
+
+int ep_hotswap_clear_spent(ep_hotswap_t *engine, const uint8_t *digest, uint32_t size) {
+  ep_journal_change_t change;
+  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+  if (size != 0u && size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
+  memset(&change, 0, sizeof change);
+  change.clear = true;
+  change.clear_digest = size != 0u ? digest : NULL;
+  return ep_keys_change(engine, &change, EP_JOURNAL_SPENT_CLEARED, 0);
+}

@@ -1,0 +1,140 @@
+/* The engine's part of the replies on the link. */
+#include <string.h>
+
+#include "core/board.h"
+#include "crypto/sha512.h"
+#include "engine.h"
+#include "errors.h"
+
+static edgeplug_SlotState ep_status_slot_state(const ep_record_t *record) {
+  uint32_t set = record->marks.set;
+  if (record->unreadable) return edgeplug_SlotState_SLOT_STATE_UNREADABLE;
+  if (!record->intact) return edgeplug_SlotState_SLOT_STATE_EMPTY;
+  if ((set & EP_MARK_BIT(EP_MARK_REJECTED)) != 0u) return edgeplug_SlotState_SLOT_STATE_REJECTED;
+  if ((set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u) return edgeplug_SlotState_SLOT_STATE_CONFIRMED;
+  if ((set & EP_MARK_TRIALS) != 0u) return edgeplug_SlotState_SLOT_STATE_TRIAL;
+  if ((set & EP_MARK_BIT(EP_MARK_STAGED)) != 0u) return edgeplug_SlotState_SLOT_STATE_STAGED;
+  return edgeplug_SlotState_SLOT_STATE_PARTIAL;
+}
+
+int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info) {
+  uint8_t header[EP_RECORD_HEADER_SIZE];
+  edgeplug_Manifest manifest;
+  ep_record_t record;
+  memset(info, 0, sizeof *info);
+  if (slot > 1u) return EP_ERR_BAD_REQUEST;
+  ep_record_read(&engine->journal, slot, header, &record);
+  info->state = ep_status_slot_state(&record);
+  if (!record.intact || ep_record_manifest(header, &manifest) != EP_OK) return EP_OK;
+  info->swap_number = record.swap_number;
+  memcpy(info->name, manifest.name, sizeof info->name);
+  memcpy(info->version, manifest.version, sizeof info->version);
+  info->release = manifest.release;
+  info->security_version = manifest.security_version;
+  info->payload_size = manifest.payload_size;
+  info->kind = manifest.kind;
+  info->reason = (edgeplug_Reason)record.marks.reason;
+  info->attempts = (uint32_t)__builtin_popcount(record.marks.set & EP_MARK_TRIALS);
+  info->timestamp = ep_record_u32(header + EP_RECORD_TIMESTAMP_OFFSET);
+  ep_record_digest(header, info->digest);
+  if ((header[EP_RECORD_FLAGS_OFFSET] & EP_RECORD_FLAG_SIGNED) != 0u) {
+    info->signature = (header[EP_RECORD_FLAGS_OFFSET] & EP_RECORD_FLAG_VERIFIED) != 0u
+                          ? edgeplug_Signature_SIGNATURE_VERIFIED
+                          : edgeplug_Signature_SIGNATURE_UNVERIFIED;
+    info->key_id.size = EP_RECORD_KEY_ID_SIZE;
+    memcpy(info->key_id.bytes, header + EP_RECORD_KEY_ID_OFFSET, EP_RECORD_KEY_ID_SIZE);
+  }
+  return EP_OK;
+}
+
+void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list) {
+  ep_journal_cursor_t cursor;
+  ep_journal_entry_t entry;
+  memset(list, 0, sizeof *list);
+  ep_journal_newest(&engine->journal, &cursor);
+  while (list->digests_count < EP_JOURNAL_SPENT &&
+         ep_journal_previous_spent(&engine->journal, &cursor, &entry)) {
+    memcpy(list->digests[list->digests_count++], entry.u.data, EP_JOURNAL_DIGEST);
+  }
+}
+
+void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
+  const ep_journal_t *journal = &engine->journal;
+  bool in_trial = engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL;
+  uint32_t slot = in_trial ? engine->target : engine->active;
+  ep_journal_cursor_t cursor;
+  ep_journal_entry_t entry;
+  ep_agent_trial_t trial;
+  memset(status, 0, sizeof *status);
+  status->phase = (edgeplug_UpdatePhase)engine->phase;
+  status->safe_mode = slot == EP_HOTSWAP_NONE;
+  if (!status->safe_mode) {
+    status->active_slot = slot;
+    status->has_active = true;
+    (void)ep_hotswap_slot_info(engine, slot, &status->active);
+  }
+  if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_RECEIVING) status->next_offset = engine->next_offset;
+  if (in_trial) {
+    ep_agent_trial(engine->agents, &trial);
+    status->trial_scans = trial.healthy_scans;
+    status->trial_needed = engine->trial_needed;
+  }
+  status->last_reason = (edgeplug_Reason)journal->last_reason;
+  status->last_reason_swap = journal->last_swap;
+  status->last_error = (uint32_t)-engine->last_error;
+  status->security_version = journal->security_version;
+  status->locked = ep_hotswap_locked(engine);
+  ep_journal_newest(journal, &cursor);
+  while (status->spent < EP_JOURNAL_SPENT && ep_journal_previous_spent(journal, &cursor, &entry))
+    status->spent++;
+  status->journal_error = journal->damaged ? (uint32_t)-EP_ERR_JOURNAL : 0u;
+  status->boot_number = journal->boot_number;
+  status->has_counters = true;
+  status->counters.flash_erases = journal->flash.erases;
+  status->counters.flash_programs = journal->flash.programs;
+}
+
+void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list) {
+  uint8_t key[32], digest[EP_SHA512_SIZE];
+  ep_sha512_t hash;
+  memset(list, 0, sizeof *list);
+  for (uint32_t index = 0; index < engine->journal.keys; index++) {
+    edgeplug_KeyInfo *info = &list->keys[list->keys_count++];
+    info->role = (edgeplug_KeyRole)ep_journal_key(&engine->journal, index, key);
+    ep_sha512_init(&hash);
+    ep_sha512_update(&hash, key, sizeof key);
+    ep_sha512_final(&hash, digest);
+    memcpy(info->key_id, digest, sizeof info->key_id);
+  }
+}
+
+void ep_hotswap_history(const ep_hotswap_t *engine, uint32_t before, edgeplug_History *history) {
+  const uint32_t room = sizeof history->entries / sizeof history->entries[0];
+  ep_journal_cursor_t cursor;
+  ep_journal_entry_t entry;
+  memset(history, 0, sizeof *history);
+  ep_journal_newest(&engine->journal, &cursor);
+  while (history->entries_count < room && ep_journal_previous(&engine->journal, &cursor, &entry)) {
+    edgeplug_HistoryEntry *said;
+    if (entry.kind > EP_JOURNAL_LAST_HISTORY || (before != 0u && entry.sequence >= before)) continue;
+    said = &history->entries[history->entries_count++];
+    said->sequence = entry.sequence;
+    said->kind = (edgeplug_HistoryKind)entry.kind;
+    said->swap_number = entry.swap_number;
+    said->slot = entry.slot;
+    said->reason = (edgeplug_Reason)entry.reason;
+    said->detail = entry.extra & 15u;
+  }
+}
+
+int ep_hotswap_read_slot(const ep_hotswap_t *engine, uint32_t slot, uint32_t offset, uint8_t *data,
+                         uint32_t size) {
+  (void)engine;
+  if (slot > 1u || offset > EP_RECORD_SLOT_SIZE || size > EP_RECORD_SLOT_SIZE - offset)
+    return EP_ERR_BAD_REQUEST;
+  return ep_board_flash_read(ep_board_map()->slot_address[slot] + offset, data, size);
+}
+
+uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine) {
+  return engine->journal.boot_number;
+}
