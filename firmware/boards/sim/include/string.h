@@ -1,0 +1,13 @@
+/* The freestanding subset of <string.h>; the functions are in firmware/runtime/core/memory.c. */
+#ifndef EP_SIM_STRING_H
+#define EP_SIM_STRING_H
+
+#include <stddef.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+size_t strlen(const char *text);
+
+#endif
