@@ -20,8 +20,8 @@ export interface Transport {
 export interface OpenOptions {
   /** Bits per second of a serial line. Default 115200. */
   baud?: number;
-  /** Board class of a new `sim:` board: "qemu", "stm32l552" or "sim". Default "sim". */
-  simGeometry?: string;
+  /** Flash geometry of a new `sim:` board. Default "l5". */
+  simGeometry?: "l5" | "nor";
 }
 
 /** The part that every transport shares: one listener, bytes kept until it is there. */

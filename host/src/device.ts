@@ -1,0 +1,13 @@
+/** All that talks to boards: `import { DeviceSession, openTransport } from "edgeplug/device"`. */
+export { WALL_CLOCK, type Clock } from "./clock.js";
+export { cobsDecode, cobsEncode } from "./cobs.js";
+export { encodeFrame, FrameDecoder, Unwrapper, wrapFrame } from "./frames.js";
+export * from "./observer.js";
+export { Connection, type LineCounters, type RequestOptions } from "./session/connection.js";
+export * from "./session/messages.js";
+export type { Deliverable, PushOptions, PushResult, PushStep } from "./session/push.js";
+export type { SavedPackage } from "./session/save.js";
+export { DeviceSession, type ConnectOptions, type HistoryOptions, type RollbackOptions } from "./session/session.js";
+export { openDevice } from "./session/open.js";
+export { openTransport } from "./transports/open.js";
+export type { OpenOptions, Transport } from "./transports/transport.js";

@@ -1,0 +1,218 @@
+/**
+ * A simulated board as a device. Its time is virtual: it passes while this side waits for something, as fast as
+ * the processor allows, and the session's clock is the board's. Closing it is a power cut at rest.
+ */
+import { randomBytes } from "node:crypto";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+
+import { openFlashFile, saveFlashFile, SimBoard, type FlashFile } from "@edgeplug/sim";
+
+import type { Clock } from "../clock.js";
+import { EdgePlugError } from "../errors.js";
+import { DEFAULT_BAUD } from "./serial.js";
+import { DataSink, type OpenOptions, type Transport } from "./transport.js";
+
+/** Virtual milliseconds between two looks at what else this process has to do. */
+const SLICE_MS = 10;
+/** While nothing is waited for, time passes as on the wall, in steps of so much. */
+const IDLE_MS = 20;
+/** How often a changed flash goes to its file. */
+const SAVE_INTERVAL_MS = 250;
+
+/** Opens `sim:` (path empty) or `sim:PATH`; a file that is not there yet becomes a blank board. */
+export async function openSim(path: string, options: OpenOptions = {}): Promise<SimTransport> {
+  const baud = options.baud ?? DEFAULT_BAUD;
+  const geometry = options.simGeometry ?? "l5";
+  if (path === "") {
+    const board = await SimBoard.create({ geometry, boardId: randomBytes(12), serial: { baud } });
+    return new SimTransport("sim:", board, baud);
+  }
+  const unlock = lockFile(path);
+  try {
+    const file = await openFlash(path, geometry);
+    const { flash, boardId } = file;
+    const board = await SimBoard.create({ geometry: flash.geometry.name, flash, boardId, serial: { baud } });
+    return new SimTransport(`sim:${path}`, board, baud, { path, file, unlock });
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function openFlash(path: string, geometry: "l5" | "nor"): Promise<FlashFile> {
+  try {
+    return await openFlashFile(path, geometry);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EdgePlugError("FILE_UNREADABLE", `${path} can't be used as a board's flash: ${why}.`, {
+      cause: error,
+      action: "Name another file; one that does not exist becomes a new board.",
+    });
+  }
+}
+
+/** Two boards on one flash file would overwrite each other's flash. */
+function lockFile(path: string): () => void {
+  const lock = `${path}.lock`;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      writeFileSync(lock, `${process.pid}\n`, { flag: "wx" });
+      return () => rmSync(lock, { force: true });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EEXIST") {
+        throw new EdgePlugError("FILE_UNREADABLE", `${path} can't be used: ${String(code)}.`, { cause: error });
+      }
+      const holder = Number.parseInt(readFileSync(lock, "utf8"), 10);
+      if (attempt > 0 || isAlive(holder)) {
+        throw new EdgePlugError("PORT_BUSY", `sim:${path} is held by process ${holder}.`);
+      }
+      rmSync(lock, { force: true }); // left behind by a process that was killed
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+interface Storage {
+  path: string;
+  file: FlashFile;
+  unlock: () => void;
+}
+
+interface Timer {
+  at: number;
+  callback: () => void;
+}
+
+/** Also for boards made elsewhere: `new SimTransport("sim:", board)` hands a test's own board to a session. */
+export class SimTransport implements Transport {
+  readonly clock: Clock;
+  readonly closed: Promise<EdgePlugError | undefined>;
+  private readonly sink = new DataSink();
+  private readonly timers = new Set<Timer>();
+  private readonly idle: NodeJS.Timeout;
+  private readonly saver: NodeJS.Timeout | undefined;
+  private settle!: (reason: EdgePlugError | undefined) => void;
+  private pumping = false;
+  private isClosed = false;
+  private savedOperations: number;
+  private saving: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    readonly board: SimBoard,
+    readonly baud = 0,
+    private readonly storage?: Storage,
+  ) {
+    this.closed = new Promise((resolve) => (this.settle = resolve));
+    this.clock = { now: () => board.milliseconds, after: (ms, callback) => this.after(ms, callback) };
+    this.savedOperations = board.flash.operations;
+    board.onSerial = (bytes) => this.sink.deliver(bytes);
+    this.idle = setInterval(() => {
+      if (!this.pumping) this.guard(() => board.powered && board.run(IDLE_MS));
+    }, IDLE_MS);
+    this.idle.unref();
+    if (storage !== undefined) {
+      this.saver = setInterval(() => this.save(), SAVE_INTERVAL_MS);
+      this.saver.unref();
+    }
+  }
+
+  onData(listener: (bytes: Uint8Array) => void): void {
+    this.sink.set(listener);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.isClosed) throw new EdgePlugError("PORT_LOST", `${this.name} has been closed.`);
+    this.board.send(bytes);
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.stop();
+    this.save();
+    try {
+      await this.saving;
+    } finally {
+      this.storage?.unlock();
+      this.settle(undefined);
+    }
+  }
+
+  private after(milliseconds: number, callback: () => void): () => void {
+    const timer = { at: this.board.milliseconds + milliseconds, callback };
+    this.timers.add(timer);
+    this.pump();
+    return () => this.timers.delete(timer);
+  }
+
+  /** Lets time pass as long as anybody waits. */
+  private pump(): void {
+    if (this.pumping || this.isClosed) return;
+    this.pumping = true;
+    const turn = (): void => {
+      if (this.isClosed || this.timers.size === 0) {
+        this.pumping = false;
+        return;
+      }
+      this.guard(() => this.slice());
+      setImmediate(turn);
+    };
+    setImmediate(turn);
+  }
+
+  private slice(): void {
+    const { board } = this;
+    const next = Math.min(...[...this.timers].map((timer) => timer.at));
+    let answered = false;
+    board.onSerial = (bytes) => {
+      answered = true;
+      this.sink.deliver(bytes);
+    };
+    const time = Math.min(SLICE_MS, Math.max(0.001, next - board.milliseconds));
+    if (board.powered) board.runUntil(() => answered, time);
+    else board.clock.pass(time * 1e6);
+    for (const timer of [...this.timers]) {
+      if (timer.at > board.milliseconds) continue;
+      this.timers.delete(timer);
+      timer.callback();
+    }
+  }
+
+  /** What the board's simulation throws ends the line. */
+  private guard(act: () => unknown): void {
+    try {
+      act();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.stop();
+      this.storage?.unlock();
+      this.settle(new EdgePlugError("EMULATOR", `The simulated board failed: ${why}.`, { cause: error }));
+    }
+  }
+
+  private stop(): void {
+    this.isClosed = true;
+    clearInterval(this.idle);
+    clearInterval(this.saver);
+  }
+
+  private save(): void {
+    const { storage, board } = this;
+    if (storage === undefined || board.flash.operations === this.savedOperations) return;
+    this.savedOperations = board.flash.operations;
+    const flash = board.flash.fork();
+    this.saving = this.saving.then(() => saveFlashFile(storage.path, { ...storage.file, flash }));
+    this.saving.catch((error: unknown) => this.guard(() => {
+      throw error;
+    }));
+  }
+}
