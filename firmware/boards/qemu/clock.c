@@ -40,10 +40,13 @@ uint64_t ep_board_time_us(void) {
 }
 
 void ep_board_scan_start(void) {
-  tick.due_us = ep_board_time_us();
+  /* on whole ticks of the clock, so that what follows from the time is the same in every run */
+  const uint64_t now = ep_board_time_us();
+  const uint32_t into_tick = (uint32_t)(now % EP_MAP_TICK_MICROS);
+  tick.due_us = now - into_tick;
   tick.count = 0;
   TIMER_RELOAD(TICK) = EP_MAP_TICK_MICROS;
-  TIMER_COUNT(TICK) = EP_MAP_TICK_MICROS;
+  TIMER_COUNT(TICK) = EP_MAP_TICK_MICROS - into_tick;
   TIMER_CONTROL_REG |= TIMER_CONTROL(TICK, CONTROL_1MHZ);
   TIMER_CONTROL_REG |= TIMER_CONTROL(TICK, CONTROL_ENABLE | CONTROL_1MHZ | CONTROL_INTERRUPT);
   interrupt_enable(TIMER_IRQ(TICK), PRIORITY_SCAN);

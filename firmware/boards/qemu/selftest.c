@@ -10,7 +10,7 @@
  *   monotonic     reads the clock 20,000 times with ticks running; steps backwards
  *   stack         bytes of stack ever used
  *   overruns      bytes lost in reception
- *   deaf          doesn't read for 20 ms
+ *   deaf          doesn't read for 200 ms
  *   observe N     sends N observer frames, one a tick
  *   feed          arms the watchdog, feeds it for 400 ms, says so, then stops feeding it
  *   fault, jump, overflow   write to code, run data, and use up the stack: each is a fault
@@ -244,7 +244,7 @@ static void answer(const char *line) {
   else if (after(line, "overruns"))
     print_number(ep_board_serial_overruns());
   else if (after(line, "deaf"))
-    wait_us(20000);
+    wait_us(200000);
   else if ((argument = after(line, "observe ")) != NULL)
     send_observations(parse_number(argument));
   else if (after(line, "feed"))
