@@ -46,9 +46,9 @@ void ep_board_scan_start(void) {
   tick.due_us = now - into_tick;
   tick.count = 0;
   TIMER_RELOAD(TICK) = EP_MAP_TICK_MICROS;
-  TIMER_COUNT(TICK) = EP_MAP_TICK_MICROS - into_tick;
   TIMER_CONTROL_REG |= TIMER_CONTROL(TICK, CONTROL_1MHZ);
   TIMER_CONTROL_REG |= TIMER_CONTROL(TICK, CONTROL_ENABLE | CONTROL_1MHZ | CONTROL_INTERRUPT);
+  TIMER_COUNT(TICK) = EP_MAP_TICK_MICROS - into_tick; /* a timer that stands takes no count */
   interrupt_enable(TIMER_IRQ(TICK), PRIORITY_SCAN);
 }
 
