@@ -1,0 +1,2 @@
+// asc looks here for "@edgeplug/sdk".
+export * from "./assembly/index";

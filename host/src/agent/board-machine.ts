@@ -1,0 +1,122 @@
+/** The agent in the board's own engine: interpreter, host functions and limits as the firmware has them. */
+import { Engine, EngineError, SIM_WASM, type CallResult, type EngineModule } from "@edgeplug/sim";
+
+import { EdgePlugError } from "../errors.js";
+import { MAX_FUEL } from "../generated/limits.js";
+import { INPUTS_MAX, OUTPUTS_MAX } from "../manifest.js";
+import type { MachineFactory } from "./check.js";
+import type { AgentConfig } from "./config.js";
+import type { AgentMachine } from "./machine.js";
+
+/** Fuel that agent.json leaves open is as much as any board gives. */
+export async function boardMachine(wasm: Uint8Array, config: AgentConfig): Promise<MachineFactory> {
+  const { limits } = config;
+  const engine = await createEngine();
+  const module: EngineModule = {
+    code: wasm,
+    kind: config.kind,
+    inputs: config.inputs.length,
+    outputs: config.outputs.length,
+    limits: {
+      memoryBytes: limits.memory,
+      stackSlots: limits.stackSlots,
+      callDepth: limits.callDepth,
+      fuel: limits.fuel ?? MAX_FUEL,
+      initFuel: limits.initFuel ?? MAX_FUEL,
+      ioBufferBytes: limits.ioBuffer,
+    },
+  };
+  return () => new BoardMachine(engine, module);
+}
+
+/** Runs the module's own test vectors the way a board does before it lets the agent start. */
+export async function runVectorsOnBoard(wasm: Uint8Array, config: AgentConfig): Promise<void> {
+  const machine = (await boardMachine(wasm, config))() as BoardMachine;
+  machine.start();
+  machine.runVectors();
+}
+
+async function createEngine(): Promise<Engine> {
+  try {
+    return await Engine.create();
+  } catch (error) {
+    throw new EdgePlugError(
+      "SETUP",
+      `The board's engine is not built: ${SIM_WASM.pathname} is missing or broken.`,
+      {
+        cause: error,
+        action: "Run scripts/setup, or install the tool anew.",
+      },
+    );
+  }
+}
+
+class BoardMachine implements AgentMachine {
+  readonly inputs = new Float32Array(INPUTS_MAX);
+  readonly outputs = new Float32Array(OUTPUTS_MAX);
+  fuelUsed = 0;
+  #log: string[] = [];
+
+  constructor(
+    readonly engine: Engine,
+    readonly module: EngineModule,
+  ) {}
+
+  start(): void {
+    this.#run(() => {
+      this.engine.load(this.module);
+    });
+    this.fuelUsed = this.module.limits.initFuel - this.engine.fuelLeft;
+  }
+
+  runVectors(): void {
+    this.#run(() => {
+      this.engine.runVectors();
+    });
+  }
+
+  scan(micros: number): void {
+    const inputs = Array.from(this.inputs.subarray(0, this.module.inputs));
+    const { outputs, fuelUsed, log } = this.#run(() => this.engine.scan(inputs, micros));
+    this.outputs.set(outputs);
+    this.fuelUsed = fuelUsed;
+    this.#log.push(...log);
+  }
+
+  handle(request: Uint8Array): Uint8Array {
+    return this.#called(() => this.engine.call(request));
+  }
+
+  save(): Uint8Array {
+    return this.#called(() => this.engine.save());
+  }
+
+  restore(state: Uint8Array): void {
+    this.#run(() => {
+      this.engine.restore(state);
+    });
+    this.fuelUsed = this.module.limits.fuel - this.engine.fuelLeft;
+  }
+
+  takeLog(): string[] {
+    const lines = this.#log;
+    this.#log = [];
+    return lines;
+  }
+
+  #called(call: () => CallResult): Uint8Array {
+    const { bytes, fuelUsed, log } = this.#run(call);
+    this.fuelUsed = fuelUsed;
+    this.#log.push(...log);
+    return bytes;
+  }
+
+  #run<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw EdgePlugError.fromBoard(error.code, 0, error.detail);
+    }
+  }
+}

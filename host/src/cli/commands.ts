@@ -1,0 +1,36 @@
+/** The list of commands. Each is a module of its own, loaded only when it is called. */
+import type { Command } from "commander";
+
+export interface CommandEntry {
+  name: string;
+  summary: string;
+  load(): Promise<Command>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "keygen",
+    summary: "make a key pair",
+    load: async () => (await import("./keygen.js")).keygenCommand(),
+  },
+  {
+    name: "build",
+    summary: "compile an agent and check it in the board's own engine",
+    load: async () => (await import("./build.js")).buildCommand(),
+  },
+  {
+    name: "pack",
+    summary: "make a package of a built agent, signed or not",
+    load: async () => (await import("./pack.js")).packCommand(),
+  },
+  {
+    name: "verify",
+    summary: "check a package's digests and signature",
+    load: async () => (await import("./verify.js")).verifyCommand(),
+  },
+  {
+    name: "inspect",
+    summary: "show what a package says of itself",
+    load: async () => (await import("./inspect.js")).inspectCommand(),
+  },
+];
