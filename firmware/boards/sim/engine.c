@@ -72,7 +72,11 @@ int engine_load(uint32_t size, uint32_t kind, uint32_t inputs, uint32_t outputs)
   bank->manifest.inputs = inputs;
   bank->manifest.outputs = outputs;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, bank, no_step, no_step};
+  bank->host = (ep_wasm_host_t){.imports = ep_host_imports,
+                                .import_count = ep_host_import_count,
+                                .context = bank,
+                                .validate_step = no_step,
+                                .fuel_step = no_step};
   ep_events_init(&engine->log);
   bank->log = &engine->log;
   memset(&engine->channels, 0, sizeof engine->channels);

@@ -34,6 +34,8 @@ export interface Observation {
   readonly scan: number;
   /** Virtual microseconds since the board was made, over all boots. */
   readonly timeMicros: number;
+  /** The board's own clock. */
+  readonly sinceBootMicros: number;
   readonly swapNumber: number;
   readonly outputs: readonly number[];
 }
@@ -416,6 +418,7 @@ export class SimBoard {
     this.onOutputs?.({
       scan,
       timeMicros: this.clock.micros,
+      sinceBootMicros: this.#sinceBoot(this.clock.nanos),
       swapNumber: swapNumber >>> 0,
       outputs: [...new Float32Array(this.#instance.exports.memory.buffer, outputs, count)],
     });
