@@ -7,7 +7,12 @@ export { Connection, type LineCounters, type RequestOptions } from "./session/co
 export * from "./session/messages.js";
 export type { Deliverable, PushOptions, PushResult, PushStep } from "./session/push.js";
 export type { SavedPackage } from "./session/save.js";
-export { DeviceSession, type ConnectOptions, type HistoryOptions, type RollbackOptions } from "./session/session.js";
+export {
+  DeviceSession,
+  type ConnectOptions,
+  type HistoryOptions,
+  type RollbackOptions,
+} from "./session/session.js";
 export { openDevice } from "./session/open.js";
 export { openTransport } from "./transports/open.js";
 export type { OpenOptions, Transport } from "./transports/transport.js";

@@ -25,7 +25,10 @@ export function crc32(data: Uint8Array): number {
 /** Wraps a message's bytes for the line; a leading delimiter ends whatever noise came before. */
 export function wrapFrame(body: Uint8Array, maxFrame = DEFAULT_MAX_FRAME): Uint8Array {
   if (body.length + CRC_SIZE > maxFrame) {
-    throw new EdgePlugError("BAD_REQUEST", `A frame of ${body.length + CRC_SIZE} bytes; the board takes ${maxFrame}.`);
+    throw new EdgePlugError(
+      "BAD_REQUEST",
+      `A frame of ${body.length + CRC_SIZE} bytes; the board takes ${maxFrame}.`,
+    );
   }
   const framed = new Uint8Array(body.length + CRC_SIZE);
   framed.set(body);

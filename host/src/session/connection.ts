@@ -264,7 +264,7 @@ export class Connection {
   private timeout(body: RequestBody, start: number): EdgePlugError {
     const what = Object.keys(body)[0] ?? "request";
     const seconds = ((this.transport.clock.now() - start) / 1000).toFixed(1);
-    const heard = this.lastHeard >= start ? "it sends, but not this" : "it has been silent";
+    const heard = this.lastHeard > start ? "it sends, but not this" : "it has been silent";
     return new EdgePlugError("TIMEOUT", `No answer from the board to ${what} within ${seconds} s: ${heard}.`);
   }
 
@@ -337,5 +337,7 @@ export class Connection {
 /** The error that an aborted signal stands for. */
 export function interrupted(signal: AbortSignal | undefined): EdgePlugError {
   const reason: unknown = signal?.reason;
-  return reason instanceof EdgePlugError ? reason : new EdgePlugError("INTERRUPTED", undefined, { cause: reason });
+  return reason instanceof EdgePlugError
+    ? reason
+    : new EdgePlugError("INTERRUPTED", undefined, { cause: reason });
 }

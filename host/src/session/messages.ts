@@ -74,7 +74,9 @@ export function toEvent(message: unknown): DeviceEvent {
 function lowerNames(values: Record<string, string | number>, prefix: string): (value: number) => string {
   return (value) => {
     const name = values[value];
-    return typeof name === "string" ? name.slice(prefix.length).toLowerCase().replaceAll("_", " ") : `unknown (${value})`;
+    return typeof name === "string"
+      ? name.slice(prefix.length).toLowerCase().replaceAll("_", " ")
+      : `unknown (${value})`;
   };
 }
 

@@ -41,7 +41,15 @@ export interface PushOptions {
 /** One thing that happened, in order. */
 export type PushStep =
   | { step: "begin"; offset: number; size: number; resumed: boolean; slot: number; swapNumber: number }
-  | { step: "sending"; acknowledged: number; size: number; sent: number; chunkSize: number; page: number; pages: number }
+  | {
+      step: "sending";
+      acknowledged: number;
+      size: number;
+      sent: number;
+      chunkSize: number;
+      page: number;
+      pages: number;
+    }
   | { step: "interrupted"; error: EdgePlugError }
   | { step: "verifying" }
   | { step: "staged" }
@@ -100,7 +108,14 @@ class Push {
   private readonly deadline: number;
   private readonly start: number;
   private readonly silenceMs: number;
-  private readonly result = { swapNumber: 0, slot: 0, offset: 0, resumed: false, payloadBytesSent: 0, restarts: 0 };
+  private readonly result = {
+    swapNumber: 0,
+    slot: 0,
+    offset: 0,
+    resumed: false,
+    payloadBytesSent: 0,
+    restarts: 0,
+  };
   private transferMs = 0;
   private stagedMs = 0;
   private stage: "before" | "staging" | "activated" | "over" = "before";
@@ -127,6 +142,8 @@ class Push {
       const totalMs = this.now() - this.start;
       this.stage = "over";
       return { ...this.result, active, transferMs: this.transferMs, stagedMs: this.stagedMs, totalMs };
+    } catch (error) {
+      throw this.stage === "activated" ? duringTrial(EdgePlugError.from(error)) : error;
     } finally {
       off();
     }
@@ -232,7 +249,15 @@ class Push {
         const { acknowledged, chunkSize } = step.value;
         const page = Math.floor(acknowledged / pageSize);
         const sent = this.result.payloadBytesSent;
-        yield { step: "sending", acknowledged, size, sent, chunkSize, page, pages: Math.ceil(size / pageSize) };
+        yield {
+          step: "sending",
+          acknowledged,
+          size,
+          sent,
+          chunkSize,
+          page,
+          pages: Math.ceil(size / pageSize),
+        };
         if (this.now() > this.deadline) throw this.outOfTime();
       }
     } finally {
@@ -287,7 +312,8 @@ class Push {
       const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
       const ours = status.active?.swapNumber === this.result.swapNumber;
-      const over = status.lastReasonSwap === this.result.swapNumber && status.lastReason !== Reason.REASON_NONE;
+      const over =
+        status.lastReasonSwap === this.result.swapNumber && status.lastReason !== Reason.REASON_NONE;
       if (!ours && (!over || error.code !== "NO_SESSION")) {
         if (over) this.stage = "over";
         throw error;
@@ -295,7 +321,12 @@ class Push {
     }
     this.stage = "activated";
     const scan = this.activation?.scan ?? 0;
-    yield { step: "activated", swapNumber: this.result.swapNumber, scan, handedOver: this.activation?.detail ?? 0 };
+    yield {
+      step: "activated",
+      swapNumber: this.result.swapNumber,
+      scan,
+      handedOver: this.activation?.detail ?? 0,
+    };
     return { ok: true };
   }
 
@@ -346,7 +377,8 @@ class Push {
     this.stage = "over";
     const { name, version } = this.manifest;
     const { swapNumber, slot } = this.result;
-    const about = status.lastReasonSwap === swapNumber ? status.lastReason : (await this.session.slot(slot)).reason;
+    const about =
+      status.lastReasonSwap === swapNumber ? status.lastReason : (await this.session.slot(slot)).reason;
     const text = status.lastMessage === "" ? "" : ` (${status.lastMessage})`;
     const why = `${reasonName(about)}${text}`;
     const now =
@@ -355,10 +387,27 @@ class Push {
         : `${status.active.name} ${status.active.version} (swap ${status.active.swapNumber}) runs again`;
     const code =
       about === Reason.REASON_ABORTED ? "ABORTED" : status.active === null ? "REJECTED" : "ROLLED_BACK";
-    return new EdgePlugError(code, `${name} ${version} (swap ${swapNumber}) failed its trial: ${why}; ${now}.`, {
-      detail: about,
-    });
+    return new EdgePlugError(
+      code,
+      `${name} ${version} (swap ${swapNumber}) failed its trial: ${why}; ${now}.`,
+      {
+        detail: about,
+      },
+    );
   }
+}
+
+/** Whoever stops waiting for a trial has to know that the board goes on with it. */
+function duringTrial(error: EdgePlugError): EdgePlugError {
+  if (error.code !== "INTERRUPTED") return error;
+  return new EdgePlugError(
+    "INTERRUPTED",
+    "Stopped by the user; the new agent runs, and its trial goes on by itself.",
+    {
+      cause: error,
+      action: "See how it ends with --status, or take it back with --rollback.",
+    },
+  );
 }
 
 function stagingError(status: Status): EdgePlugError {

@@ -86,7 +86,10 @@ export class DeviceSession {
 
   /** Asks again who is there: after a reset the boot number differs. */
   async refresh(options: RequestOptions = {}): Promise<Hello> {
-    const { response } = await this.connection.request({ hello: {} }, { attemptMs: HELLO_ATTEMPT_MS, ...options });
+    const { response } = await this.connection.request(
+      { hello: {} },
+      { attemptMs: HELLO_ATTEMPT_MS, ...options },
+    );
     this.current = toHello(response.hello ?? {});
     this.connection.setLimits(this.current.maxFrame, this.current.window);
     return this.current;
@@ -116,7 +119,9 @@ export class DeviceSession {
     let before = 0;
     while (entries.length < limit) {
       const { response } = await this.connection.request({ history: { before } }, options);
-      const page = toHistory(response.history ?? {}).filter((entry) => before === 0 || entry.sequence < before);
+      const page = toHistory(response.history ?? {}).filter(
+        (entry) => before === 0 || entry.sequence < before,
+      );
       if (page.length === 0) break;
       entries.push(...page);
       before = Math.min(...page.map((entry) => entry.sequence));
@@ -146,7 +151,10 @@ export class DeviceSession {
   async rollback(options: RollbackOptions = {}): Promise<Status> {
     const before = await this.status(options);
     const body = { rollback: { allowDowngrade: options.allowDowngrade ?? false } };
-    const { response, attempts } = await this.connection.ask(body, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
+    const { response, attempts } = await this.connection.ask(body, {
+      attemptMs: SWITCH_ATTEMPT_MS,
+      ...options,
+    });
     const after = await this.status(options);
     // Of a request that was repeated the first copy may have done the work, and the second found none left.
     const left = after.active?.swapNumber !== before.active?.swapNumber;
@@ -158,7 +166,10 @@ export class DeviceSession {
 
   /** Ends a staging or a trial. Throws NO_SESSION if neither is under way. */
   async abort(options?: RequestOptions): Promise<void> {
-    const { response, attempts } = await this.connection.ask({ abort: {} }, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
+    const { response, attempts } = await this.connection.ask(
+      { abort: {} },
+      { attemptMs: SWITCH_ATTEMPT_MS, ...options },
+    );
     const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
     if (response.error !== 0 && !(attempts > 1 && error.code === "NO_SESSION")) throw error;
   }
@@ -167,10 +178,17 @@ export class DeviceSession {
     await this.connection.request({ confirm: {} }, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
   }
 
-  async addKey(role: "publisher" | "operator", publicKey: Uint8Array, options?: RequestOptions): Promise<void> {
+  async addKey(
+    role: "publisher" | "operator",
+    publicKey: Uint8Array,
+    options?: RequestOptions,
+  ): Promise<void> {
     const roles = edgeplug.KeyRole;
     const number = role === "publisher" ? roles.KEY_ROLE_PUBLISHER : roles.KEY_ROLE_OPERATOR;
-    await this.connection.request({ addKey: { role: number, publicKey } }, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
+    await this.connection.request(
+      { addKey: { role: number, publicKey } },
+      { attemptMs: SWITCH_ATTEMPT_MS, ...options },
+    );
   }
 
   async listKeys(options?: RequestOptions): Promise<KeyInfo[]> {
@@ -193,7 +211,10 @@ export class DeviceSession {
       const { response } = await this.connection.request(body, options);
       const data = response.readSlot?.data ?? new Uint8Array();
       if (data.length !== part || (response.readSlot?.offset ?? 0) !== offset + at) {
-        throw new EdgePlugError("PROTOCOL", `The board answered ${data.length} of ${part} bytes of slot ${slot}.`);
+        throw new EdgePlugError(
+          "PROTOCOL",
+          `The board answered ${data.length} of ${part} bytes of slot ${slot}.`,
+        );
       }
       bytes.set(data, at);
     }
@@ -233,10 +254,14 @@ function noBoard(error: unknown, connection: Connection, timeoutMs: number): Edg
     return new EdgePlugError("NO_BOARD", `Nothing answers on ${name} within ${seconds} s.`, { cause: error });
   }
   if (framesReceived > 0) {
-    return new EdgePlugError("NO_BOARD", `The board on ${name} sends, but answers nothing within ${seconds} s.`, {
-      cause: error,
-      action: "Its receive line may be cut: check the cable, then its power.",
-    });
+    return new EdgePlugError(
+      "NO_BOARD",
+      `The board on ${name} sends, but answers nothing within ${seconds} s.`,
+      {
+        cause: error,
+        action: "Its receive line may be cut: check the cable, then its power.",
+      },
+    );
   }
   return new EdgePlugError(
     "NO_BOARD",

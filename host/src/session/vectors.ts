@@ -27,7 +27,8 @@ function customSection(module: Uint8Array, name: string): Uint8Array | undefined
     const length = leb(module, size.next);
     if (id === CUSTOM_SECTION && length !== undefined) {
       const start = length.next + length.value;
-      if (Buffer.from(module.subarray(length.next, start)).toString() === name) return module.subarray(start, end);
+      if (Buffer.from(module.subarray(length.next, start)).toString() === name)
+        return module.subarray(start, end);
     }
     at = end;
   }

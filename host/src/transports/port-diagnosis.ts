@@ -1,5 +1,13 @@
 /** Why a port can't be opened, in words that help: who holds it, which command gives permission. */
-import { accessSync, constants, readFileSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import type { Stats } from "node:fs";
 
 import { EdgePlugError } from "../errors.js";

@@ -37,7 +37,8 @@ export async function openSerial(path: string, options: OpenOptions = {}): Promi
 
 function explainOpen(path: string, baud: number, error: Error): EdgePlugError {
   const text = error.message;
-  if (/cannot lock port|resource busy|access denied|temporarily unavailable/i.test(text)) return busyError(path);
+  if (/cannot lock port|resource busy|access denied|temporarily unavailable/i.test(text))
+    return busyError(path);
   if (/no such file|file not found|no such device/i.test(text)) return notFoundError(path, []);
   if (/permission denied/i.test(text)) {
     return new EdgePlugError("PORT_PERMISSION", `No permission to open ${path}.`, { cause: error });
@@ -45,7 +46,9 @@ function explainOpen(path: string, baud: number, error: Error): EdgePlugError {
   if (/baud/i.test(text)) {
     return new EdgePlugError("USAGE", `${path} can't do ${baud} baud.`, { cause: error });
   }
-  return new EdgePlugError("PORT_NOT_FOUND", `${path} can't be opened as a serial port: ${text}`, { cause: error });
+  return new EdgePlugError("PORT_NOT_FOUND", `${path} can't be opened as a serial port: ${text}`, {
+    cause: error,
+  });
 }
 
 class SerialTransport implements Transport {
@@ -97,7 +100,9 @@ class SerialTransport implements Transport {
 
   private lost(error: Error): void {
     if (this.reason !== undefined) return;
-    this.reason = new EdgePlugError("PORT_LOST", `${this.name} vanished: ${error.message}.`, { cause: error });
+    this.reason = new EdgePlugError("PORT_LOST", `${this.name} vanished: ${error.message}.`, {
+      cause: error,
+    });
     clearInterval(this.presence);
     if (this.port.isOpen) this.port.close(() => undefined);
     this.settle(this.reason);

@@ -61,7 +61,9 @@ function lockFile(path: string): () => void {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "EEXIST") {
-        throw new EdgePlugError("FILE_UNREADABLE", `${path} can't be used: ${String(code)}.`, { cause: error });
+        throw new EdgePlugError("FILE_UNREADABLE", `${path} can't be used: ${String(code)}.`, {
+          cause: error,
+        });
       }
       const holder = Number.parseInt(readFileSync(lock, "utf8"), 10);
       if (attempt > 0 || isAlive(holder)) {
@@ -211,8 +213,10 @@ export class SimTransport implements Transport {
     this.savedOperations = board.flash.operations;
     const flash = board.flash.fork();
     this.saving = this.saving.then(() => saveFlashFile(storage.path, { ...storage.file, flash }));
-    this.saving.catch((error: unknown) => this.guard(() => {
-      throw error;
-    }));
+    this.saving.catch((error: unknown) =>
+      this.guard(() => {
+        throw error;
+      }),
+    );
   }
 }
