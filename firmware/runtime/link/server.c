@@ -252,10 +252,7 @@ static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_
   response->id = request->id;
   error = ep_server_dispatch(server, request, response);
   /* Errors are negative inside the runtime and positive on the link, where they are the code itself. */
-  if (error != EP_OK) {
-    response->error = (uint32_t)-error;
-    response->detail = server->hotswap->detail;
-  }
+  if (error != EP_OK) response->error = (uint32_t)-error;
   if (error == EP_ERR_BUSY) ep_server_explain_busy(server, response);
   ep_server_send(server);
 }
