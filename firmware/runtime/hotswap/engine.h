@@ -39,6 +39,10 @@ int ep_engine_attempt(ep_hotswap_t *engine, const edgeplug_Manifest *manifest, b
 /* The trial ends badly: back to the other agent, reject. */
 void ep_engine_roll_back(ep_hotswap_t *engine, edgeplug_Reason reason);
 
+/* Loads the candidate from `slot`, record in engine->header. */
+int ep_engine_prepare(ep_hotswap_t *engine, uint32_t slot, const edgeplug_Manifest *manifest,
+                      bool run_vectors);
+
 /* Attempts that a manifest allows. */
 uint32_t ep_engine_attempts(const edgeplug_Manifest *manifest);
 

@@ -19,6 +19,9 @@ typedef enum {
   EP_FLASH_TORN   /* different from reading to reading, or unreadable */
 } ep_flash_state_t;
 
+/* One reading. A read error is a reading that failed, not yet a place that can't be read: it is tried three times. */
+int ep_flash_fetch(uint32_t address, void *buffer, uint32_t size);
+
 /* Reads `size` bytes three times into `buffer`. */
 ep_flash_state_t ep_flash_read(uint32_t address, void *buffer, uint32_t size);
 

@@ -98,7 +98,7 @@ static int ep_record_hash_payload(uint32_t slot, const edgeplug_Manifest *manife
   ep_sha512_init(&hash);
   for (uint32_t done = 0; done < manifest->payload_size; done += EP_BLOCK) {
     uint32_t size = manifest->payload_size - done < EP_BLOCK ? manifest->payload_size - done : EP_BLOCK;
-    int error = ep_board_flash_read(address + done, block, size);
+    int error = ep_flash_fetch(address + done, block, size);
     if (error != EP_OK) return error;
     crc = ep_crc32(crc, block, size);
     ep_sha512_update(&hash, block, size);

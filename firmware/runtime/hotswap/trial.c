@@ -5,7 +5,8 @@
 #include "engine.h"
 #include "errors.h"
 
-#define EP_SCRUB_US 10000000u
+#define EP_PREPARE_TRIES 3u
+#define EP_SCRUB_US      10000000u
 
 /* Reasons that say the package itself is at fault. */
 #define EP_SPENDING                                                                                          \
@@ -56,6 +57,16 @@ edgeplug_Reason ep_engine_reason(int error) {
   }
 }
 
+int ep_engine_prepare(ep_hotswap_t *engine, uint32_t slot, const edgeplug_Manifest *manifest,
+                      bool run_vectors) {
+  int error = EP_ERR_ECC;
+  /* A failed reading of flash says nothing against the agent. */
+  for (uint32_t tries = 0; tries < EP_PREPARE_TRIES && error == EP_ERR_ECC; tries++) {
+    error = ep_agent_prepare(engine->agents, slot, manifest, ep_engine_swap(engine), run_vectors);
+  }
+  return error;
+}
+
 /* The agent in `slot` with this manifest is the one that runs from now on. */
 static void ep_engine_is_active(ep_hotswap_t *engine, uint32_t slot, const edgeplug_Manifest *manifest) {
   bool control = manifest->kind == edgeplug_AgentKind_AGENT_KIND_CONTROL;
@@ -73,7 +84,7 @@ int ep_engine_start(ep_hotswap_t *engine, uint32_t slot, edgeplug_Reason leave) 
   ep_record_read(&engine->journal, slot, engine->header, &record);
   error = record.intact ? ep_record_manifest(engine->header, &manifest) : EP_ERR_NO_FALLBACK;
   if (error == EP_OK) {
-    error = ep_agent_prepare(engine->agents, slot, &manifest, record.swap_number, false);
+    error = ep_engine_prepare(engine, slot, &manifest, false);
   }
   if (error != EP_OK) return error;
   if (leave != edgeplug_Reason_REASON_NONE) {
@@ -119,7 +130,7 @@ int ep_engine_attempt(ep_hotswap_t *engine, const edgeplug_Manifest *manifest, b
               ? ep_marks_set(&engine->journal, engine->target, swap_number, (ep_mark_t)mark, 0)
               : EP_ERR_FLASH;
   if (error == EP_OK && prepare) {
-    error = ep_agent_prepare(engine->agents, engine->target, manifest, swap_number, false);
+    error = ep_engine_prepare(engine, engine->target, manifest, false);
   }
   if (error == EP_OK) error = ep_agent_activate(engine->agents, true);
   if (error != EP_OK) {

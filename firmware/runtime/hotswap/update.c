@@ -356,7 +356,7 @@ static void ep_update_verify(ep_hotswap_t *engine) {
   edgeplug_Manifest manifest;
   int error = ep_record_manifest(engine->header, &manifest);
   if (error == EP_OK) error = ep_record_check_payload(engine->target, &manifest);
-  if (error == EP_OK) error = ep_agent_prepare(engine->agents, engine->target, &manifest, swap_number, true);
+  if (error == EP_OK) error = ep_engine_prepare(engine, engine->target, &manifest, true);
   if (error == EP_OK) error = ep_marks_set(journal, engine->target, swap_number, EP_MARK_STAGED, 0);
   if (error == EP_OK) {
     (void)ep_journal_append(journal, EP_JOURNAL_STAGED, engine->target, 0, 0, swap_number, NULL);
