@@ -9,5 +9,6 @@ void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *text);
+int strcmp(const char *a, const char *b);
 
 #endif
