@@ -43,6 +43,9 @@ function explainOpen(path: string, baud: number, error: Error): EdgePlugError {
   if (/permission denied/i.test(text)) {
     return new EdgePlugError("PORT_PERMISSION", `No permission to open ${path}.`, { cause: error });
   }
+  if (/inappropriate ioctl/i.test(text)) {
+    return new EdgePlugError("PORT_NOT_FOUND", `${path} is no serial port.`, { cause: error });
+  }
   if (/baud/i.test(text)) {
     return new EdgePlugError("USAGE", `${path} can't do ${baud} baud.`, { cause: error });
   }

@@ -1,0 +1,163 @@
+/** The command line: what may be said, and what it means. */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { EdgePlugError } from "edgeplug/errors";
+
+export type Verb =
+  | { kind: "push"; packageFile: string; agentFile?: string }
+  | { kind: "info" }
+  | { kind: "status" }
+  | { kind: "history" }
+  | { kind: "rollback" }
+  | { kind: "abort" }
+  | { kind: "save"; file: string }
+  | { kind: "request"; data: string };
+
+export interface Settings {
+  device: string;
+  baud: number;
+  json: boolean;
+  debug: boolean;
+  allowDowngrade: boolean;
+  force: boolean;
+  /** For the whole command; undefined: each step's own default. */
+  timeoutMs: number | undefined;
+  verb: Verb;
+}
+
+interface Flags {
+  device?: string;
+  agent?: string;
+  manifest?: string;
+  info?: boolean;
+  status?: boolean;
+  history?: boolean;
+  rollback?: boolean;
+  abort?: boolean;
+  save?: string;
+  request?: string;
+  baud: number;
+  timeout?: number;
+  allowDowngrade?: boolean;
+  force?: boolean;
+  json?: boolean;
+  debug?: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  edgeplug-push --device /dev/ttyUSB0 voltage-event.epk       swap the running agent and wait out its trial
+  edgeplug-push --device /dev/ttyUSB0 --agent agent.bin --manifest manifest.pb
+  edgeplug-push --device /dev/ttyUSB0 --info                  what board is this, what does it run?
+  edgeplug-push --device /dev/ttyUSB0 --status --json         the same for scripts, with counters
+  edgeplug-push --device /dev/ttyUSB0 --save old.epk          fetch the running package, byte for byte
+  edgeplug-push --device /dev/ttyUSB0 --rollback              back to the agent in the other slot
+  edgeplug-push --device /dev/ttyUSB0 --request 616263        ask a request agent; or --request @file
+  edgeplug-push --device sim:board.flash agent.epk            try it on a simulated board kept in a file
+
+The device can also stand in EDGEPLUG_DEVICE. A push that was cut short is resumed by pushing again.
+
+Exit codes: 0 only when the new agent stayed; 2 usage; 10 files; 20 to 25 the package; 30 to 37 the board said
+no; 40, 41 flash or journal; 50 to 54 the agent's code; 60 rolled back; 61 rejected; 70 a defect in this tool;
+71 to 79 port, line and board; 130 stopped by Ctrl-C. Every error prints its code, EP and four digits.`;
+
+/** Parses the arguments; undefined when they only asked for help or the version, which has been printed. */
+export function parseArguments(args: readonly string[], version: string): Settings | undefined {
+  const program = command(version);
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    throw usage(error.message.replace(/^error: /, ""));
+  }
+  const flags = program.opts<Flags>();
+  const verb = chooseVerb(flags, program.args);
+  if (flags.device === undefined || flags.device === "") {
+    throw new EdgePlugError("USAGE", "No device was named.", {
+      action: "Pass --device PORT, or set EDGEPLUG_DEVICE.",
+    });
+  }
+  return {
+    device: flags.device,
+    baud: flags.baud,
+    json: flags.json ?? false,
+    debug: flags.debug ?? false,
+    allowDowngrade: flags.allowDowngrade ?? false,
+    force: flags.force ?? false,
+    timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    verb,
+  };
+}
+
+function command(version: string): Command {
+  return new Command("edgeplug-push")
+    .description("Swap the agent inside a running EdgePlug board, and see that the new one stays.")
+    .argument("[package]", "the .epk file to push")
+    .addOption(new Option("-d, --device <port>", "serial port, or sim: or sim:FILE").env("EDGEPLUG_DEVICE"))
+    .option("--agent <file>", "push a loose agent.bin …")
+    .option("--manifest <file>", "… with its manifest.pb")
+    .option("--info", "say what board this is and what its slots hold")
+    .option("--status", "say what runs, how it does, and how the last update ended")
+    .option("--history", "print the board's journal, newest first")
+    .option("--rollback", "go back to the agent in the other slot")
+    .option("--abort", "end an update or a trial that is under way")
+    .option("--save <file>", "fetch the running package into a file")
+    .option("--request <data>", "send a request to a request agent: hex digits, or @file")
+    .option("-b, --baud <rate>", "speed of the serial port", positive, 115200)
+    .option("-t, --timeout <seconds>", "give up after so long", positive)
+    .option("--allow-downgrade", "also take an older release or security version (open boards)")
+    .option("--force", "let --save replace a file")
+    .option("--json", "print one JSON object a line, and nothing else")
+    .option("--debug", "show where an error came from")
+    .version(version, "-V, --version")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("Expected a number above 0.");
+  return value;
+}
+
+function chooseVerb(flags: Flags, files: readonly string[]): Verb {
+  const chosen: Verb[] = [];
+  if (flags.info) chosen.push({ kind: "info" });
+  if (flags.status) chosen.push({ kind: "status" });
+  if (flags.history) chosen.push({ kind: "history" });
+  if (flags.rollback) chosen.push({ kind: "rollback" });
+  if (flags.abort) chosen.push({ kind: "abort" });
+  if (flags.save !== undefined) chosen.push({ kind: "save", file: flags.save });
+  if (flags.request !== undefined) chosen.push({ kind: "request", data: flags.request });
+  const push = packageToPush(flags, files[0]);
+  if (push !== undefined) chosen.push(push);
+  if (files.length > 1) throw usage(`One package at a time; ${files.length} were named.`);
+  const [verb] = chosen;
+  if (verb === undefined)
+    throw usage("Nothing to do: name a package, or one of --info, --status, --rollback …");
+  if (chosen.length > 1)
+    throw usage(`One thing at a time: ${chosen.map(({ kind }) => kind).join(" and ")} were asked for.`);
+  return verb;
+}
+
+function packageToPush(flags: Flags, file: string | undefined): Verb | undefined {
+  const { agent, manifest } = flags;
+  if (agent === undefined && manifest === undefined) {
+    return file === undefined ? undefined : { kind: "push", packageFile: file };
+  }
+  if (file !== undefined) throw usage("Name either a package, or --agent with --manifest.");
+  if (agent === undefined || manifest === undefined) {
+    throw usage(
+      agent === undefined ? "--manifest needs --agent as well." : "--agent needs --manifest as well.",
+    );
+  }
+  return { kind: "push", packageFile: manifest, agentFile: agent };
+}
+
+function usage(message: string): EdgePlugError {
+  const line = message.replace(/\s*\n\s*/g, " ").trim();
+  return new EdgePlugError("USAGE", line.charAt(0).toUpperCase() + line.slice(1), {
+    action: "See `edgeplug-push --help`.",
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * How the tool speaks: lines for people on stdout, a progress bar on a terminal's stderr, errors in two lines on
+ * stderr; with --json one object a line on stdout and nothing else.
+ */
+import type { EdgePlugError } from "edgeplug/errors";
+
+import { ProgressBar, type Gauge } from "./progress.js";
+
+export interface ReportOptions {
+  json: boolean;
+  /** Also print where an error came from. */
+  debug: boolean;
+}
+
+const LABEL_WIDTH = 10;
+const RED = "\x1b[31m";
+const GREEN = "\x1b[32m";
+const RESET = "\x1b[0m";
+
+export class Report {
+  private bar: ProgressBar | undefined;
+
+  constructor(
+    readonly options: ReportOptions,
+    private readonly out: NodeJS.WriteStream = process.stdout,
+    private readonly err: NodeJS.WriteStream = process.stderr,
+  ) {}
+
+  get interactive(): boolean {
+    return !this.options.json && this.err.isTTY === true;
+  }
+
+  /** One fact: `label     text` for people, an object for scripts. */
+  line(label: string, text: string, record?: object): void {
+    this.clearBar();
+    if (!this.options.json) this.out.write(`${label.padEnd(LABEL_WIDTH)}${text}\n`);
+    else if (record !== undefined) this.record(record);
+  }
+
+  /** Something good that ends the work. */
+  success(label: string, text: string, record: object): void {
+    this.line(this.colour(this.out, GREEN, label.padEnd(LABEL_WIDTH)), text, record);
+  }
+
+  /** For scripts only. */
+  record(record: object): void {
+    if (this.options.json) this.out.write(`${JSON.stringify(record)}\n`);
+  }
+
+  /** Lines without a label, for people only. */
+  text(lines: readonly string[]): void {
+    this.clearBar();
+    if (!this.options.json) this.out.write(lines.map((line) => `${line}\n`).join(""));
+  }
+
+  startBar(gauge: Gauge, now: () => number): void {
+    if (this.interactive) this.bar = new ProgressBar(this.err, gauge, now);
+  }
+
+  updateBar(done: number): void {
+    this.bar?.update(done);
+  }
+
+  clearBar(): void {
+    this.bar?.clear();
+  }
+
+  error(error: EdgePlugError): void {
+    this.clearBar();
+    if (this.options.json) {
+      this.record({ event: "error", ...error.toJSON() });
+    } else {
+      const head = this.colour(this.err, RED, `error ${error.id}:`);
+      this.err.write(`${head} ${oneLine(error.message)}\n  try: ${oneLine(error.action)}\n`);
+    }
+    if (this.options.debug) this.err.write(`${stackOf(error)}\n`);
+  }
+
+  private colour(stream: NodeJS.WriteStream, code: string, text: string): string {
+    const noColour = process.env["NO_COLOR"];
+    const wanted = stream.isTTY === true && (noColour === undefined || noColour === "") && !this.options.json;
+    return wanted ? `${code}${text}${RESET}` : text;
+  }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ");
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}

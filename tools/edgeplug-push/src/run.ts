@@ -1,0 +1,108 @@
+/** One command from its arguments to its exit code. */
+import type { DeviceSession } from "edgeplug/device";
+import { EdgePlugError } from "edgeplug/errors";
+import type { AgentPackage } from "edgeplug/package";
+
+import { parseArguments, type Settings } from "./options.js";
+import { Report } from "./report.js";
+
+/** A second Ctrl-C doesn't wait for the board any more. */
+const INTERRUPTED_EXIT = 130;
+
+export async function run(args: readonly string[], version: string): Promise<number> {
+  let report = new Report({ json: args.includes("--json"), debug: args.includes("--debug") });
+  try {
+    const settings = parseArguments(args, version);
+    if (settings === undefined) return 0;
+    report = new Report(settings);
+    await execute(settings, report);
+    return 0;
+  } catch (thrown) {
+    const error = EdgePlugError.from(thrown);
+    report.error(error);
+    return error.exit;
+  }
+}
+
+async function execute(settings: Settings, report: Report): Promise<void> {
+  const { verb } = settings;
+  // What can be refused without the board is refused before its port is touched.
+  const pkg = verb.kind === "push" ? await readVerified(verb.packageFile, verb.agentFile) : undefined;
+  const verbs = await import("./verbs.js");
+  const bytes = verb.kind === "request" ? await verbs.requestBytes(verb.data) : new Uint8Array();
+  if (verb.kind === "save") await verbs.checkSaveTarget(verb.file, settings.force);
+
+  const { signal, stop } = interruptSignal();
+  let session: DeviceSession | undefined;
+  try {
+    session = await connect(settings, signal);
+    const options = { signal, timeoutMs: settings.timeoutMs };
+    switch (verb.kind) {
+      case "push":
+        return await pushVerified(session, pkg as AgentPackage, settings, report, signal);
+      case "info":
+        return await verbs.info(session, report, options);
+      case "status":
+        return await verbs.status(session, report, options);
+      case "history":
+        return await verbs.history(session, report, options);
+      case "rollback":
+        return await verbs.rollback(session, report, { ...options, allowDowngrade: settings.allowDowngrade });
+      case "abort":
+        return await verbs.abort(session, report, options);
+      case "save":
+        return await verbs.save(session, report, { ...options, file: verb.file });
+      case "request":
+        return await verbs.request(session, report, { ...options, bytes });
+    }
+  } finally {
+    stop();
+    await session?.close();
+  }
+}
+
+async function readVerified(packageFile: string, agentFile: string | undefined): Promise<AgentPackage> {
+  const { readPackageFile } = await import("edgeplug/package-file");
+  const { verifyPackage } = await import("edgeplug/package");
+  const pkg = await readPackageFile(packageFile, agentFile);
+  verifyPackage(pkg);
+  return pkg;
+}
+
+async function connect(settings: Settings, signal: AbortSignal): Promise<DeviceSession> {
+  const { openDevice } = await import("edgeplug/device");
+  const { device, baud, timeoutMs } = settings;
+  return openDevice(device, {
+    baud,
+    signal,
+    ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(timeoutMs, 5_000) }),
+  });
+}
+
+async function pushVerified(
+  session: DeviceSession,
+  pkg: AgentPackage,
+  settings: Settings,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const { push } = await import("./push.js");
+  await push(session, pkg, settings, report, signal);
+}
+
+/** Ctrl-C, and its likes, end the work in good order; a second one ends the process. */
+function interruptSignal(): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT);
+    controller.abort(new EdgePlugError("INTERRUPTED"));
+  };
+  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const name of signals) process.on(name, interrupt);
+  return {
+    signal: controller.signal,
+    stop: () => {
+      for (const name of signals) process.off(name, interrupt);
+    },
+  };
+}
