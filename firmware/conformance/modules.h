@@ -11,6 +11,7 @@
 
 #define EP_CONFORMANCE_MAX_MODULE  65536u /* bytes that the loop has to offer room for */
 #define EP_CONFORMANCE_MAX_NAME    65535u
+#define EP_CONFORMANCE_MAX_ARGS    255u
 #define EP_CONFORMANCE_MAX_RESULTS 16u
 #define EP_CONFORMANCE_REPLY_SIZE  (2u + EP_CONFORMANCE_MAX_RESULTS * 17u + 128u)
 
@@ -22,8 +23,8 @@ void ep_conformance_module_load(const uint8_t *code, uint32_t size, char *reply,
 
 /* I: calls the export `name` (not terminated) with `count` raw 64-bit arguments. "r" and the results as
  * " %016x" each, or "t REASON"; "err unknown ..." if there is no such function or the arguments don't fit it. */
-void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const uint64_t *args, uint32_t count,
-                                  char *reply, size_t reply_size);
+void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const uint64_t *args,
+                                  uint32_t count, char *reply, size_t reply_size);
 
 /* R: drops the module. "ok". */
 void ep_conformance_module_reset(char *reply, size_t reply_size);

@@ -51,6 +51,22 @@ typedef struct {
   ep_wasm_host_fn call;
 } ep_wasm_import_t;
 
+/* A table, memory or global that the host offers. Boards offer none; the conformance image does. A fresh one is made
+ * for each instance. */
+typedef struct {
+  const char *module;
+  const char *name;
+  uint8_t kind;   /* EP_WASM_TABLE (of functions), EP_WASM_MEMORY or EP_WASM_GLOBAL */
+  uint8_t type;   /* global: its value type as in the binary format, plus 0x80 if mutable */
+  uint32_t min;   /* table: elements; memory: pages */
+  uint32_t max;
+  uint64_t value; /* global */
+} ep_wasm_external_t;
+
+#define EP_WASM_TABLE  1u
+#define EP_WASM_MEMORY 2u
+#define EP_WASM_GLOBAL 3u
+
 /* What one instance may use. */
 typedef struct {
   uint32_t memory_bytes; /* linear memory, bytes: accesses at or above it trap; the module's declared
@@ -68,6 +84,8 @@ typedef struct {
    * ep_wasm_set_sliced() after each EP_WASM_SLICE fuel; may be NULL. */
   void (*validate_step)(void *context);
   void (*fuel_step)(void *context);
+  const ep_wasm_external_t *externals;
+  uint32_t external_count;
 } ep_wasm_host_t;
 
 #define EP_WASM_SLICE 2048u
@@ -96,6 +114,14 @@ ep_wasm_result_t ep_wasm_start(ep_wasm_instance_t *instance);
 /* Index of the exported function `name` whose type is `type` (as in ep_wasm_import_t; NULL = any), or
  * −1 if there is none or it has another type. */
 int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type);
+
+/* The same for a name of `size` bytes, which may contain any character. */
+int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t *name, uint32_t size,
+                              const char *type);
+
+/* How many values function `index` takes and gives. */
+void ep_wasm_function_arity(const ep_wasm_instance_t *instance, uint32_t index, uint32_t *params,
+                            uint32_t *results);
 
 /* Fuel for the calls to come, and what is left of it. A call traps when it is used up; a trap may be
  * noticed up to one basic block late, so what is left can be slightly negative. */

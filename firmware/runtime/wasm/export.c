@@ -1,0 +1,61 @@
+/* What a module offers by name. */
+#include <string.h>
+
+#include "wasm/leb.h"
+#include "wasm/reader.h"
+#include "wasm/types.h"
+
+int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t *name, uint32_t size,
+                              const char *type) {
+  const uint8_t *at = instance->code + instance->exports;
+  uint32_t count;
+  if (instance->exports == 0u) return -1;
+  count = ep_wasm_leb_u32(at);
+  at = ep_wasm_leb_skip(at);
+  for (; count > 0u; count--) { /* name, kind, index (spec 5.5.10) */
+    uint32_t length = ep_wasm_leb_u32(at);
+    const uint8_t *text = ep_wasm_leb_skip(at);
+    uint8_t kind = text[length];
+    uint32_t index = ep_wasm_leb_u32(text + length + 1u);
+    at = ep_wasm_leb_skip(text + length + 1u);
+    if (kind == 0u && length == size && memcmp(text, name, size) == 0) {
+      ep_wasm_signature_t signature = ep_wasm_signature(instance, instance->functions[index].type);
+      return type == NULL || ep_wasm_signature_is(&signature, type) ? (int32_t)index : -1;
+    }
+  }
+  return -1;
+}
+
+int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type) {
+  uint32_t size = 0;
+  while (name[size] != '\0') size++;
+  return ep_wasm_find_function(instance, (const uint8_t *)name, size, type);
+}
+
+const uint8_t *ep_wasm_custom_section(const uint8_t *code, uint32_t size, const char *name,
+                                      uint32_t *section_size) {
+  ep_wasm_error_t error;
+  ep_wasm_reader_t reader = {.code = code, .end = size, .error = &error};
+  uint32_t wanted = 0;
+  while (name[wanted] != '\0') wanted++;
+  ep_wasm_skip(&reader, 8);
+  while (ep_wasm_ok(&reader) && reader.at < size) {
+    uint8_t id = ep_wasm_read_byte(&reader);
+    uint32_t length = ep_wasm_read_u32(&reader);
+    uint32_t end = reader.at + length;
+    uint32_t name_size;
+    const uint8_t *text;
+    if (length > size - reader.at || !ep_wasm_ok(&reader)) return NULL;
+    if (id == 0u) {
+      reader.end = end;
+      text = ep_wasm_read_name(&reader, &name_size);
+      if (ep_wasm_ok(&reader) && name_size == wanted && memcmp(text, name, wanted) == 0) {
+        *section_size = end - reader.at;
+        return code + reader.at;
+      }
+      reader.end = size;
+    }
+    reader.at = end;
+  }
+  return NULL;
+}

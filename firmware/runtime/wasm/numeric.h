@@ -1,0 +1,45 @@
+/* Instructions that are rare or long (spec 4.3): 64-bit arithmetic beyond add, sub, and, or, xor; all of f64; rounding,
+ * minimum and maximum; conversions. Bits in, bits out, the same on every board: NaN results are always the positive
+ * canonical NaN, which the spec allows everywhere (4.3.3). */
+#ifndef EP_WASM_NUMERIC_H
+#define EP_WASM_NUMERIC_H
+
+#include "wasm/wasm.h"
+
+#define EP_WASM_NAN32 0x7FC00000u
+#define EP_WASM_NAN64 0x7FF8000000000000ull
+
+/* Carries out `opcode` (as in opcodes.h) on a[0], or a[0] and a[1]; the result goes to a[0].
+ * EP_WASM_OK or one of the arithmetic traps. */
+ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a);
+
+static inline float ep_wasm_f32(uint32_t bits) {
+  union {
+    uint32_t bits;
+    float value;
+  } u = {.bits = bits};
+  return u.value;
+}
+
+static inline uint32_t ep_wasm_f32_bits(float value) {
+  union {
+    float value;
+    uint32_t bits;
+  } u = {.value = value};
+  return u.bits;
+}
+
+/* The bits of an arithmetic result. On Arm the FPU itself delivers the canonical NaN (FPSCR.DN, set by
+ * ep_wasm_invoke()). */
+static inline uint32_t ep_wasm_f32_result(float value) {
+#if defined(__ARM_FP)
+  return ep_wasm_f32_bits(value);
+#else
+  return value != value ? EP_WASM_NAN32 : ep_wasm_f32_bits(value);
+#endif
+}
+
+/* Square root of a f32, correctly rounded. */
+uint32_t ep_wasm_f32_sqrt(uint32_t bits);
+
+#endif

@@ -1,0 +1,244 @@
+/* The module's sections (spec 5.5) and their validation (3.4), but for imports, segments and code. */
+#include "wasm/load.h"
+#include "wasm/types.h"
+
+#include <string.h>
+
+uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
+  const ep_wasm_section_t *section = &loader->sections[id];
+  if (!ep_wasm_ok(&loader->reader) || section->at == 0u) {
+    loader->reader.at = loader->reader.end; /* nothing to read: ep_wasm_close() agrees */
+    return 0;
+  }
+  loader->reader.at = section->at;
+  loader->reader.end = section->end;
+  return ep_wasm_read_count(&loader->reader);
+}
+
+void ep_wasm_close(ep_wasm_loader_t *loader) {
+  if (loader->reader.at != loader->reader.end)
+    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "section size mismatch");
+}
+
+/* Sections other than custom ones come once and in this order (5.5.16). */
+static uint32_t ep_wasm_section_rank(uint32_t id) {
+  if (id == EP_SECTION_DATA_COUNT) return 2u * EP_SECTION_ELEMENT + 1u;
+  return 2u * id;
+}
+
+/* Magic and version (5.5.16), then where each section lies. */
+void ep_wasm_survey(ep_wasm_loader_t *loader) {
+  static const uint8_t preamble[8] = {0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00};
+  ep_wasm_reader_t *reader = &loader->reader;
+  uint32_t last = 0;
+  ep_wasm_skip(reader, 8);
+  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 4) != 0)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "magic header not detected");
+  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 8) != 0)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "unknown binary version");
+  while (ep_wasm_ok(reader) && reader->at < loader->instance->size) {
+    uint32_t id = ep_wasm_read_byte(reader);
+    uint32_t size = ep_wasm_read_u32(reader);
+    uint32_t at = reader->at;
+    uint32_t rank = ep_wasm_section_rank(id);
+    ep_wasm_skip(reader, size);
+    if (id >= EP_SECTION_IDS) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed section id");
+    if (!ep_wasm_ok(reader)) return;
+    if (id == EP_SECTION_CUSTOM) {
+      uint32_t name_size;
+      reader->at = at;
+      reader->end = at + size;
+      (void)ep_wasm_read_name(reader, &name_size);
+      if (!ep_wasm_ok(reader)) return;
+      reader->at = at + size;
+      reader->end = loader->instance->size;
+      continue;
+    }
+    if (rank <= last) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected content after last section");
+    last = rank;
+    loader->sections[id].at = at;
+    loader->sections[id].end = at + size;
+  }
+}
+
+static uint32_t ep_wasm_canonical_type(const ep_wasm_instance_t *instance, uint32_t index) {
+  ep_wasm_signature_t type = ep_wasm_signature(instance, index);
+  for (uint32_t i = 0; i < index; i++) {
+    ep_wasm_signature_t other = ep_wasm_signature(instance, i);
+    if (ep_wasm_signature_equal(&type, &other)) return i;
+  }
+  return index;
+}
+
+static void ep_wasm_read_value_types(ep_wasm_reader_t *reader, uint32_t limit, const char *limit_name) {
+  uint32_t count = ep_wasm_read_count(reader);
+  if (count > limit) ep_wasm_fail(reader, EP_WASM_LIMIT, limit_name);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) (void)ep_wasm_read_value_type(reader);
+}
+
+/* Type section (5.5.4). */
+void ep_wasm_read_types(ep_wasm_loader_t *loader) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  ep_wasm_instance_t *instance = loader->instance;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_TYPE);
+  instance->types = ep_wasm_take(loader, count, sizeof *instance->types);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
+    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed function type");
+    instance->types[i].offset = (uint16_t)reader->at;
+    ep_wasm_read_value_types(reader, EP_WASM_MAX_LOCALS, "parameters");
+    ep_wasm_read_value_types(reader, EP_WASM_MAX_RESULTS, "results");
+    if (!ep_wasm_ok(reader)) return;
+    instance->types[i].canonical = (uint16_t)ep_wasm_canonical_type(instance, i);
+    instance->type_count = (uint16_t)(i + 1u);
+    if (instance->host->validate_step != NULL) instance->host->validate_step(instance->host->context);
+  }
+  ep_wasm_close(loader);
+}
+
+void ep_wasm_set_function_type(ep_wasm_loader_t *loader, ep_wasm_function_t *function, uint32_t type) {
+  ep_wasm_signature_t signature;
+  if (type >= loader->instance->type_count) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown type");
+  if (!ep_wasm_ok(&loader->reader)) return;
+  signature = ep_wasm_signature(loader->instance, type);
+  function->type = loader->instance->types[type].canonical;
+  function->params = (uint16_t)signature.param_count;
+  function->results = (uint16_t)signature.result_count;
+}
+
+/* Function section (5.5.6); the records were made with those of the imports. */
+void ep_wasm_read_functions(ep_wasm_loader_t *loader) {
+  ep_wasm_instance_t *instance = loader->instance;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_FUNCTION);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
+    ep_wasm_set_function_type(loader, &instance->functions[instance->function_count++],
+                              ep_wasm_read_u32(&loader->reader));
+  }
+  ep_wasm_close(loader);
+}
+
+/* Limits (5.3.7), within `range` (3.2.1). Without a maximum, `max` is `range`. */
+static void ep_wasm_read_limits(ep_wasm_reader_t *reader, uint32_t range, uint32_t *min, uint32_t *max) {
+  uint8_t flags = ep_wasm_read_byte(reader);
+  if (flags > 1u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed limits flags (shared or 64-bit?)");
+  *min = ep_wasm_read_u32(reader);
+  *max = flags == 1u ? ep_wasm_read_u32(reader) : range;
+  if (*min > range || *max > range)
+    ep_wasm_fail(reader, EP_WASM_INVALID, "memory size must be at most 65536 pages");
+  if (*min > *max) ep_wasm_fail(reader, EP_WASM_INVALID, "size minimum must not be greater than maximum");
+}
+
+void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  uint8_t type = ep_wasm_read_byte(reader);
+  if (type == 0x6Fu) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
+  else if (type != 0x70u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed element type");
+  ep_wasm_read_limits(reader, UINT32_MAX, min, max);
+  if (loader->instance->has_table) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "multiple tables");
+  loader->instance->has_table = true;
+}
+
+void ep_wasm_read_memory_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
+  ep_wasm_read_limits(&loader->reader, EP_WASM_PAGE, min, max);
+  if (loader->instance->has_memory) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "multiple memories");
+  loader->instance->has_memory = true;
+}
+
+/* Table section (5.5.7). */
+void ep_wasm_read_tables(ep_wasm_loader_t *loader) {
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_TABLE);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
+    uint32_t max;
+    ep_wasm_read_table_type(loader, &loader->instance->table_size, &max);
+  }
+  ep_wasm_close(loader);
+}
+
+/* Memory section (5.5.8). */
+void ep_wasm_read_memories(ep_wasm_loader_t *loader) {
+  ep_wasm_instance_t *instance = loader->instance;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_MEMORY);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++)
+    ep_wasm_read_memory_type(loader, &instance->memory_pages, &instance->memory_max_pages);
+  ep_wasm_close(loader);
+}
+
+uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader) {
+  uint8_t type = ep_wasm_read_value_type(&loader->reader);
+  uint8_t mutability = ep_wasm_read_byte(&loader->reader);
+  if (mutability > 1u) ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "malformed mutability");
+  return mutability == 1u ? type | EP_WASM_MUTABLE : type;
+}
+
+/* Global section (5.5.9). */
+void ep_wasm_read_globals(ep_wasm_loader_t *loader) {
+  ep_wasm_instance_t *instance = loader->instance;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_GLOBAL);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
+    uint8_t type = ep_wasm_read_global_type(loader);
+    uint64_t value = ep_wasm_read_constant(loader, type & (uint8_t)~EP_WASM_MUTABLE);
+    loader->global_types[instance->global_count] = type;
+    instance->globals[instance->global_count] = value;
+    instance->global_count++;
+  }
+  ep_wasm_close(loader);
+}
+
+/* How many things of an export's kind there are. */
+static uint32_t ep_wasm_kind_count(const ep_wasm_instance_t *instance, uint8_t kind) {
+  switch (kind) {
+  case 0: return instance->function_count;
+  case 1: return instance->has_table ? 1u : 0u;
+  case 2: return instance->has_memory ? 1u : 0u;
+  default: return instance->global_count;
+  }
+}
+
+/* One export (5.5.10); its name. */
+static const uint8_t *ep_wasm_read_export(ep_wasm_loader_t *loader, uint32_t *name_size) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  const uint8_t *name = ep_wasm_read_name(reader, name_size);
+  uint8_t kind = ep_wasm_read_byte(reader);
+  uint32_t index = ep_wasm_read_u32(reader);
+  if (kind > 3u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed export kind");
+  if (index >= ep_wasm_kind_count(loader->instance, kind))
+    ep_wasm_fail(reader, EP_WASM_INVALID, "export of what does not exist");
+  return name;
+}
+
+/* Export section (5.5.10). Names differ (3.4.10): each is compared with all that follow it. */
+void ep_wasm_read_exports(ep_wasm_loader_t *loader) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  const ep_wasm_host_t *host = loader->instance->host;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_EXPORT);
+  loader->instance->exports = loader->sections[EP_SECTION_EXPORT].at;
+  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
+    uint32_t size, next;
+    const uint8_t *name = ep_wasm_read_export(loader, &size);
+    next = reader->at;
+    for (uint32_t k = i + 1u; k < count && ep_wasm_ok(reader); k++) {
+      uint32_t other_size;
+      const uint8_t *other = ep_wasm_read_export(loader, &other_size);
+      if (ep_wasm_ok(reader) && size == other_size && memcmp(name, other, size) == 0)
+        ep_wasm_fail(reader, EP_WASM_INVALID, "duplicate export name");
+    }
+    if (ep_wasm_ok(reader)) reader->at = next;
+    if (host->validate_step != NULL) host->validate_step(host->context);
+  }
+  ep_wasm_close(loader);
+}
+
+/* Start section (5.5.11): not a vector, a function of type () -> (). */
+void ep_wasm_read_start(ep_wasm_loader_t *loader) {
+  const ep_wasm_section_t *section = &loader->sections[EP_SECTION_START];
+  const ep_wasm_instance_t *instance = loader->instance;
+  uint32_t index;
+  if (!ep_wasm_ok(&loader->reader) || section->at == 0u) return;
+  loader->reader.at = section->at;
+  loader->reader.end = section->end;
+  index = ep_wasm_read_u32(&loader->reader);
+  if (index >= instance->function_count) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown function");
+  else if (instance->functions[index].params != 0u || instance->functions[index].results != 0u)
+    ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "start function");
+  loader->instance->start = (int32_t)index;
+  ep_wasm_close(loader);
+}

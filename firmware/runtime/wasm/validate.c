@@ -1,0 +1,679 @@
+/* Validation of function bodies (spec 3.3, algorithm of the appendix), which makes the side table on the way.
+ *
+ * Two stacks, of operand types and of open blocks, lie at the end of the arena, where the value stack and the linear
+ * memory come later. Every branch instruction, reachable or not, gets its side table entry (br_table: one for each
+ * label), in the order of the code. A forward branch doesn't know its target yet: until the block ends, its entry's
+ * `branch` field leads to the previous entry that waits for the same end; the first one leads to itself.
+ */
+#include "wasm/load.h"
+#include "wasm/opcodes.h"
+#include "wasm/types.h"
+
+#include <string.h>
+
+/* Value types by their code in a signature, and the signatures of all plain instructions. */
+#define EP_SIG_TYPE(code) ((uint8_t)(EP_WASM_I32 - (code)))
+
+#define SPECIAL               EP_SIG_SPECIAL
+#define I32                   EP_SIG_I32
+#define I64                   EP_SIG_I64
+#define F32                   EP_SIG_F32
+#define F64                   EP_SIG_F64
+#define UNARY(from, to)       (EP_SIG_NUMERIC | (to) | (from) << 2)
+#define BINARY(from, to)      (EP_SIG_NUMERIC | (to) | (from) << 2 | EP_SIG_BINARY_BIT)
+#define LOAD(type, alignment) (EP_SIG_LOAD | (type) | (alignment) << 2)
+#define STORE(type, alignment) (EP_SIG_STORE | (type) | (alignment) << 2)
+
+static const uint8_t ep_wasm_signatures[] = {
+#define EP_WASM_OPCODE(code, id, text, fuel, signature) [code] = signature,
+#define EP_WASM_PREFIXED(code, id, text, fuel, signature)
+#include "wasm/opcodes.def"
+#undef EP_WASM_OPCODE
+#undef EP_WASM_PREFIXED
+};
+
+static const uint8_t ep_wasm_prefixed_signatures[] = {
+#define EP_WASM_OPCODE(code, id, text, fuel, signature)
+#define EP_WASM_PREFIXED(code, id, text, fuel, signature) [code] = signature,
+#include "wasm/opcodes.def"
+#undef EP_WASM_OPCODE
+#undef EP_WASM_PREFIXED
+};
+
+/* Value types somewhere in the module's bytes. */
+typedef struct {
+  uint16_t offset;
+  uint16_t count;
+} ep_wasm_types_t;
+
+/* An open block. */
+typedef struct {
+  ep_wasm_types_t params;
+  ep_wasm_types_t results;
+  uint32_t waiting;      /* last side table entry that leads to the block's end, or NONE */
+  uint16_t height;       /* of the operand stack below it */
+  uint16_t start;        /* loop: offset of its first instruction */
+  uint16_t start_branch; /* loop: and the side table entry there */
+  uint16_t otherwise;    /* if: the entry taken when the condition is 0 */
+  uint8_t opcode;        /* block, loop, if, else; end for the body itself */
+  bool unreachable;
+} ep_wasm_block_t;
+
+#define NONE UINT32_MAX
+
+typedef struct {
+  ep_wasm_loader_t *loader;
+  ep_wasm_reader_t *reader;
+  ep_wasm_instance_t *instance;
+  ep_wasm_block_t *blocks;
+  uint8_t *operands;
+  uint8_t *locals;
+  uint32_t depth; /* open blocks, the body included */
+  uint32_t height;
+  uint32_t highest;
+  uint32_t local_count;
+  uint32_t next_step; /* offset from which the host hears of the next 64 bytes */
+} ep_wasm_validator_t;
+
+#define EP_WASM_STEP 64u
+
+/* ---- operands and blocks (appendix A.3) --------------------------------------------------------- */
+
+static void ep_wasm_invalid(ep_wasm_validator_t *v, const char *detail) {
+  ep_wasm_fail(v->reader, EP_WASM_INVALID, detail);
+}
+
+static ep_wasm_block_t *ep_wasm_top(ep_wasm_validator_t *v) {
+  return &v->blocks[v->depth - 1u];
+}
+
+static void ep_wasm_push(ep_wasm_validator_t *v, uint8_t type) {
+  if (v->height >= EP_WASM_MAX_OPERANDS) {
+    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "operands");
+    return;
+  }
+  v->operands[v->height++] = type;
+  if (v->height > v->highest) v->highest = v->height;
+}
+
+/* The operand `below` the top, ANY where the stack is polymorphic. */
+static uint8_t ep_wasm_peek(ep_wasm_validator_t *v, uint32_t below) {
+  const ep_wasm_block_t *top = ep_wasm_top(v);
+  if (v->height - top->height > below) return v->operands[v->height - 1u - below];
+  if (!top->unreachable) ep_wasm_invalid(v, "type mismatch");
+  return EP_WASM_ANY;
+}
+
+static void ep_wasm_expect(ep_wasm_validator_t *v, uint8_t actual, uint8_t expected) {
+  if (actual != expected && actual != EP_WASM_ANY && expected != EP_WASM_ANY) ep_wasm_invalid(v, "type mismatch");
+}
+
+static uint8_t ep_wasm_pop_any(ep_wasm_validator_t *v) {
+  uint8_t type = ep_wasm_peek(v, 0);
+  if (v->height > ep_wasm_top(v)->height) v->height--;
+  return type;
+}
+
+static void ep_wasm_pop(ep_wasm_validator_t *v, uint8_t expected) {
+  ep_wasm_expect(v, ep_wasm_pop_any(v), expected);
+}
+
+static void ep_wasm_push_types(ep_wasm_validator_t *v, ep_wasm_types_t types) {
+  for (uint32_t i = 0; i < types.count; i++) ep_wasm_push(v, v->instance->code[types.offset + i]);
+}
+
+static void ep_wasm_pop_types(ep_wasm_validator_t *v, ep_wasm_types_t types) {
+  for (uint32_t i = types.count; i > 0u; i--) ep_wasm_pop(v, v->instance->code[types.offset + i - 1u]);
+}
+
+static void ep_wasm_unreachable(ep_wasm_validator_t *v) {
+  ep_wasm_block_t *top = ep_wasm_top(v);
+  v->height = top->height;
+  top->unreachable = true;
+}
+
+static void ep_wasm_open_block(ep_wasm_validator_t *v, uint8_t opcode, ep_wasm_types_t params,
+                               ep_wasm_types_t results) {
+  ep_wasm_block_t *block = &v->blocks[v->depth];
+  if (v->depth > EP_WASM_MAX_NESTING) {
+    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "nesting");
+    return;
+  }
+  v->depth++;
+  block->opcode = opcode;
+  block->params = params;
+  block->results = results;
+  block->waiting = NONE;
+  block->height = (uint16_t)v->height;
+  block->start = (uint16_t)v->reader->at;
+  block->start_branch = (uint16_t)v->loader->branch_count;
+  block->unreachable = false;
+  ep_wasm_push_types(v, params);
+}
+
+/* The block's results are there, and nothing else. */
+static void ep_wasm_close_block(ep_wasm_validator_t *v) {
+  const ep_wasm_block_t *top = ep_wasm_top(v);
+  ep_wasm_pop_types(v, top->results);
+  if (v->height != top->height) ep_wasm_invalid(v, "type mismatch");
+}
+
+static const ep_wasm_types_t ep_wasm_no_types = {0, 0};
+
+static ep_wasm_types_t ep_wasm_types_at(const ep_wasm_validator_t *v, const uint8_t *types, uint32_t count) {
+  const ep_wasm_types_t list = {(uint16_t)(types - v->instance->code), (uint16_t)count};
+  return list;
+}
+
+/* Parameters and results of the function type `index`. */
+static void ep_wasm_type_lists(ep_wasm_validator_t *v, uint32_t index, ep_wasm_types_t *params,
+                               ep_wasm_types_t *results) {
+  ep_wasm_signature_t signature;
+  *params = *results = ep_wasm_no_types;
+  if (index >= v->instance->type_count) ep_wasm_invalid(v, "unknown type");
+  if (!ep_wasm_ok(v->reader)) return;
+  signature = ep_wasm_signature(v->instance, index);
+  *params = ep_wasm_types_at(v, signature.params, signature.param_count);
+  *results = ep_wasm_types_at(v, signature.results, signature.result_count);
+}
+
+/* Block types (5.4.1): nothing, one value type, or a type index of 33 bits. */
+static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *params, ep_wasm_types_t *results) {
+  ep_wasm_reader_t *reader = v->reader;
+  uint32_t at = reader->at;
+  int64_t index = ep_wasm_read_signed(reader, 33);
+  *params = *results = ep_wasm_no_types;
+  if (!ep_wasm_ok(reader)) return;
+  if (index >= 0) {
+    ep_wasm_type_lists(v, (uint32_t)index, params, results);
+    return;
+  }
+  reader->at = at;
+  if (reader->code[at] == 0x40u) {
+    reader->at++;
+    return;
+  }
+  (void)ep_wasm_read_value_type(reader);
+  *results = ep_wasm_types_at(v, reader->code + at, 1);
+}
+
+/* ---- side table ----------------------------------------------------------------------------------- */
+
+static ep_wasm_branch_t *ep_wasm_new_branch(ep_wasm_validator_t *v, uint32_t *index) {
+  ep_wasm_loader_t *loader = v->loader;
+  *index = loader->branch_count;
+  if (loader->branch_count >= EP_WASM_MAX_BRANCHES) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "side table");
+  else if (loader->branch_count >= loader->branch_room) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
+  else loader->branch_count++;
+  return &v->instance->branches[*index];
+}
+
+static ep_wasm_types_t ep_wasm_label_types(const ep_wasm_block_t *block) {
+  return block->opcode == EP_OP_loop ? block->params : block->results;
+}
+
+/* Adds an entry for a branch to `block`, with the label's operands still on the stack. */
+static void ep_wasm_add_branch(ep_wasm_validator_t *v, ep_wasm_block_t *block) {
+  uint32_t index;
+  ep_wasm_branch_t *branch = ep_wasm_new_branch(v, &index);
+  uint32_t arity = ep_wasm_label_types(block).count;
+  uint32_t kept = block->height + arity;
+  uint32_t drop = v->height > kept ? v->height - kept : 0u; /* less than is needed only where it can't run */
+  if (drop > 0u && arity > EP_WASM_MAX_ARITY) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "branch operands");
+  if (!ep_wasm_ok(v->reader)) return;
+  branch->unwind = (uint16_t)(drop == 0u ? 0u : drop | arity << EP_WASM_UNWIND_BITS);
+  if (block->opcode == EP_OP_loop) {
+    branch->target = block->start;
+    branch->branch = block->start_branch;
+  } else {
+    branch->branch = (uint16_t)(block->waiting == NONE ? index : block->waiting);
+    block->waiting = index;
+  }
+}
+
+/* Leads all branches that wait for this block's end to `target`, from where the table goes on as it does here. */
+static void ep_wasm_resolve(ep_wasm_validator_t *v, const ep_wasm_block_t *block, uint32_t target) {
+  uint32_t index = block->waiting;
+  while (index != NONE) {
+    ep_wasm_branch_t *branch = &v->instance->branches[index];
+    uint32_t previous = branch->branch;
+    branch->target = (uint16_t)target;
+    branch->branch = (uint16_t)v->loader->branch_count;
+    index = previous == index ? NONE : previous;
+  }
+}
+
+/* Where an `if` goes when its condition is 0: here. */
+static void ep_wasm_resolve_otherwise(ep_wasm_validator_t *v, const ep_wasm_block_t *block) {
+  ep_wasm_branch_t *branch = &v->instance->branches[block->otherwise];
+  branch->target = (uint16_t)v->reader->at;
+  branch->branch = (uint16_t)v->loader->branch_count;
+  branch->unwind = 0;
+}
+
+/* ---- control instructions (3.3.8) ----------------------------------------------------------------- */
+
+static void ep_wasm_validate_block(ep_wasm_validator_t *v, uint8_t opcode) {
+  ep_wasm_types_t params, results;
+  uint32_t entry = 0;
+  ep_wasm_read_block_type(v, &params, &results);
+  if (opcode == EP_OP_if) {
+    ep_wasm_pop(v, EP_WASM_I32);
+    (void)ep_wasm_new_branch(v, &entry);
+  }
+  ep_wasm_pop_types(v, params);
+  if (!ep_wasm_ok(v->reader)) return;
+  ep_wasm_open_block(v, opcode, params, results);
+  if (ep_wasm_ok(v->reader)) ep_wasm_top(v)->otherwise = (uint16_t)entry;
+}
+
+static void ep_wasm_validate_else(ep_wasm_validator_t *v) {
+  ep_wasm_block_t *top = ep_wasm_top(v);
+  if (top->opcode != EP_OP_if) {
+    ep_wasm_invalid(v, "else without if");
+    return;
+  }
+  ep_wasm_close_block(v);
+  if (!ep_wasm_ok(v->reader)) return;
+  v->height = top->height + top->results.count; /* as it is when the first arm ends: nothing to drop */
+  ep_wasm_add_branch(v, top);
+  if (!ep_wasm_ok(v->reader)) return;
+  ep_wasm_resolve_otherwise(v, top);
+  v->height = top->height;
+  top->opcode = EP_OP_else;
+  top->unreachable = false;
+  ep_wasm_push_types(v, top->params);
+}
+
+static bool ep_wasm_same_types(const ep_wasm_validator_t *v, ep_wasm_types_t a, ep_wasm_types_t b) {
+  const uint8_t *code = v->instance->code;
+  return a.count == b.count && memcmp(code + a.offset, code + b.offset, a.count) == 0;
+}
+
+static void ep_wasm_validate_end(ep_wasm_validator_t *v) {
+  ep_wasm_block_t *top = ep_wasm_top(v);
+  ep_wasm_close_block(v);
+  if (!ep_wasm_ok(v->reader)) return;
+  if (top->opcode == EP_OP_if) {
+    if (!ep_wasm_same_types(v, top->params, top->results)) ep_wasm_invalid(v, "type mismatch");
+    ep_wasm_resolve_otherwise(v, top);
+  }
+  v->depth--;
+  if (v->depth == 0u) { /* a branch out of the body leads to its `end`, which returns */
+    ep_wasm_resolve(v, top, v->reader->at - 1u);
+    return;
+  }
+  ep_wasm_resolve(v, top, v->reader->at);
+  ep_wasm_push_types(v, top->results);
+}
+
+static ep_wasm_block_t *ep_wasm_read_label(ep_wasm_validator_t *v) {
+  uint32_t label = ep_wasm_read_u32(v->reader);
+  if (label >= v->depth) {
+    ep_wasm_invalid(v, "unknown label");
+    label = 0;
+  }
+  return &v->blocks[v->depth - 1u - label];
+}
+
+static void ep_wasm_validate_br(ep_wasm_validator_t *v) {
+  ep_wasm_block_t *block = ep_wasm_read_label(v);
+  ep_wasm_add_branch(v, block);
+  ep_wasm_pop_types(v, ep_wasm_label_types(block));
+  ep_wasm_unreachable(v);
+}
+
+static void ep_wasm_validate_br_if(ep_wasm_validator_t *v) {
+  ep_wasm_block_t *block = ep_wasm_read_label(v);
+  ep_wasm_pop(v, EP_WASM_I32);
+  ep_wasm_add_branch(v, block);
+  ep_wasm_pop_types(v, ep_wasm_label_types(block));
+  ep_wasm_push_types(v, ep_wasm_label_types(block));
+}
+
+/* All labels take as many operands, and the operands fit each of them. */
+static void ep_wasm_validate_br_table(ep_wasm_validator_t *v) {
+  uint32_t count = ep_wasm_read_count(v->reader);
+  uint32_t arity = 0;
+  ep_wasm_pop(v, EP_WASM_I32);
+  for (uint32_t i = 0; i <= count && ep_wasm_ok(v->reader); i++) {
+    ep_wasm_block_t *block = ep_wasm_read_label(v);
+    ep_wasm_types_t types = ep_wasm_label_types(block);
+    if (i == 0u) arity = types.count;
+    if (types.count != arity) ep_wasm_invalid(v, "type mismatch");
+    for (uint32_t k = 0; k < types.count; k++)
+      ep_wasm_expect(v, ep_wasm_peek(v, types.count - 1u - k), v->instance->code[types.offset + k]);
+    ep_wasm_add_branch(v, block);
+  }
+  ep_wasm_unreachable(v);
+}
+
+static void ep_wasm_validate_call(ep_wasm_validator_t *v) {
+  uint32_t index = ep_wasm_read_u32(v->reader);
+  ep_wasm_types_t params, results;
+  if (index >= v->instance->function_count) {
+    ep_wasm_invalid(v, "unknown function");
+    return;
+  }
+  ep_wasm_type_lists(v, v->instance->functions[index].type, &params, &results);
+  ep_wasm_pop_types(v, params);
+  ep_wasm_push_types(v, results);
+}
+
+static void ep_wasm_validate_call_indirect(ep_wasm_validator_t *v) {
+  uint32_t type = ep_wasm_read_u32(v->reader);
+  ep_wasm_types_t params, results;
+  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero byte expected");
+  if (!v->instance->has_table) ep_wasm_invalid(v, "unknown table");
+  ep_wasm_pop(v, EP_WASM_I32);
+  ep_wasm_type_lists(v, type, &params, &results);
+  ep_wasm_pop_types(v, params);
+  ep_wasm_push_types(v, results);
+}
+
+/* ---- other instructions (3.3.4 to 3.3.7) ---------------------------------------------------------- */
+
+static void ep_wasm_validate_select(ep_wasm_validator_t *v) {
+  uint8_t first, second;
+  ep_wasm_pop(v, EP_WASM_I32);
+  second = ep_wasm_pop_any(v);
+  first = ep_wasm_pop_any(v);
+  ep_wasm_expect(v, first, second);
+  ep_wasm_push(v, first == EP_WASM_ANY ? second : first);
+}
+
+static void ep_wasm_validate_typed_select(ep_wasm_validator_t *v) {
+  uint32_t count = ep_wasm_read_count(v->reader);
+  uint8_t type = ep_wasm_read_value_type(v->reader);
+  if (count != 1u) ep_wasm_invalid(v, "invalid result arity");
+  ep_wasm_pop(v, EP_WASM_I32);
+  ep_wasm_pop(v, type);
+  ep_wasm_pop(v, type);
+  ep_wasm_push(v, type);
+}
+
+static void ep_wasm_validate_local(ep_wasm_validator_t *v, uint8_t opcode) {
+  uint32_t index = ep_wasm_read_u32(v->reader);
+  if (index >= v->local_count) {
+    ep_wasm_invalid(v, "unknown local");
+    return;
+  }
+  if (opcode != EP_OP_local_get) ep_wasm_pop(v, v->locals[index]);
+  if (opcode != EP_OP_local_set) ep_wasm_push(v, v->locals[index]);
+}
+
+static void ep_wasm_validate_global(ep_wasm_validator_t *v, uint8_t opcode) {
+  uint32_t index = ep_wasm_read_u32(v->reader);
+  uint8_t type;
+  if (index >= v->instance->global_count) {
+    ep_wasm_invalid(v, "unknown global");
+    return;
+  }
+  type = v->loader->global_types[index];
+  if (opcode == EP_OP_global_get) {
+    ep_wasm_push(v, type & (uint8_t)~EP_WASM_MUTABLE);
+    return;
+  }
+  if ((type & EP_WASM_MUTABLE) == 0u) ep_wasm_invalid(v, "global is immutable");
+  ep_wasm_pop(v, type & (uint8_t)~EP_WASM_MUTABLE);
+}
+
+static void ep_wasm_need_memory(ep_wasm_validator_t *v) {
+  if (!v->instance->has_memory) ep_wasm_invalid(v, "unknown memory");
+}
+
+/* Reserved indices of memories and tables. */
+static void ep_wasm_read_zero(ep_wasm_validator_t *v) {
+  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero byte expected");
+}
+
+/* Loads and stores; `signature` has the natural alignment (3.3.7). */
+static void ep_wasm_validate_access(ep_wasm_validator_t *v, uint8_t signature) {
+  uint8_t type = EP_SIG_TYPE(signature & 3u);
+  uint32_t natural = (uint32_t)signature >> 2 & 3u;
+  uint32_t alignment = ep_wasm_read_u32(v->reader);
+  (void)ep_wasm_read_u32(v->reader);
+  ep_wasm_need_memory(v);
+  if (alignment > natural) ep_wasm_invalid(v, "alignment must not be larger than natural");
+  if ((signature & EP_SIG_CLASS) == EP_SIG_STORE) ep_wasm_pop(v, type);
+  ep_wasm_pop(v, EP_WASM_I32);
+  if ((signature & EP_SIG_CLASS) == EP_SIG_LOAD) ep_wasm_push(v, type);
+}
+
+static void ep_wasm_validate_numeric(ep_wasm_validator_t *v, uint8_t signature) {
+  uint8_t operand = EP_SIG_TYPE(signature >> 2 & 3u);
+  ep_wasm_pop(v, operand);
+  if ((signature & EP_SIG_BINARY_BIT) != 0u) ep_wasm_pop(v, operand);
+  ep_wasm_push(v, EP_SIG_TYPE(signature & 3u));
+}
+
+static void ep_wasm_pop_three(ep_wasm_validator_t *v) {
+  for (uint32_t i = 0; i < 3u; i++) ep_wasm_pop(v, EP_WASM_I32);
+}
+
+static void ep_wasm_read_data_index(ep_wasm_validator_t *v) {
+  uint32_t index = ep_wasm_read_u32(v->reader);
+  if (v->loader->sections[EP_SECTION_DATA_COUNT].at == 0u)
+    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "data count section required");
+  if (index >= v->instance->data_count) ep_wasm_invalid(v, "unknown data segment");
+}
+
+static void ep_wasm_read_element_index(ep_wasm_validator_t *v) {
+  if (ep_wasm_read_u32(v->reader) >= v->instance->element_count) ep_wasm_invalid(v, "unknown elem segment");
+}
+
+static void ep_wasm_read_table_index(ep_wasm_validator_t *v) {
+  if (ep_wasm_read_u32(v->reader) != 0u || !v->instance->has_table) ep_wasm_invalid(v, "unknown table");
+}
+
+/* Instructions behind the prefix 0xFC. */
+static void ep_wasm_validate_prefixed(ep_wasm_validator_t *v) {
+  uint32_t code = ep_wasm_read_u32(v->reader);
+  uint8_t signature = code < sizeof ep_wasm_prefixed_signatures ? ep_wasm_prefixed_signatures[code] : 0u;
+  if (signature != EP_SIG_SPECIAL) {
+    ep_wasm_validate_numeric(v, signature);
+    return;
+  }
+  switch (0x100u + code) {
+  case EP_OP_memory_init:
+    ep_wasm_read_data_index(v);
+    ep_wasm_read_zero(v);
+    ep_wasm_need_memory(v);
+    break;
+  case EP_OP_data_drop: ep_wasm_read_data_index(v); return;
+  case EP_OP_memory_copy:
+    ep_wasm_read_zero(v);
+    ep_wasm_read_zero(v);
+    ep_wasm_need_memory(v);
+    break;
+  case EP_OP_memory_fill:
+    ep_wasm_read_zero(v);
+    ep_wasm_need_memory(v);
+    break;
+  case EP_OP_table_init:
+    ep_wasm_read_element_index(v);
+    ep_wasm_read_table_index(v);
+    break;
+  case EP_OP_elem_drop: ep_wasm_read_element_index(v); return;
+  case EP_OP_table_copy:
+    ep_wasm_read_table_index(v);
+    ep_wasm_read_table_index(v);
+    break;
+  default:
+    if (code >= 15u && code <= 17u) ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, "reference types");
+    else ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
+    return;
+  }
+  ep_wasm_pop_three(v);
+}
+
+/* An opcode that the engine doesn't know: of a later feature, or of none. */
+static void ep_wasm_refuse(ep_wasm_validator_t *v, uint8_t opcode) {
+  const char *feature = NULL;
+  v->reader->at--;
+  if (opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u)) feature = "reference types";
+  else if (opcode == 0x12u || opcode == 0x13u) feature = "tail calls";
+  else if ((opcode >= 0x06u && opcode <= 0x0Au) || opcode == 0x18u || opcode == 0x19u || opcode == 0x1Fu)
+    feature = "exceptions";
+  else if (opcode == 0xFDu) feature = "vector instructions";
+  else if (opcode == 0xFEu) feature = "threads";
+  if (feature != NULL) ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, feature);
+  else ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
+}
+
+static void ep_wasm_validate_constant(ep_wasm_validator_t *v, uint8_t opcode) {
+  switch (opcode) {
+  case EP_OP_i32_const:
+    (void)ep_wasm_read_signed(v->reader, 32);
+    break;
+  case EP_OP_i64_const:
+    (void)ep_wasm_read_signed(v->reader, 64);
+    break;
+  case EP_OP_f32_const: ep_wasm_skip(v->reader, 4); break;
+  default: ep_wasm_skip(v->reader, 8); break;
+  }
+  ep_wasm_push(v, (uint8_t)(EP_WASM_I32 - (opcode - EP_OP_i32_const)));
+}
+
+static void ep_wasm_validate_special(ep_wasm_validator_t *v, uint8_t opcode) {
+  switch (opcode) {
+  case EP_OP_unreachable: ep_wasm_unreachable(v); break;
+  case EP_OP_nop: break;
+  case EP_OP_block:
+  case EP_OP_loop:
+  case EP_OP_if: ep_wasm_validate_block(v, opcode); break;
+  case EP_OP_else: ep_wasm_validate_else(v); break;
+  case EP_OP_end: ep_wasm_validate_end(v); break;
+  case EP_OP_br: ep_wasm_validate_br(v); break;
+  case EP_OP_br_if: ep_wasm_validate_br_if(v); break;
+  case EP_OP_br_table: ep_wasm_validate_br_table(v); break;
+  case EP_OP_return:
+    ep_wasm_pop_types(v, v->blocks[0].results);
+    ep_wasm_unreachable(v);
+    break;
+  case EP_OP_call: ep_wasm_validate_call(v); break;
+  case EP_OP_call_indirect: ep_wasm_validate_call_indirect(v); break;
+  case EP_OP_drop: (void)ep_wasm_pop_any(v); break;
+  case EP_OP_select: ep_wasm_validate_select(v); break;
+  case EP_OP_select_t: ep_wasm_validate_typed_select(v); break;
+  case EP_OP_local_get:
+  case EP_OP_local_set:
+  case EP_OP_local_tee: ep_wasm_validate_local(v, opcode); break;
+  case EP_OP_global_get:
+  case EP_OP_global_set: ep_wasm_validate_global(v, opcode); break;
+  case EP_OP_memory_size:
+  case EP_OP_memory_grow:
+    ep_wasm_read_zero(v);
+    ep_wasm_need_memory(v);
+    if (opcode == EP_OP_memory_grow) ep_wasm_pop(v, EP_WASM_I32);
+    ep_wasm_push(v, EP_WASM_I32);
+    break;
+  case EP_OP_i32_const:
+  case EP_OP_i64_const:
+  case EP_OP_f32_const:
+  case EP_OP_f64_const: ep_wasm_validate_constant(v, opcode); break;
+  case EP_OP_prefix: ep_wasm_validate_prefixed(v); break;
+  default: ep_wasm_refuse(v, opcode);
+  }
+}
+
+static void ep_wasm_validate_instruction(ep_wasm_validator_t *v) {
+  uint8_t opcode = ep_wasm_read_byte(v->reader);
+  uint8_t signature = opcode < sizeof ep_wasm_signatures ? ep_wasm_signatures[opcode] : EP_SIG_SPECIAL;
+  switch (signature & EP_SIG_CLASS) {
+  case EP_SIG_NUMERIC: ep_wasm_validate_numeric(v, signature); break;
+  case EP_SIG_LOAD:
+  case EP_SIG_STORE: ep_wasm_validate_access(v, signature); break;
+  default: ep_wasm_validate_special(v, opcode);
+  }
+}
+
+/* ---- bodies (3.4.1, 5.5.13) ----------------------------------------------------------------------- */
+
+static void ep_wasm_read_locals(ep_wasm_validator_t *v, const ep_wasm_types_t *params) {
+  ep_wasm_reader_t *reader = v->reader;
+  uint64_t total = params->count;
+  uint32_t groups;
+  memcpy(v->locals, v->instance->code + params->offset, params->count);
+  v->local_count = params->count;
+  groups = ep_wasm_read_count(reader);
+  for (uint32_t i = 0; i < groups && ep_wasm_ok(reader); i++) {
+    uint32_t count = ep_wasm_read_u32(reader);
+    uint8_t type = ep_wasm_read_value_type(reader);
+    total += count;
+    if (total > EP_WASM_MAX_LOCALS) continue; /* too many for the engine, maybe for the spec */
+    memset(v->locals + v->local_count, type, count);
+    v->local_count += count;
+  }
+  if (total > UINT32_MAX) ep_wasm_fail(reader, EP_WASM_MALFORMED, "too many locals");
+  else if (total > EP_WASM_MAX_LOCALS) ep_wasm_fail(reader, EP_WASM_LIMIT, "locals");
+}
+
+static void ep_wasm_step(ep_wasm_validator_t *v) {
+  const ep_wasm_host_t *host = v->instance->host;
+  if (v->reader->at < v->next_step) return;
+  v->next_step = v->reader->at + EP_WASM_STEP;
+  if (host->validate_step != NULL) host->validate_step(host->context);
+}
+
+static void ep_wasm_validate_body(ep_wasm_validator_t *v, ep_wasm_function_t *function) {
+  ep_wasm_types_t params, results;
+  v->depth = v->height = v->highest = 0;
+  ep_wasm_type_lists(v, function->type, &params, &results);
+  ep_wasm_read_locals(v, &params);
+  function->start = (uint16_t)v->reader->at;
+  function->branch = (uint16_t)v->loader->branch_count;
+  ep_wasm_open_block(v, EP_OP_end, ep_wasm_no_types, results);
+  while (ep_wasm_ok(v->reader) && v->depth > 0u) {
+    ep_wasm_validate_instruction(v);
+    ep_wasm_step(v);
+  }
+  function->end = (uint16_t)(v->reader->at - 1u);
+  function->locals = (uint16_t)v->local_count;
+  function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 1u + v->highest);
+}
+
+/* The stacks and the list of local types, at the end of the arena; the side table may grow up to them. */
+static void ep_wasm_take_scratch(ep_wasm_validator_t *v) {
+  ep_wasm_loader_t *loader = v->loader;
+  const uint32_t blocks = (EP_WASM_MAX_NESTING + 1u) * (uint32_t)sizeof(ep_wasm_block_t);
+  const uint32_t bytes = (blocks + EP_WASM_MAX_OPERANDS + EP_WASM_MAX_LOCALS + 15u) & ~7u;
+  uint8_t *scratch;
+  v->instance->branches = ep_wasm_take(loader, 0, sizeof(ep_wasm_branch_t));
+  if (!ep_wasm_ok(v->reader)) return;
+  if (loader->arena_size - loader->arena_used < bytes) {
+    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
+    return;
+  }
+  loader->branch_room = (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
+  scratch = loader->arena + ((loader->arena_size - bytes) & ~7u);
+  v->blocks = (ep_wasm_block_t *)(void *)scratch;
+  v->operands = scratch + blocks;
+  v->locals = v->operands + EP_WASM_MAX_OPERANDS;
+}
+
+/* Code section (5.5.13): one body for each function that isn't imported. */
+void ep_wasm_read_code(ep_wasm_loader_t *loader) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  ep_wasm_validator_t v = {.loader = loader, .reader = reader, .instance = loader->instance};
+  uint32_t bodies = loader->instance->function_count - loader->import_functions;
+  uint32_t count = ep_wasm_open(loader, EP_SECTION_CODE);
+  if (count != bodies)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "function and code section have inconsistent lengths");
+  ep_wasm_take_scratch(&v);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
+    uint32_t section_end = reader->end;
+    uint32_t size = ep_wasm_read_u32(reader);
+    if (size > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+    if (!ep_wasm_ok(reader)) return;
+    reader->error->function = loader->import_functions + i;
+    reader->end = reader->at + size;
+    ep_wasm_validate_body(&v, &loader->instance->functions[loader->import_functions + i]);
+    ep_wasm_close(loader);
+    if (!ep_wasm_ok(reader)) return;
+    reader->end = section_end;
+  }
+  reader->error->function = 0;
+  loader->arena_used += loader->branch_count * (uint32_t)sizeof(ep_wasm_branch_t);
+  ep_wasm_close(loader);
+}
