@@ -35,8 +35,9 @@ static void mpu_region(uint32_t number, uint32_t base, uint32_t attributes) {
  * too far meets the guard instead of somebody's variables. */
 static void protect_memory(void) {
   mpu_region(0, 0, RASR_NORMAL | RASR_SIZE(20u) | RASR_READ_WRITE | RASR_XN);
-  mpu_region(1, 0, RASR_NORMAL | RASR_SIZE(17u) | RASR_READ_ONLY);
-  mpu_region(2, (uint32_t)(uintptr_t)ep_stack_guard, RASR_NORMAL | RASR_SIZE(8u) | RASR_NO_ACCESS | RASR_XN);
+  mpu_region(1, 0, RASR_NORMAL | RASR_SIZE(16u) | RASR_READ_ONLY); /* 64 and 32 KiB: link.ld's CODE */
+  mpu_region(2, 0x10000u, RASR_NORMAL | RASR_SIZE(15u) | RASR_READ_ONLY);
+  mpu_region(3, (uint32_t)(uintptr_t)ep_stack_guard, RASR_NORMAL | RASR_SIZE(8u) | RASR_NO_ACCESS | RASR_XN);
   MPU_CTRL = MPU_CTRL_ENABLE | MPU_CTRL_PRIVDEFENA;
   SCB_SHCSR |= SHCSR_FAULTS_ENABLE;
   barrier();

@@ -1,0 +1,91 @@
+/* 110 MHz from HSI16 by the PLL, time by TIM2, the scan tick by SysTick. */
+#include "board.h"
+#include "core/board.h"
+#include "memory_map.h"
+#include "stm32l552.h"
+
+#define MSI_HZ 4000000u
+#define TURNS                                                                                                \
+  100000u /* of a waiting loop: well over the longest start-up time of the data sheet at either clock */
+
+static uint32_t core_hz;
+
+static struct {
+  uint32_t last;
+  uint32_t wraps;
+} extended;
+
+void ep_stm32_scan_interrupt(void);
+
+static bool wait_for(const volatile uint32_t *reg, uint32_t mask, uint32_t value) {
+  for (uint32_t turn = 0; turn < TURNS; turn++)
+    if ((*reg & mask) == value) return true;
+  return false;
+}
+
+/* RM0438 sections 8.1.4 (range 0 before the clock goes up), 6.3.3 (latency before too) and 9.2.7 (above 80 MHz in two
+ * steps, with half the bus clock between them). Any step that fails leaves the board on the clock that it
+ * booted with, which the serial line and the tick then follow. */
+static bool run_fast(void) {
+  RCC_APB1ENR1 |= RCC_APB1ENR1_PWR;
+  PWR_CR1 &= ~PWR_CR1_VOS;
+  if (!wait_for(&PWR_SR2, PWR_SR2_VOSF, 0)) return false;
+  RCC_CR |= RCC_CR_HSION;
+  if (!wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY)) return false;
+  RCC_PLLCFGR = RCC_PLLCFGR_110MHZ;
+  RCC_CR |= RCC_CR_PLLON;
+  if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY)) return false;
+  FLASH_ACR = (FLASH_ACR & ~ACR_LATENCY) | ACR_LATENCY_110MHZ;
+  if (!wait_for(&FLASH_ACR, ACR_LATENCY, ACR_LATENCY_110MHZ)) return false;
+  RCC_CFGR = (RCC_CFGR & ~RCC_CFGR_HPRE) | RCC_CFGR_HPRE_DIV2;
+  RCC_CFGR |= RCC_CFGR_SW_PLL;
+  const bool switched = wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+  for (volatile uint32_t microsecond = 0; microsecond < 60u; microsecond++) {
+  }
+  RCC_CFGR &= ~RCC_CFGR_HPRE;
+  return switched;
+}
+
+void ep_stm32_clock_init(void) {
+  core_hz = run_fast() ? CORE_HZ : MSI_HZ;
+  RCC_APB1ENR1 |= RCC_APB1ENR1_TIM2;
+  TIM_PSC(TIM2) = core_hz / 1000000u - 1u;
+  TIM_ARR(TIM2) = UINT32_MAX;
+  TIM_EGR(TIM2) = TIM_EGR_UG; /* loads the prescaler */
+  TIM_CR1(TIM2) = TIM_CR1_CEN;
+}
+
+uint32_t ep_stm32_core_hz(void) {
+  return core_hz;
+}
+
+/* The counter wraps every 71 minutes and is read at least once a tick, so no wrap goes unseen. Whoever is
+ * interrupted between reading and comparing would see time go backwards: hence the short lock. */
+uint64_t ep_board_time_us(void) {
+  const uint32_t state = interrupts_off();
+  const uint32_t now = TIM_CNT(TIM2);
+  if (now < extended.last) extended.wraps += 1u;
+  extended.last = now;
+  const uint64_t time = ((uint64_t)extended.wraps << 32) | now;
+  interrupts_restore(state);
+  return time;
+}
+
+void ep_board_scan_start(void) {
+  SYST_RVR = core_hz / 1000000u * EP_MAP_TICK_MICROS - 1u;
+  SYST_CVR = 0;
+  SCB_SHPR(15u) = PRIORITY_SCAN;
+  SYST_CSR = 7; /* core clock, interrupt, enabled */
+}
+
+void ep_stm32_scan_interrupt(void) {
+  ep_runtime_scan();
+}
+
+uint32_t ep_board_scan_mask(void) {
+  return priority_raise(PRIORITY_SCAN);
+}
+
+void ep_board_scan_unmask(uint32_t state) {
+  priority_restore(state);
+}
