@@ -12,8 +12,8 @@
 #define EP_SHA512_BLOCK       128u
 #define EP_DEFAULT_GUARD_HITS 100u
 
-/* How many ticks an asked-for switch may take: the next scan does it. */
-#define EP_SWITCH_TICKS 1000u
+/* An asked-for switch happens in the next scan. So long without one, and the watchdog is about to act. */
+#define EP_SWITCH_US 100000u
 
 void ep_agents_init(ep_agents_t *agents, ep_event_queue_t *events) {
   memset(agents, 0, sizeof *agents);
@@ -168,8 +168,8 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
   bank->log = NULL;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, bank, ep_agents_validate_step,
-                                ep_agents_fuel_step, NULL, 0};
+  bank->host = (ep_wasm_host_t){
+      ep_host_imports, ep_host_import_count, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;
@@ -182,13 +182,14 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
 
 int ep_agent_activate(ep_agents_t *agents, bool trial) {
   ep_bank_t *bank = ep_agents_candidate(agents);
+  uint64_t asked_us = ep_board_time_us();
   uint32_t state;
   if (!bank->loaded) return EP_ERR_NO_AGENT;
   state = ep_board_scan_mask();
   agents->pending = bank;
   agents->pending_trial = trial;
   ep_board_scan_unmask(state);
-  for (uint32_t turn = 0; turn < EP_SWITCH_TICKS; turn++) {
+  while (ep_board_time_us() - asked_us < EP_SWITCH_US) {
     bool done;
     ep_board_idle();
     state = ep_board_scan_mask();
@@ -196,7 +197,7 @@ int ep_agent_activate(ep_agents_t *agents, bool trial) {
     ep_board_scan_unmask(state);
     if (done) return agents->pending_result;
   }
-  /* No scan came: the watchdog is about to say so; the switch must not happen behind the caller's back. */
+  /* No scan came; the switch must not happen behind the caller's back. */
   state = ep_board_scan_mask();
   agents->pending = NULL;
   ep_board_scan_unmask(state);

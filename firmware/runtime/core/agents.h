@@ -64,6 +64,7 @@ struct ep_agents {
   int pending_result; /* of the switch: EP_OK or EP_ERR_HANDOVER */
   bool in_trial;
   ep_agent_trial_t trial;
+  bool rollback_told; /* the scan that sent a candidate off has put the event already */
   uint32_t trial_guard_hits;
   uint32_t trial_first_request; /* requests served before the trial began */
   ep_channels_t image;

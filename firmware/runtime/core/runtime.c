@@ -10,7 +10,12 @@ static void ep_runtime_event(void *context, edgeplug_EventKind kind, uint32_t sw
                              edgeplug_UpdatePhase phase, edgeplug_Reason reason, int error, uint32_t detail) {
   ep_runtime_t *runtime = context;
   edgeplug_Event event;
-  /* The scan told the host already when it sent a candidate off, and when it took one over. */
+  /* The scan itself tells of each switch, and of a candidate that it sent off: it knows in which scan that was. */
+  if (kind == edgeplug_EventKind_EVENT_KIND_ACTIVATED) return;
+  if (kind == edgeplug_EventKind_EVENT_KIND_ROLLED_BACK && runtime->agents.rollback_told) {
+    runtime->agents.rollback_told = false;
+    return;
+  }
   memset(&event, 0, sizeof event);
   event.kind = kind;
   event.scan = runtime->clock.ticks_elapsed;

@@ -115,6 +115,7 @@ void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason) {
   agents->fallback = NULL;
   agents->counters.rollbacks++;
   memcpy(agents->message, failed->message, sizeof agents->message);
+  agents->rollback_told = true;
   ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_ROLLED_BACK, failed, reason, 0);
 }
 
