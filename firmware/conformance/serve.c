@@ -2,7 +2,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "crypto/crc32.h"
 #include "crypto/ed25519.h"
@@ -59,7 +58,10 @@ static bool read_at_most(uint8_t *out, uint32_t room, uint32_t size) {
 }
 
 static void say(const char *line) {
-  memcpy(reply, line, strlen(line) + 1);
+  char *to = reply;
+  do {
+    *to = *line++;
+  } while (*to++ != '\0');
 }
 
 static void say_hex(const uint8_t *bytes, uint32_t size) {
@@ -173,7 +175,8 @@ void ep_conformance_serve(void) {
   for (;;) {
     int request = ep_conformance_read();
     if (request < 0 || request == 'Q' || !serve_one(request)) return;
-    size_t size = strlen(reply);
+    size_t size = 0;
+    while (reply[size] != '\0') size++;
     reply[size] = '\n';
     ep_conformance_write(reply, size + 1);
   }
