@@ -22,5 +22,7 @@ void ep_bench_sha512_block(void);
 bool ep_bench_sha512_good(void);
 void ep_bench_ed25519_verify(void);
 bool ep_bench_ed25519_good(void);
+void ep_bench_field_check(void);
+bool ep_bench_field_good(void);
 
 #endif

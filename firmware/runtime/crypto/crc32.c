@@ -9,10 +9,9 @@ static const uint32_t table[16] = {
 
 uint32_t ep_crc32(uint32_t crc, const void *data, size_t size) {
   const uint8_t *byte = data;
-  const uint8_t *end = byte + size;
 
   crc = ~crc;
-  while (byte != end) {
+  while (size-- > 0) {
     crc ^= *byte++;
     crc = (crc >> 4) ^ table[crc & 15];
     crc = (crc >> 4) ^ table[crc & 15];
