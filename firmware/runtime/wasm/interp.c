@@ -1,20 +1,19 @@
-/* The interpreter: the bytes of the module as they lie, the side table for branches, one loop.
+/* The interpreter: the bytes of the module as they lie, the side table for branches, one function for each opcode.
  *
  * Operands and locals of all frames are on one stack of 64-bit slots:
  *
  *   ... | caller's operands, the last of them being | arguments | other locals | caller (2 slots) | operands ...
- *                                                     ^ fp                                          ^ sp, when empty
+ *                                                     ^ FP                                          ^ SP, when empty
  *
- * The topmost operand is not in memory but in `low` and `high`; `sp` is where it would be stored. With an empty
- * operand stack the two hold nothing, and what a push then stores is never read. Values are moved as integers: no
- * move, load, store, select or reinterpretation ever changes the bits of a NaN. Only an operation that calculates sees
- * a float.
+ * The topmost operand is not in memory but in LOW and HIGH; SP is where it would be stored. With an empty operand stack
+ * the two hold nothing, and what a push then stores is never read. Values are moved as integers: no move, load, store,
+ * select or reinterpretation ever changes the bits of a NaN. Only an operation that calculates sees a float.
  *
- * `ip` is the next byte to read. When a trap leaves an instruction, `ip` must be just behind its opcode, so that the
- * error can name its place: see `trapped`.
+ * IP is the next byte to read. When a trap leaves an instruction, IP must be just behind its opcode, so that the error
+ * can name its place.
  *
- * Fuel: each instruction takes its weight from a register; taken branches and calls look whether it went below 0. What
- * the register doesn't hold (sliced calls) waits in instance->fuel.
+ * Fuel: each instruction takes its weight from FUEL; taken branches and calls look whether it went below 0. What FUEL
+ * doesn't hold (sliced calls) waits in instance->fuel.
  */
 #include "wasm/interp.h"
 
@@ -25,99 +24,489 @@
 #include "wasm/numeric.h"
 #include "wasm/opcodes.h"
 
-/* gcc would join the dispatches of the handlers into one, which is what computed goto is there to avoid. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-gcse", "no-crossjumping")
-#endif
-
-#if defined(__wasm__) /* has no computed goto */
-#define OP(id)                                                                                                         \
-  case EP_OP_##id:                                                                                                     \
-    fuel -= EP_FUEL_##id;
-#define NEXT break
-#else
-#define OP(id)                                                                                                         \
-  op_##id:                                                                                                             \
-  fuel -= EP_FUEL_##id;
-#define NEXT goto *handlers[*ip++]
-#endif
-
-#define LIKELY(condition)   __builtin_expect((condition), 1)
 #define UNLIKELY(condition) __builtin_expect((condition), 0)
 
-/* ---- the operand stack ---- */
+/* ---- state -------------------------------------------------------------------------------------------------- */
 
-#define TOP         ((uint64_t)high << 32 | low)
-#define SET_TOP(v)  (slot = (v), low = (uint32_t)slot, high = (uint32_t)(slot >> 32))
-#define PUSH        (*sp++ = TOP)
-#define POP         (sp--, SET_TOP(*sp))
-#define TRAP(cause)                                                                                                    \
+/* On Arm what changes with every instruction lives in registers that gcc keeps for it in this whole file, so handlers
+ * need no prologue and go from one to the next by a jump. Elsewhere it is in memory, and a loop calls them. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb2__) && defined(__OPTIMIZE__)
+#define EP_WASM_REGISTERS
+/* a loop of a handler mustn't become a call of memset: that would cost every path of it a stack frame */
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
+/* One call from outside. */
+typedef struct ep_wasm_run {
+  uint8_t *memory;
+  uint32_t bound; /* addresses below are good for 8 bytes */
+  const uint8_t *code;
+  const uint8_t *end; /* behind the running body */
+  const ep_wasm_branch_t *branches;
+  const ep_wasm_branch_t *branch; /* side table entry of the next branch */
+  const ep_wasm_function_t *functions;
+  uint64_t *globals;
+  ep_wasm_instance_t *instance;
+  uint32_t index; /* of the running function, in bytes */
+  uint32_t depth; /* calls that may still nest */
+  ep_wasm_result_t result;
+#if !defined(EP_WASM_REGISTERS)
+  const uint8_t *ip;
+  uint64_t *sp;
+  uint64_t *fp;
+  uint32_t low;
+  uint32_t high;
+  int32_t fuel;
+#endif
+} ep_wasm_run_t;
+
+#if defined(EP_WASM_REGISTERS)
+#define RUN  void
+#define RUN_ /* and more parameters */
+#define PASS
+#define PASS_
+#define IP   ep_wasm_ip
+#define SP   ep_wasm_sp
+#define FP   ep_wasm_fp
+#define LOW  ep_wasm_low
+#define HIGH ep_wasm_high
+#define FUEL ep_wasm_fuel_left
+typedef int (*ep_wasm_handler_t)(void);
+register const uint8_t *IP __asm__("r4");
+register uint64_t *SP __asm__("r5");
+register uint32_t LOW __asm__("r6");
+register int32_t FUEL __asm__("r7");
+register uint32_t HIGH __asm__("r8");
+register uint64_t *FP __asm__("r9");
+register const ep_wasm_handler_t *handlers __asm__("r10");
+register ep_wasm_run_t *run __asm__("r11");
+#define NEXT return handlers[*IP++]()
+#else
+#define RUN   ep_wasm_run_t *const run
+#define RUN_  ep_wasm_run_t *const run,
+#define PASS  run
+#define PASS_ run,
+#define IP    run->ip
+#define SP    run->sp
+#define FP    run->fp
+#define LOW   run->low
+#define HIGH  run->high
+#define FUEL  run->fuel
+typedef int (*ep_wasm_handler_t)(RUN);
+#define NEXT  return (void)run, 1
+#endif
+#define STOP return 0
+
+/* An instruction: takes its fuel, then does what follows. */
+#define OP(id)                                                                                                         \
+  static inline __attribute__((always_inline)) int do_##id(RUN);                                                       \
+  static int op_##id(RUN) {                                                                                            \
+    FUEL -= EP_FUEL_##id;                                                                                              \
+    return do_##id(PASS);                                                                                              \
+  }                                                                                                                    \
+  static inline __attribute__((always_inline)) int do_##id(RUN)
+
+/* An instruction that does as another one does, for the same fuel. */
+#define SAME(id, other)                                                                                                \
+  _Static_assert(EP_FUEL_##id == EP_FUEL_##other, #id " shares the handler of " #other);
+
+/* ---- the operand stack -------------------------------------------------------------------------------------- */
+
+#define TOP ((uint64_t)HIGH << 32 | LOW)
+#define SET_TOP(value)                                                                                                 \
   do {                                                                                                                 \
-    result = (cause);                                                                                                  \
-    goto trapped;                                                                                                      \
+    const uint64_t value_ = (value);                                                                                   \
+    LOW = (uint32_t)value_;                                                                                            \
+    HIGH = (uint32_t)(value_ >> 32);                                                                                   \
   } while (0)
 
-/* ---- immediates ---- */
+#if defined(EP_WASM_REGISTERS) /* one instruction each, of which gcc makes three */
+#define STORE_TOP(slot) __asm__("strd %1, %2, [%3]" : "=m"(*(slot)) : "r"(LOW), "r"(HIGH), "r"(slot))
+#define LOAD_TOP(slot)  __asm__("ldrd %0, %1, [%2]" : "=r"(LOW), "=r"(HIGH) : "r"(slot), "m"(*(slot)))
+#define PUSH            __asm__ volatile("strd %1, %2, [%0], #8" : "+r"(SP) : "r"(LOW), "r"(HIGH) : "memory")
+#define POP             __asm__ volatile("ldrd %1, %2, [%0, #-8]!" : "+r"(SP), "=r"(LOW), "=r"(HIGH) : : "memory")
+#else
+#define STORE_TOP(slot) (*(slot) = TOP)
+#define LOAD_TOP(slot)  SET_TOP(*(slot))
+#define PUSH            (*SP++ = TOP)
+#define POP                                                                                                            \
+  do {                                                                                                                 \
+    SP--;                                                                                                              \
+    SET_TOP(*SP);                                                                                                      \
+  } while (0)
+#endif
 
-/* An unsigned number; one byte nearly always. */
-#define READ_U32(name)                                                                                                 \
-  uint32_t name = *ip++;                                                                                               \
-  if (UNLIKELY(name >= 0x80u)) {                                                                                       \
-    name = ep_wasm_wide_u32(ip - 1);                                                                                   \
-    ip = ep_wasm_leb_skip(ip);                                                                                         \
+/* ---- ways out ----------------------------------------------------------------------------------------------- */
+
+static int finish(RUN_ ep_wasm_result_t result) {
+  run->result = result;
+  run->instance->fuel += FUEL;
+  STOP;
+}
+
+static __attribute__((noinline)) int trap(RUN_ ep_wasm_result_t result) {
+  run->instance->error.function = run->index / (uint32_t)sizeof(ep_wasm_function_t);
+  run->instance->error.offset = (uint32_t)(IP - 1 - run->code);
+  return finish(PASS_ result);
+}
+
+/* FUEL is used up: takes the next slice, or traps at the instruction that comes next. */
+static __attribute__((noinline)) int refuel(RUN) {
+  ep_wasm_instance_t *instance = run->instance;
+  int32_t left = FUEL + instance->fuel;
+  if (left < 0) {
+    IP++;
+    return trap(PASS_ EP_WASM_TRAP_FUEL);
   }
+  if (instance->host->fuel_step != NULL) instance->host->fuel_step(instance->host->context);
+  FUEL = left < (int32_t)EP_WASM_SLICE ? left : (int32_t)EP_WASM_SLICE;
+  instance->fuel = left - FUEL;
+  NEXT;
+}
 
-static __attribute__((noinline)) uint32_t ep_wasm_wide_u32(const uint8_t *p) {
+/* The end of whatever may have used up the fuel. */
+#define NEXT_IF_FUEL                                                                                                   \
+  do {                                                                                                                 \
+    if (UNLIKELY(FUEL < 0)) return refuel(PASS);                                                                       \
+    NEXT;                                                                                                              \
+  } while (0)
+
+/* ---- immediates --------------------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) uint32_t wide_u32(const uint8_t *p) {
   return ep_wasm_leb_u32(p);
 }
 
-static __attribute__((noinline)) int64_t ep_wasm_wide_s64(const uint8_t *p) {
-  return ep_wasm_leb_s64(p);
+static __attribute__((noinline)) const uint8_t *skip(const uint8_t *p) {
+  return ep_wasm_leb_skip(p);
 }
 
-/* ---- memory ---- */
+/* IP is inside a number: skips the rest of it. */
+static __attribute__((noinline)) int skip_rest(RUN) {
+  IP = ep_wasm_leb_skip(IP);
+  NEXT;
+}
 
-static inline uint32_t ep_wasm_half(const uint8_t *p) {
+/* The end of an instruction whose last immediate is a number that it doesn't need. One byte nearly always. */
+#define SKIP_AND_NEXT                                                                                                  \
+  do {                                                                                                                 \
+    if (UNLIKELY((*IP++ & 0x80u) != 0u)) return skip_rest(PASS);                                                       \
+    NEXT;                                                                                                              \
+  } while (0)
+
+/* ---- branches and frames ------------------------------------------------------------------------------------ */
+
+static inline const ep_wasm_branch_t *branch_at(RUN_ uint32_t index) {
+  return run->branches + index;
+}
+
+/* Drops operands below those that a branch takes along. */
+static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
+  const uint32_t drop = how & ((1u << EP_WASM_UNWIND_BITS) - 1u);
+  const uint32_t arity = how >> EP_WASM_UNWIND_BITS;
+  for (uint64_t *p = SP + 1 - arity; p < SP; p++) *(p - drop) = *p;
+  SP -= drop;
+  if (arity == 0u) LOAD_TOP(SP);
+  NEXT_IF_FUEL;
+}
+
+/* Follows a side table entry; operands move only where it says so. */
+static inline __attribute__((always_inline)) int follow(RUN_ const ep_wasm_branch_t *branch) {
+  const uint32_t how = branch->unwind;
+  IP = run->code + branch->target;
+  run->branch = branch_at(PASS_ branch->branch);
+  if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
+  NEXT_IF_FUEL;
+}
+
+/* The caller of the outermost function. */
+#define FRAME_NONE UINT32_MAX
+
+static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
+                                                 uint32_t caller) {
+  ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
+  if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
+  SP = function->results != 0u ? args : args - 1;
+  LOAD_TOP(SP);
+  IP = run->code + caller;
+  NEXT_IF_FUEL;
+}
+
+/* Calls `function` with the topmost operands as arguments (4.4.10); it returns to the offset `caller`. */
+static __attribute__((noinline)) int call_function(RUN_ const ep_wasm_function_t *function, uint32_t caller) {
+  uint64_t *locals = SP + 1 - function->params;
+  uint64_t *p = SP + 1;
+  STORE_TOP(SP);
+  if (UNLIKELY(function->slots > (uint32_t)(run->instance->stack_end - locals)))
+    return trap(PASS_ EP_WASM_TRAP_STACK);
+  if (UNLIKELY(function->start == 0u)) return call_import(PASS_ function, locals, caller);
+  if (UNLIKELY(run->depth == 0u)) return trap(PASS_ EP_WASM_TRAP_STACK);
+  run->depth--;
+  FUEL -= (int32_t)EP_FUEL_LOCALS((uint32_t)function->locals - function->params);
+  while (p < locals + function->locals) *p++ = 0;
+  p[0] = (uint64_t)(uint32_t)((const uint8_t *)run->branch - (const uint8_t *)run->branches) << 32 | caller;
+  p[1] = (uint64_t)run->index << 32 | (uint32_t)((uint8_t *)locals - (uint8_t *)FP);
+  run->index = (uint32_t)((const uint8_t *)function - (const uint8_t *)run->functions);
+  FP = locals;
+  SP = p + EP_WASM_FRAME_SLOTS;
+  IP = run->code + function->start;
+  run->end = run->code + function->end;
+  run->branch = branch_at(PASS_ function->branch);
+  NEXT_IF_FUEL;
+}
+
+static __attribute__((noinline)) int leave(RUN) {
+  STORE_TOP(SP);
+  return finish(PASS_ EP_WASM_OK);
+}
+
+static inline const ep_wasm_function_t *running(RUN) {
+  return (const ep_wasm_function_t *)(const void *)((const uint8_t *)run->functions + run->index);
+}
+
+/* Leaves the running function with its results on top of the operands. */
+static __attribute__((noinline)) int return_from(RUN) {
+  const ep_wasm_function_t *function = running(PASS);
+  const uint32_t results = function->results;
+  const uint64_t *frame = FP + function->locals;
+  const uint64_t place = frame[0];
+  const uint64_t context = frame[1];
+  for (uint32_t i = 1; i < results; i++) FP[i - 1u] = SP[(int32_t)(i - results)];
+  SP = FP + results - 1;
+  if (results == 0u) LOAD_TOP(SP);
+  if (UNLIKELY((uint32_t)place == FRAME_NONE)) return leave(PASS);
+  run->depth++;
+  FP = (uint64_t *)(void *)((uint8_t *)FP - (uint32_t)context);
+  run->index = (uint32_t)(context >> 32);
+  IP = run->code + (uint32_t)place;
+  run->branch = (const ep_wasm_branch_t *)(const void *)((const uint8_t *)run->branches + (place >> 32));
+  run->end = run->code + running(PASS)->end;
+  NEXT;
+}
+
+/* ---- control (4.4.8) ------------------------------------------------------------------------------------------ */
+
+OP(unreachable) {
+  return trap(PASS_ EP_WASM_TRAP_UNREACHABLE);
+}
+
+OP(nop) {
+  NEXT;
+}
+
+OP(block) {
+  SKIP_AND_NEXT;
+}
+
+SAME(loop, block)
+
+OP(else) {
+  const ep_wasm_branch_t *branch = run->branch;
+  IP = run->code + branch->target;
+  run->branch = branch_at(PASS_ branch->branch);
+  NEXT;
+}
+
+OP(if) {
+  const uint32_t condition = LOW;
+  POP;
+  if (condition == 0u) return do_else(PASS);
+  run->branch++;
+  SKIP_AND_NEXT;
+}
+
+OP(end) {
+  if (UNLIKELY(IP > run->end)) {
+    FUEL -= EP_FUEL_return;
+    return return_from(PASS);
+  }
+  NEXT;
+}
+
+OP(br) {
+  return follow(PASS_ run->branch);
+}
+
+OP(br_if) {
+  const uint32_t condition = LOW;
+  POP;
+  if (condition != 0u) return follow(PASS_ run->branch);
+  run->branch++;
+  SKIP_AND_NEXT;
+}
+
+OP(br_table) {
+  const uint32_t count = wide_u32(IP);
+  const uint32_t label = LOW < count ? LOW : count;
+  POP;
+  return follow(PASS_ run->branch + label);
+}
+
+OP(return) {
+  return return_from(PASS);
+}
+
+/* A call moves IP only once it can't trap any more. */
+static __attribute__((noinline)) int call_wide(RUN) {
+  return call_function(PASS_ &run->functions[wide_u32(IP)], (uint32_t)(skip(IP) - run->code));
+}
+
+OP(call) {
+  if (UNLIKELY(*IP >= 0x80u)) return call_wide(PASS);
+  return call_function(PASS_ &run->functions[*IP], (uint32_t)(IP + 1 - run->code));
+}
+
+OP(call_indirect) {
+  const ep_wasm_instance_t *instance = run->instance;
+  const uint32_t element = LOW;
+  const ep_wasm_function_t *function;
+  if (UNLIKELY(element >= instance->table_size)) return trap(PASS_ EP_WASM_TRAP_TABLE);
+  if (UNLIKELY(instance->table[element] == EP_WASM_NULL)) return trap(PASS_ EP_WASM_TRAP_ELEMENT);
+  function = &run->functions[instance->table[element]];
+  if (UNLIKELY(function->type != instance->types[wide_u32(IP)].canonical)) return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
+  POP;
+  return call_function(PASS_ function, (uint32_t)(skip(IP) + 1 - run->code));
+}
+
+/* ---- parametric, variables (4.4.4, 4.4.5) ------------------------------------------------------------------------ */
+
+OP(drop) {
+  POP;
+  NEXT;
+}
+
+OP(select) {
+  const uint32_t condition = LOW;
+  SP -= 2;
+  SET_TOP(condition != 0u ? SP[0] : SP[1]);
+  NEXT;
+}
+
+OP(select_t) {
+  IP = skip(IP) + 1; /* a vector of one type */
+  return do_select(PASS);
+}
+
+/* Each has one number as immediate; see VARIABLE. */
+static inline __attribute__((always_inline)) int local_get(RUN_ uint32_t local) {
+  const uint64_t *slot = FP + local;
+  PUSH;
+  LOAD_TOP(slot);
+  NEXT;
+}
+
+static inline __attribute__((always_inline)) int local_set(RUN_ uint32_t local) {
+  uint64_t *slot = FP + local;
+  STORE_TOP(slot);
+  POP;
+  NEXT;
+}
+
+static inline __attribute__((always_inline)) int local_tee(RUN_ uint32_t local) {
+  uint64_t *slot = FP + local;
+  STORE_TOP(slot);
+  NEXT;
+}
+
+static inline __attribute__((always_inline)) int global_get(RUN_ uint32_t global) {
+  const uint64_t *slot = run->globals + global;
+  PUSH;
+  LOAD_TOP(slot);
+  NEXT;
+}
+
+static inline __attribute__((always_inline)) int global_set(RUN_ uint32_t global) {
+  uint64_t *slot = run->globals + global;
+  STORE_TOP(slot);
+  POP;
+  NEXT;
+}
+
+static __attribute__((noinline)) int variable_wide(RUN) {
+  const uint8_t opcode = IP[-1];
+  const uint32_t index = wide_u32(IP);
+  IP = skip(IP);
+  switch (opcode) {
+  case EP_OP_local_get: return local_get(PASS_ index);
+  case EP_OP_local_set: return local_set(PASS_ index);
+  case EP_OP_local_tee: return local_tee(PASS_ index);
+  case EP_OP_global_get: return global_get(PASS_ index);
+  default: return global_set(PASS_ index);
+  }
+}
+
+/* One byte nearly always. */
+#define VARIABLE(id)                                                                                                   \
+  OP(id) {                                                                                                             \
+    const uint32_t index = *IP;                                                                                        \
+    if (UNLIKELY(index >= 0x80u)) return variable_wide(PASS);                                                          \
+    IP++;                                                                                                              \
+    return id(PASS_ index);                                                                                            \
+  }
+
+VARIABLE(local_get)
+VARIABLE(local_set)
+VARIABLE(local_tee)
+VARIABLE(global_get)
+VARIABLE(global_set)
+
+/* ---- memory (4.4.7) -------------------------------------------------------------------------------------------- */
+
+static inline uint32_t half(const uint8_t *p) {
   uint16_t value;
   memcpy(&value, p, sizeof value);
   return value;
 }
 
-/* Whether an access that isn't well inside memory is inside at all. */
-static __attribute__((noinline)) bool ep_wasm_inside(const ep_wasm_instance_t *instance, uint32_t base,
-                                                     uint32_t offset, uint32_t size) {
-  return (uint64_t)base + offset + size <= instance->memory_size;
-}
-
-/* Addresses below `bound` are good for 8 bytes. */
-static inline uint32_t ep_wasm_bound(const ep_wasm_instance_t *instance) {
+static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
 }
 
-/* Reads alignment and offset of a memory instruction (both in one byte, nearly always) and points `place` at the
- * `size` bytes that it means. */
-#define ADDRESS(base, size)                                                                                            \
-  const uint32_t base_ = (base);                                                                                       \
-  uint32_t offset_ = ep_wasm_half(ip);                                                                                 \
+/* How many bytes an access takes, as a power of two, and whether a load repeats their sign. */
+#define SIGNED 0x80u
+static const uint8_t accesses[] = {2, 3, 2, 3, 0 | SIGNED, 0, 1 | SIGNED, 1, 0 | SIGNED, 0, 1 | SIGNED, 1,
+                                   2 | SIGNED, 2, /* stores: */ 2, 3, 2, 3, 0, 1, 0, 1, 2};
+
+/* Any memory instruction with any immediates at any address, for those that don't go the short way. */
+static __attribute__((noinline)) int access_memory(RUN) {
+  const uint8_t opcode = IP[-1];
+  const uint8_t access = accesses[opcode - EP_OP_i32_load];
+  const uint32_t size = 1u << (access & 3u);
+  const uint32_t spare = 64u - 8u * size;
+  const bool store = opcode >= EP_OP_i32_store;
+  const uint8_t *immediate = skip(IP); /* the alignment is but a hint */
+  const uint64_t address = (uint64_t)(store ? (uint32_t)SP[-1] : LOW) + wide_u32(immediate);
+  uint64_t value = TOP;
+  if (address + size > run->instance->memory_size) return trap(PASS_ EP_WASM_TRAP_MEMORY);
+  IP = skip(immediate);
+  if (store) {
+    memcpy(run->memory + address, &value, size);
+    SP -= 2;
+    SET_TOP(*SP);
+    NEXT;
+  }
+  memcpy(&value, run->memory + address, size);
+  value <<= spare;
+  SET_TOP((access & SIGNED) != 0u ? (uint64_t)((int64_t)value >> spare) : value >> spare);
+  NEXT;
+}
+
+/* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
+ * `place` is what the instruction means. */
+#define ADDRESS(base)                                                                                                  \
+  const uint32_t immediates_ = half(IP);                                                                               \
   uint32_t address_;                                                                                                   \
   uint8_t *place;                                                                                                      \
-  if (LIKELY((offset_ & 0x8080u) == 0u)) {                                                                             \
-    offset_ >>= 8;                                                                                                     \
-    ip += 2;                                                                                                           \
-  } else {                                                                                                             \
-    ip = ep_wasm_leb_skip(ip);                                                                                         \
-    offset_ = ep_wasm_wide_u32(ip);                                                                                    \
-    ip = ep_wasm_leb_skip(ip);                                                                                         \
-  }                                                                                                                    \
-  if (UNLIKELY(__builtin_add_overflow(base_, offset_, &address_) || address_ >= bound) &&                              \
-      !ep_wasm_inside(instance, base_, offset_, (size)))                                                               \
-    goto out_of_bounds;                                                                                                \
-  place = memory + address_;
+  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                                         \
+  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);               \
+  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                                    \
+  place = run->memory + address_;                                                                                      \
+  IP += 2;
 
-#define LOAD(id, type, wide)                                                                                           \
+#define LOAD64(id, type, wide)                                                                                         \
   OP(id) {                                                                                                             \
     type value;                                                                                                        \
-    ADDRESS(low, sizeof(type))                                                                                         \
+    ADDRESS(LOW)                                                                                                       \
     memcpy(&value, place, sizeof value);                                                                               \
     SET_TOP((uint64_t)(wide)value);                                                                                    \
     NEXT;                                                                                                              \
@@ -127,43 +516,81 @@ static inline uint32_t ep_wasm_bound(const ep_wasm_instance_t *instance) {
 #define LOAD32(id, type)                                                                                               \
   OP(id) {                                                                                                             \
     type value;                                                                                                        \
-    ADDRESS(low, sizeof(type))                                                                                         \
+    ADDRESS(LOW)                                                                                                       \
     memcpy(&value, place, sizeof value);                                                                               \
-    low = (uint32_t)value;                                                                                             \
+    LOW = (uint32_t)value;                                                                                             \
     NEXT;                                                                                                              \
   }
 
 #define STORE(id, type)                                                                                                \
   OP(id) {                                                                                                             \
-    type value = (type)TOP;                                                                                            \
-    ADDRESS((uint32_t)sp[-1], sizeof(type))                                                                            \
+    const type value = (type)TOP;                                                                                      \
+    ADDRESS((uint32_t)SP[-1])                                                                                          \
     memcpy(place, &value, sizeof value);                                                                               \
-    sp -= 2;                                                                                                           \
-    SET_TOP(*sp);                                                                                                      \
+    SP--;                                                                                                              \
+    POP;                                                                                                               \
     NEXT;                                                                                                              \
   }
 
-/* ---- arithmetic ---- */
+LOAD32(i32_load, uint32_t)
+LOAD64(i64_load, uint64_t, uint64_t)
+SAME(f32_load, i32_load)
+SAME(f64_load, i64_load)
+LOAD32(i32_load8_s, int8_t)
+LOAD32(i32_load8_u, uint8_t)
+LOAD32(i32_load16_s, int16_t)
+LOAD32(i32_load16_u, uint16_t)
+LOAD64(i64_load8_s, int8_t, int64_t)
+LOAD64(i64_load8_u, uint8_t, uint64_t)
+LOAD64(i64_load16_s, int16_t, int64_t)
+LOAD64(i64_load16_u, uint16_t, uint64_t)
+LOAD64(i64_load32_s, int32_t, int64_t)
+LOAD64(i64_load32_u, uint32_t, uint64_t)
+STORE(i32_store, uint32_t)
+STORE(i64_store, uint64_t)
+SAME(f32_store, i32_store)
+SAME(f64_store, i64_store)
+STORE(i32_store8, uint8_t)
+STORE(i32_store16, uint16_t)
+STORE(i64_store8, uint8_t)
+STORE(i64_store16, uint16_t)
+STORE(i64_store32, uint32_t)
+
+OP(memory_size) {
+  IP++;
+  PUSH;
+  LOW = run->instance->memory_pages;
+  NEXT;
+}
+
+OP(memory_grow) {
+  IP++;
+  LOW = ep_wasm_grow(run->instance, LOW);
+  run->bound = safe_bound(run->instance);
+  NEXT;
+}
+
+/* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
 
 #define BINARY32(id, expression)                                                                                       \
   OP(id) {                                                                                                             \
-    const uint32_t b = low;                                                                                            \
-    const uint32_t a = (uint32_t)*--sp;                                                                                \
-    low = (uint32_t)(expression);                                                                                      \
+    const uint32_t b = LOW;                                                                                            \
+    const uint32_t a = (uint32_t)*--SP;                                                                                \
+    LOW = (uint32_t)(expression);                                                                                      \
     NEXT;                                                                                                              \
   }
 
 #define UNARY32(id, expression)                                                                                        \
   OP(id) {                                                                                                             \
-    const uint32_t a = low;                                                                                            \
-    low = (uint32_t)(expression);                                                                                      \
+    const uint32_t a = LOW;                                                                                            \
+    LOW = (uint32_t)(expression);                                                                                      \
     NEXT;                                                                                                              \
   }
 
 #define BINARY64(id, expression)                                                                                       \
   OP(id) {                                                                                                             \
     const uint64_t b = TOP;                                                                                            \
-    const uint64_t a = *--sp;                                                                                          \
+    const uint64_t a = *--SP;                                                                                          \
     SET_TOP(expression);                                                                                               \
     NEXT;                                                                                                              \
   }
@@ -171,598 +598,348 @@ static inline uint32_t ep_wasm_bound(const ep_wasm_instance_t *instance) {
 #define COMPARE64(id, expression)                                                                                      \
   OP(id) {                                                                                                             \
     const uint64_t b = TOP;                                                                                            \
-    const uint64_t a = *--sp;                                                                                          \
-    low = (expression) ? 1u : 0u;                                                                                      \
+    const uint64_t a = *--SP;                                                                                          \
+    LOW = (expression) ? 1u : 0u;                                                                                      \
     NEXT;                                                                                                              \
   }
 
 #define COMPARE_F32(id, operator)                                                                                      \
   OP(id) {                                                                                                             \
-    const float b = ep_wasm_f32(low);                                                                                  \
-    const float a = ep_wasm_f32((uint32_t)*--sp);                                                                      \
-    low = a operator b ? 1u : 0u;                                                                                      \
+    const float b = ep_wasm_f32(LOW);                                                                                  \
+    const float a = ep_wasm_f32((uint32_t)*--SP);                                                                      \
+    LOW = a operator b ? 1u : 0u;                                                                                      \
     NEXT;                                                                                                              \
   }
 
 #define BINARY_F32(id, operator)                                                                                       \
   OP(id) {                                                                                                             \
-    const float b = ep_wasm_f32(low);                                                                                  \
-    const float a = ep_wasm_f32((uint32_t)*--sp);                                                                      \
-    low = ep_wasm_f32_result(a operator b);                                                                            \
+    const float b = ep_wasm_f32(LOW);                                                                                  \
+    const float a = ep_wasm_f32((uint32_t)*--SP);                                                                      \
+    LOW = ep_wasm_f32_result(a operator b);                                                                            \
     NEXT;                                                                                                              \
   }
-
-#define OUTLINED_UNARY(id)  OP(id) goto numeric_unary;
-#define OUTLINED_BINARY(id) OP(id) goto numeric_binary;
 
 #define DIVIDE32(id, overflows, expression)                                                                            \
   OP(id) {                                                                                                             \
-    const uint32_t b = low;                                                                                            \
-    const uint32_t a = (uint32_t)sp[-1];                                                                               \
-    if (UNLIKELY(b == 0u)) TRAP(EP_WASM_TRAP_DIVIDE_BY_ZERO);                                                          \
-    if (UNLIKELY(overflows)) TRAP(EP_WASM_TRAP_OVERFLOW);                                                              \
-    low = (uint32_t)(expression);                                                                                      \
-    sp--;                                                                                                              \
+    const uint32_t b = LOW;                                                                                            \
+    const uint32_t a = (uint32_t)SP[-1];                                                                               \
+    if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);                                             \
+    if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                                 \
+    LOW = (uint32_t)(expression);                                                                                      \
+    SP--;                                                                                                              \
     NEXT;                                                                                                              \
   }
 
-/* ---- branches and frames ---- */
+/* What numeric.c does, on one operand or two. */
+static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
+  ep_wasm_result_t result = ep_wasm_numeric(opcode, SP);
+  SET_TOP(*SP);
+  if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
+  NEXT;
+}
 
-/* Follows the side table entry `branch`; operands move only where it says so. */
-#define FOLLOW                                                                                                         \
-  do {                                                                                                                 \
-    const uint32_t unwind_ = branch->unwind;                                                                           \
-    ip = code + branch->target;                                                                                        \
-    branch = instance->branches + branch->branch;                                                                      \
-    if (UNLIKELY(unwind_ != 0u)) {                                                                                     \
-      unwind = unwind_;                                                                                                \
-      goto unwinding;                                                                                                  \
-    }                                                                                                                  \
-    if (UNLIKELY(fuel < 0)) goto out_of_fuel;                                                                          \
-  } while (0)
+#define OUTLINED_UNARY(id)                                                                                             \
+  OP(id) {                                                                                                             \
+    *SP = TOP;                                                                                                         \
+    return numeric(PASS_ IP[-1]);                                                                                      \
+  }
 
-/* The caller's frame in EP_WASM_FRAME_SLOTS slots. The outermost call has none. */
-#define FRAME_NONE 0xFFFFFFFFu
+#define OUTLINED_BINARY(id)                                                                                            \
+  OP(id) {                                                                                                             \
+    *SP-- = TOP;                                                                                                       \
+    return numeric(PASS_ IP[-1]);                                                                                      \
+  }
 
-ep_wasm_result_t ep_wasm_interpret(ep_wasm_instance_t *instance, uint32_t index) {
-#if !defined(__wasm__)
-  static const void *const handlers[] = {
-#define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = &&op_##id,
+static __attribute__((noinline)) int i32_const_wide(RUN) {
+  LOW = (uint32_t)ep_wasm_leb_s64(IP);
+  return skip_rest(PASS);
+}
+
+OP(i32_const) {
+  const uint32_t byte = *IP;
+  PUSH;
+  if (UNLIKELY(byte >= 0x80u)) return i32_const_wide(PASS);
+  LOW = (uint32_t)((int32_t)(byte << 25) >> 25);
+  IP++;
+  NEXT;
+}
+
+OP(i64_const) {
+  PUSH;
+  SET_TOP((uint64_t)ep_wasm_leb_s64(IP));
+  return skip_rest(PASS);
+}
+
+OP(f32_const) {
+  uint32_t bits;
+  memcpy(&bits, IP, sizeof bits);
+  PUSH;
+  LOW = bits;
+  IP += 4;
+  NEXT;
+}
+
+OP(f64_const) {
+  uint64_t bits;
+  memcpy(&bits, IP, sizeof bits);
+  PUSH;
+  SET_TOP(bits);
+  IP += 8;
+  NEXT;
+}
+
+UNARY32(i32_eqz, a == 0u)
+BINARY32(i32_eq, a == b)
+BINARY32(i32_ne, a != b)
+BINARY32(i32_lt_s, (int32_t)a < (int32_t)b)
+BINARY32(i32_lt_u, a < b)
+BINARY32(i32_gt_s, (int32_t)a > (int32_t)b)
+BINARY32(i32_gt_u, a > b)
+BINARY32(i32_le_s, (int32_t)a <= (int32_t)b)
+BINARY32(i32_le_u, a <= b)
+BINARY32(i32_ge_s, (int32_t)a >= (int32_t)b)
+BINARY32(i32_ge_u, a >= b)
+OP(i64_eqz) {
+  LOW = (LOW | HIGH) == 0u;
+  NEXT;
+}
+COMPARE64(i64_eq, a == b)
+COMPARE64(i64_ne, a != b)
+OUTLINED_BINARY(i64_lt_s)
+OUTLINED_BINARY(i64_lt_u)
+OUTLINED_BINARY(i64_gt_s)
+OUTLINED_BINARY(i64_gt_u)
+OUTLINED_BINARY(i64_le_s)
+OUTLINED_BINARY(i64_le_u)
+OUTLINED_BINARY(i64_ge_s)
+OUTLINED_BINARY(i64_ge_u)
+COMPARE_F32(f32_eq, ==)
+COMPARE_F32(f32_ne, !=)
+COMPARE_F32(f32_lt, <)
+COMPARE_F32(f32_gt, >)
+COMPARE_F32(f32_le, <=)
+COMPARE_F32(f32_ge, >=)
+OUTLINED_BINARY(f64_eq)
+OUTLINED_BINARY(f64_ne)
+OUTLINED_BINARY(f64_lt)
+OUTLINED_BINARY(f64_gt)
+OUTLINED_BINARY(f64_le)
+OUTLINED_BINARY(f64_ge)
+
+UNARY32(i32_clz, a == 0u ? 32u : (uint32_t)__builtin_clz(a))
+UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
+OUTLINED_UNARY(i32_popcnt)
+BINARY32(i32_add, a + b)
+BINARY32(i32_sub, a - b)
+BINARY32(i32_mul, a * b)
+DIVIDE32(i32_div_s, a == 0x80000000u && b == UINT32_MAX, (int32_t)a / (int32_t)b)
+DIVIDE32(i32_div_u, false, a / b)
+DIVIDE32(i32_rem_s, false, b == UINT32_MAX ? 0 : (int32_t)a % (int32_t)b)
+DIVIDE32(i32_rem_u, false, a % b)
+BINARY32(i32_and, a & b)
+BINARY32(i32_or, a | b)
+BINARY32(i32_xor, a ^ b)
+BINARY32(i32_shl, a << (b & 31u))
+BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
+BINARY32(i32_shr_u, a >> (b & 31u))
+BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
+BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
+OUTLINED_UNARY(i64_clz)
+OUTLINED_UNARY(i64_ctz)
+OUTLINED_UNARY(i64_popcnt)
+BINARY64(i64_add, a + b)
+BINARY64(i64_sub, a - b)
+OUTLINED_BINARY(i64_mul)
+OUTLINED_BINARY(i64_div_s)
+OUTLINED_BINARY(i64_div_u)
+OUTLINED_BINARY(i64_rem_s)
+OUTLINED_BINARY(i64_rem_u)
+BINARY64(i64_and, a & b)
+BINARY64(i64_or, a | b)
+BINARY64(i64_xor, a ^ b)
+OUTLINED_BINARY(i64_shl)
+OUTLINED_BINARY(i64_shr_s)
+OUTLINED_BINARY(i64_shr_u)
+OUTLINED_BINARY(i64_rotl)
+OUTLINED_BINARY(i64_rotr)
+
+UNARY32(f32_abs, a & 0x7FFFFFFFu)
+UNARY32(f32_neg, a ^ 0x80000000u)
+OUTLINED_UNARY(f32_ceil)
+OUTLINED_UNARY(f32_floor)
+OUTLINED_UNARY(f32_trunc)
+OUTLINED_UNARY(f32_nearest)
+UNARY32(f32_sqrt, ep_wasm_f32_sqrt(a))
+BINARY_F32(f32_add, +)
+BINARY_F32(f32_sub, -)
+BINARY_F32(f32_mul, *)
+BINARY_F32(f32_div, /)
+OUTLINED_BINARY(f32_min)
+OUTLINED_BINARY(f32_max)
+BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
+OP(f64_abs) {
+  HIGH &= 0x7FFFFFFFu;
+  NEXT;
+}
+OP(f64_neg) {
+  HIGH ^= 0x80000000u;
+  NEXT;
+}
+OUTLINED_UNARY(f64_ceil)
+OUTLINED_UNARY(f64_floor)
+OUTLINED_UNARY(f64_trunc)
+OUTLINED_UNARY(f64_nearest)
+OUTLINED_UNARY(f64_sqrt)
+OUTLINED_BINARY(f64_add)
+OUTLINED_BINARY(f64_sub)
+OUTLINED_BINARY(f64_mul)
+OUTLINED_BINARY(f64_div)
+OUTLINED_BINARY(f64_min)
+OUTLINED_BINARY(f64_max)
+BINARY64(f64_copysign, (a & 0x7FFFFFFFFFFFFFFFull) | (b & 0x8000000000000000ull))
+
+SAME(i32_wrap_i64, nop)
+OUTLINED_UNARY(i32_trunc_f32_s)
+OUTLINED_UNARY(i32_trunc_f32_u)
+OUTLINED_UNARY(i32_trunc_f64_s)
+OUTLINED_UNARY(i32_trunc_f64_u)
+OP(i64_extend_i32_s) {
+  HIGH = (uint32_t)((int32_t)LOW >> 31);
+  NEXT;
+}
+OP(i64_extend_i32_u) {
+  HIGH = 0;
+  NEXT;
+}
+OUTLINED_UNARY(i64_trunc_f32_s)
+OUTLINED_UNARY(i64_trunc_f32_u)
+OUTLINED_UNARY(i64_trunc_f64_s)
+OUTLINED_UNARY(i64_trunc_f64_u)
+UNARY32(f32_convert_i32_s, ep_wasm_f32_bits((float)(int32_t)a))
+UNARY32(f32_convert_i32_u, ep_wasm_f32_bits((float)a))
+OUTLINED_UNARY(f32_convert_i64_s)
+OUTLINED_UNARY(f32_convert_i64_u)
+OUTLINED_UNARY(f32_demote_f64)
+OUTLINED_UNARY(f64_convert_i32_s)
+OUTLINED_UNARY(f64_convert_i32_u)
+OUTLINED_UNARY(f64_convert_i64_s)
+OUTLINED_UNARY(f64_convert_i64_u)
+OUTLINED_UNARY(f64_promote_f32)
+SAME(i32_reinterpret_f32, nop)
+SAME(i64_reinterpret_f64, nop)
+SAME(f32_reinterpret_i32, nop)
+SAME(f64_reinterpret_i64, nop)
+UNARY32(i32_extend8_s, (int8_t)(uint8_t)a)
+UNARY32(i32_extend16_s, (int16_t)(uint16_t)a)
+OP(i64_extend8_s) {
+  SET_TOP((uint64_t)(int8_t)(uint8_t)LOW);
+  NEXT;
+}
+OP(i64_extend16_s) {
+  SET_TOP((uint64_t)(int16_t)(uint16_t)LOW);
+  NEXT;
+}
+OP(i64_extend32_s) {
+  HIGH = (uint32_t)((int32_t)LOW >> 31);
+  NEXT;
+}
+
+/* ---- behind the prefix ------------------------------------------------------------------------------------------ */
+
+static int bulk(RUN_ uint32_t opcode, const uint8_t *immediate) {
+  const bool drop = opcode == EP_OP_data_drop || opcode == EP_OP_elem_drop;
+  const bool one = drop || opcode == EP_OP_memory_fill; /* indices behind the opcode; else two */
+  int32_t length_fuel = 0;
+  ep_wasm_result_t result =
+      ep_wasm_bulk(run->instance, opcode, wide_u32(immediate), drop ? SP : SP - 2, &length_fuel);
+  if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
+  FUEL += length_fuel;
+  IP = one ? skip(immediate) : skip(skip(immediate));
+  if (!drop) SP -= 3;
+  SET_TOP(*SP);
+  NEXT_IF_FUEL;
+}
+
+static int op_prefix(RUN) {
+  const uint32_t opcode = 0x100u + wide_u32(IP);
+  const uint8_t *immediate = skip(IP);
+  *SP = TOP;
+  if (opcode > EP_OP_i64_trunc_sat_f64_u) {
+    FUEL -= EP_FUEL_memory_fill;
+    return bulk(PASS_ opcode, immediate);
+  }
+  FUEL -= EP_FUEL_i32_trunc_sat_f32_s;
+  IP = immediate;
+  return numeric(PASS_ opcode);
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------------------ */
+
+#define op_loop op_block
+#define op_f32_load op_i32_load
+#define op_f64_load op_i64_load
+#define op_f32_store op_i32_store
+#define op_f64_store op_i64_store
+#define op_i32_wrap_i64 op_nop
+#define op_i32_reinterpret_f32 op_nop
+#define op_i64_reinterpret_f64 op_nop
+#define op_f32_reinterpret_i32 op_nop
+#define op_f64_reinterpret_i64 op_nop
+static const ep_wasm_handler_t ep_wasm_handlers[] = {
+#define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = op_##id,
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
 #undef EP_WASM_PREFIXED
-      [EP_OP_prefix] = &&op_prefix};
-#endif
-  const uint8_t *const code = instance->code;
-  uint8_t *const memory = instance->memory;
-  const ep_wasm_function_t *function = &instance->functions[index];
-  const ep_wasm_branch_t *branch = instance->branches;
-  const uint8_t *ip = code;
-  const uint8_t *end = code; /* the running body's last instruction */
-  uint64_t *sp = instance->stack + function->params;
-  uint64_t *fp = instance->stack;
-  uint32_t bound = ep_wasm_bound(instance);
-  uint32_t low = 0;
-  uint32_t high = 0;
-  uint32_t depth = instance->call_depth;
-  uint32_t unwind = 0;
-  uint32_t caller = FRAME_NONE;
-  int32_t fuel = instance->fuel;
-  uint64_t slot;
-  ep_wasm_result_t result = EP_WASM_OK;
+    [EP_OP_prefix] = op_prefix};
 
-  instance->fuel = 0;
-  if (instance->sliced && fuel > (int32_t)EP_WASM_SLICE) {
-    instance->fuel = fuel - (int32_t)EP_WASM_SLICE;
-    fuel = (int32_t)EP_WASM_SLICE;
-  }
-  SET_TOP(*sp);
-  goto call;
+/* Sets up the stack as for a call of run->index from nowhere. */
+static int begin(RUN) {
+  ep_wasm_instance_t *instance = run->instance;
+  const ep_wasm_function_t *function = running(PASS);
+  FP = instance->stack;
+  SP = instance->stack + function->params;
+  IP = run->code;
+  SET_TOP(*SP);
+  FUEL = instance->fuel;
+  if (instance->sliced && FUEL > (int32_t)EP_WASM_SLICE) FUEL = (int32_t)EP_WASM_SLICE;
+  instance->fuel -= FUEL;
+  return call_function(PASS_ function, FRAME_NONE);
+}
 
-#if defined(__wasm__)
-  for (;;) switch (*ip++) {
-#endif
+#if defined(EP_WASM_REGISTERS)
+/* Called by `enter` alone. */
+__attribute__((used)) static int enter_registers(ep_wasm_run_t *the_run) {
+  run = the_run;
+  handlers = ep_wasm_handlers;
+  return begin();
+}
 
-  /* ---- control (4.4.8) ---- */
-
-  OP(unreachable) TRAP(EP_WASM_TRAP_UNREACHABLE);
-  OP(nop) NEXT;
-  OP(block) {
-    ip = ep_wasm_leb_skip(ip);
-    NEXT;
-  }
-  OP(loop) {
-    ip = ep_wasm_leb_skip(ip);
-    NEXT;
-  }
-  OP(if) {
-    const uint32_t condition = low;
-    POP;
-    if (condition != 0u) {
-      ip = ep_wasm_leb_skip(ip);
-      branch++;
-      NEXT;
-    }
-    ip = code + branch->target;
-    branch = instance->branches + branch->branch;
-    NEXT;
-  }
-  OP(else) {
-    ip = code + branch->target;
-    branch = instance->branches + branch->branch;
-    NEXT;
-  }
-  OP(end) {
-    if (UNLIKELY(ip > end)) {
-      fuel -= EP_FUEL_return;
-      goto returning;
-    }
-    NEXT;
-  }
-  OP(br) {
-    FOLLOW;
-    NEXT;
-  }
-  OP(br_if) {
-    const uint32_t condition = low;
-    POP;
-    if (condition != 0u) {
-      FOLLOW;
-      NEXT;
-    }
-    ip = ep_wasm_leb_skip(ip);
-    branch++;
-    NEXT;
-  }
-  OP(br_table) {
-    const uint32_t count = ep_wasm_wide_u32(ip);
-    branch += low < count ? low : count;
-    POP;
-    FOLLOW;
-    NEXT;
-  }
-  OP(return) goto returning;
-  OP(call) {
-    const uint8_t *const place = ip;
-    READ_U32(callee)
-    function = &instance->functions[callee];
-    caller = (uint32_t)(ip - code);
-    ip = place;
-    goto call;
-  }
-  OP(call_indirect) {
-    const uint32_t type = ep_wasm_wide_u32(ip);
-    uint32_t callee;
-    if (UNLIKELY(low >= instance->table_size)) TRAP(EP_WASM_TRAP_TABLE);
-    callee = instance->table[low];
-    if (UNLIKELY(callee == EP_WASM_NULL)) TRAP(EP_WASM_TRAP_ELEMENT);
-    if (UNLIKELY(instance->functions[callee].type != instance->types[type].canonical)) TRAP(EP_WASM_TRAP_CALL_TYPE);
-    POP;
-    function = &instance->functions[callee];
-    caller = (uint32_t)(ep_wasm_leb_skip(ip) + 1 - code);
-    goto call;
-  }
-
-  /* ---- parametric, variables (4.4.4, 4.4.5) ---- */
-
-  OP(drop) {
-    POP;
-    NEXT;
-  }
-  OP(select_t) {
-    ip = ep_wasm_leb_skip(ip) + 1;
-    goto selecting;
-  }
-  OP(select) {
-  selecting:
-    if (low != 0u) sp -= 2, SET_TOP(*sp);
-    else SET_TOP(sp[-1]), sp -= 2;
-    NEXT;
-  }
-  OP(local_get) {
-    READ_U32(local)
-    PUSH;
-    SET_TOP(fp[local]);
-    NEXT;
-  }
-  OP(local_set) {
-    READ_U32(local)
-    fp[local] = TOP;
-    POP;
-    NEXT;
-  }
-  OP(local_tee) {
-    READ_U32(local)
-    fp[local] = TOP;
-    NEXT;
-  }
-  OP(global_get) {
-    READ_U32(global)
-    PUSH;
-    SET_TOP(instance->globals[global]);
-    NEXT;
-  }
-  OP(global_set) {
-    READ_U32(global)
-    instance->globals[global] = TOP;
-    POP;
-    NEXT;
-  }
-
-  /* ---- memory (4.4.7) ---- */
-
-  LOAD32(i32_load, uint32_t)
-  LOAD(i64_load, uint64_t, uint64_t)
-  LOAD32(f32_load, uint32_t)
-  LOAD(f64_load, uint64_t, uint64_t)
-  LOAD32(i32_load8_s, int8_t)
-  LOAD32(i32_load8_u, uint8_t)
-  LOAD32(i32_load16_s, int16_t)
-  LOAD32(i32_load16_u, uint16_t)
-  LOAD(i64_load8_s, int8_t, int64_t)
-  LOAD(i64_load8_u, uint8_t, uint64_t)
-  LOAD(i64_load16_s, int16_t, int64_t)
-  LOAD(i64_load16_u, uint16_t, uint64_t)
-  LOAD(i64_load32_s, int32_t, int64_t)
-  LOAD(i64_load32_u, uint32_t, uint64_t)
-  STORE(i32_store, uint32_t)
-  STORE(i64_store, uint64_t)
-  STORE(f32_store, uint32_t)
-  STORE(f64_store, uint64_t)
-  STORE(i32_store8, uint8_t)
-  STORE(i32_store16, uint16_t)
-  STORE(i64_store8, uint8_t)
-  STORE(i64_store16, uint16_t)
-  STORE(i64_store32, uint32_t)
-  OP(memory_size) {
-    ip++;
-    PUSH;
-    low = instance->memory_pages;
-    NEXT;
-  }
-  OP(memory_grow) {
-    ip++;
-    low = ep_wasm_grow(instance, low);
-    bound = ep_wasm_bound(instance);
-    NEXT;
-  }
-
-  /* ---- numbers (4.4.1, 4.3) ---- */
-
-  OP(i32_const) {
-    const uint32_t byte = *ip++;
-    PUSH;
-    if (UNLIKELY(byte >= 0x80u)) {
-      low = (uint32_t)ep_wasm_wide_s64(ip - 1);
-      ip = ep_wasm_leb_skip(ip);
-      NEXT;
-    }
-    low = (uint32_t)((int32_t)(byte << 25) >> 25);
-    NEXT;
-  }
-  OP(i64_const) {
-    PUSH;
-    SET_TOP((uint64_t)ep_wasm_wide_s64(ip));
-    ip = ep_wasm_leb_skip(ip);
-    NEXT;
-  }
-  OP(f32_const) {
-    PUSH;
-    memcpy(&low, ip, sizeof low);
-    ip += 4;
-    NEXT;
-  }
-  OP(f64_const) {
-    PUSH;
-    memcpy(&slot, ip, sizeof slot);
-    SET_TOP(slot);
-    ip += 8;
-    NEXT;
-  }
-
-  UNARY32(i32_eqz, a == 0u)
-  BINARY32(i32_eq, a == b)
-  BINARY32(i32_ne, a != b)
-  BINARY32(i32_lt_s, (int32_t)a < (int32_t)b)
-  BINARY32(i32_lt_u, a < b)
-  BINARY32(i32_gt_s, (int32_t)a > (int32_t)b)
-  BINARY32(i32_gt_u, a > b)
-  BINARY32(i32_le_s, (int32_t)a <= (int32_t)b)
-  BINARY32(i32_le_u, a <= b)
-  BINARY32(i32_ge_s, (int32_t)a >= (int32_t)b)
-  BINARY32(i32_ge_u, a >= b)
-  OP(i64_eqz) {
-    low = (low | high) == 0u;
-    NEXT;
-  }
-  COMPARE64(i64_eq, a == b)
-  COMPARE64(i64_ne, a != b)
-  OUTLINED_BINARY(i64_lt_s)
-  OUTLINED_BINARY(i64_lt_u)
-  OUTLINED_BINARY(i64_gt_s)
-  OUTLINED_BINARY(i64_gt_u)
-  OUTLINED_BINARY(i64_le_s)
-  OUTLINED_BINARY(i64_le_u)
-  OUTLINED_BINARY(i64_ge_s)
-  OUTLINED_BINARY(i64_ge_u)
-  COMPARE_F32(f32_eq, ==)
-  COMPARE_F32(f32_ne, !=)
-  COMPARE_F32(f32_lt, <)
-  COMPARE_F32(f32_gt, >)
-  COMPARE_F32(f32_le, <=)
-  COMPARE_F32(f32_ge, >=)
-  OUTLINED_BINARY(f64_eq)
-  OUTLINED_BINARY(f64_ne)
-  OUTLINED_BINARY(f64_lt)
-  OUTLINED_BINARY(f64_gt)
-  OUTLINED_BINARY(f64_le)
-  OUTLINED_BINARY(f64_ge)
-
-  UNARY32(i32_clz, a == 0u ? 32u : (uint32_t)__builtin_clz(a))
-  UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
-  OUTLINED_UNARY(i32_popcnt)
-  BINARY32(i32_add, a + b)
-  BINARY32(i32_sub, a - b)
-  BINARY32(i32_mul, a * b)
-  DIVIDE32(i32_div_s, a == 0x80000000u && b == UINT32_MAX, (int32_t)a / (int32_t)b)
-  DIVIDE32(i32_div_u, false, a / b)
-  DIVIDE32(i32_rem_s, false, b == UINT32_MAX ? 0 : (int32_t)a % (int32_t)b)
-  DIVIDE32(i32_rem_u, false, a % b)
-  BINARY32(i32_and, a & b)
-  BINARY32(i32_or, a | b)
-  BINARY32(i32_xor, a ^ b)
-  BINARY32(i32_shl, a << (b & 31u))
-  BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
-  BINARY32(i32_shr_u, a >> (b & 31u))
-  BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
-  BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
-  OUTLINED_UNARY(i64_clz)
-  OUTLINED_UNARY(i64_ctz)
-  OUTLINED_UNARY(i64_popcnt)
-  BINARY64(i64_add, a + b)
-  BINARY64(i64_sub, a - b)
-  OUTLINED_BINARY(i64_mul)
-  OUTLINED_BINARY(i64_div_s)
-  OUTLINED_BINARY(i64_div_u)
-  OUTLINED_BINARY(i64_rem_s)
-  OUTLINED_BINARY(i64_rem_u)
-  BINARY64(i64_and, a & b)
-  BINARY64(i64_or, a | b)
-  BINARY64(i64_xor, a ^ b)
-  OUTLINED_BINARY(i64_shl)
-  OUTLINED_BINARY(i64_shr_s)
-  OUTLINED_BINARY(i64_shr_u)
-  OUTLINED_BINARY(i64_rotl)
-  OUTLINED_BINARY(i64_rotr)
-
-  UNARY32(f32_abs, a & 0x7FFFFFFFu)
-  UNARY32(f32_neg, a ^ 0x80000000u)
-  OUTLINED_UNARY(f32_ceil)
-  OUTLINED_UNARY(f32_floor)
-  OUTLINED_UNARY(f32_trunc)
-  OUTLINED_UNARY(f32_nearest)
-  UNARY32(f32_sqrt, ep_wasm_f32_sqrt(a))
-  BINARY_F32(f32_add, +)
-  BINARY_F32(f32_sub, -)
-  BINARY_F32(f32_mul, *)
-  BINARY_F32(f32_div, /)
-  OUTLINED_BINARY(f32_min)
-  OUTLINED_BINARY(f32_max)
-  BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
-  OP(f64_abs) {
-    high &= 0x7FFFFFFFu;
-    NEXT;
-  }
-  OP(f64_neg) {
-    high ^= 0x80000000u;
-    NEXT;
-  }
-  OUTLINED_UNARY(f64_ceil)
-  OUTLINED_UNARY(f64_floor)
-  OUTLINED_UNARY(f64_trunc)
-  OUTLINED_UNARY(f64_nearest)
-  OUTLINED_UNARY(f64_sqrt)
-  OUTLINED_BINARY(f64_add)
-  OUTLINED_BINARY(f64_sub)
-  OUTLINED_BINARY(f64_mul)
-  OUTLINED_BINARY(f64_div)
-  OUTLINED_BINARY(f64_min)
-  OUTLINED_BINARY(f64_max)
-  BINARY64(f64_copysign, (a & 0x7FFFFFFFFFFFFFFFull) | (b & 0x8000000000000000ull))
-
-  OP(i32_wrap_i64) NEXT;
-  OUTLINED_UNARY(i32_trunc_f32_s)
-  OUTLINED_UNARY(i32_trunc_f32_u)
-  OUTLINED_UNARY(i32_trunc_f64_s)
-  OUTLINED_UNARY(i32_trunc_f64_u)
-  OP(i64_extend_i32_s) {
-    high = (uint32_t)((int32_t)low >> 31);
-    NEXT;
-  }
-  OP(i64_extend_i32_u) {
-    high = 0;
-    NEXT;
-  }
-  OUTLINED_UNARY(i64_trunc_f32_s)
-  OUTLINED_UNARY(i64_trunc_f32_u)
-  OUTLINED_UNARY(i64_trunc_f64_s)
-  OUTLINED_UNARY(i64_trunc_f64_u)
-  UNARY32(f32_convert_i32_s, ep_wasm_f32_bits((float)(int32_t)a))
-  UNARY32(f32_convert_i32_u, ep_wasm_f32_bits((float)a))
-  OUTLINED_UNARY(f32_convert_i64_s)
-  OUTLINED_UNARY(f32_convert_i64_u)
-  OUTLINED_UNARY(f32_demote_f64)
-  OUTLINED_UNARY(f64_convert_i32_s)
-  OUTLINED_UNARY(f64_convert_i32_u)
-  OUTLINED_UNARY(f64_convert_i64_s)
-  OUTLINED_UNARY(f64_convert_i64_u)
-  OUTLINED_UNARY(f64_promote_f32)
-  OP(i32_reinterpret_f32) NEXT;
-  OP(i64_reinterpret_f64) NEXT;
-  OP(f32_reinterpret_i32) NEXT;
-  OP(f64_reinterpret_i64) NEXT;
-  UNARY32(i32_extend8_s, (int8_t)(uint8_t)a)
-  UNARY32(i32_extend16_s, (int16_t)(uint16_t)a)
-  OP(i64_extend8_s) {
-    SET_TOP((uint64_t)(int8_t)(uint8_t)low);
-    NEXT;
-  }
-  OP(i64_extend16_s) {
-    SET_TOP((uint64_t)(int16_t)(uint16_t)low);
-    NEXT;
-  }
-  OP(i64_extend32_s) {
-    high = (uint32_t)((int32_t)low >> 31);
-    NEXT;
-  }
-
-#if defined(__wasm__)
-  case EP_OP_prefix:
+/* Keeps the caller's r4 to r11, which AAPCS promises to it, from the registers of this file. */
+__attribute__((naked)) static void enter(__attribute__((unused)) ep_wasm_run_t *the_run) {
+  __asm__ volatile("push {r3-r11, lr}\n\t" /* r3: the stack stays aligned to 8 */
+                   "bl enter_registers\n\t"
+                   "pop {r3-r11, pc}");
+}
 #else
-op_prefix:
-#endif
-  {
-    const uint32_t opcode = 0x100u + ep_wasm_wide_u32(ip);
-    const uint8_t *immediate = ep_wasm_leb_skip(ip);
-    *sp = TOP;
-    if (opcode <= EP_OP_i64_trunc_sat_f64_u) {
-      fuel -= EP_FUEL_i32_trunc_sat_f32_s;
-      result = ep_wasm_numeric(opcode, sp);
-      ip = immediate;
-    } else {
-      const bool drop = opcode == EP_OP_data_drop || opcode == EP_OP_elem_drop;
-      int32_t length_fuel = 0;
-      fuel -= EP_FUEL_memory_fill;
-      result = ep_wasm_bulk(instance, opcode, ep_wasm_wide_u32(immediate), drop ? sp : sp - 2, &length_fuel);
-      if (UNLIKELY(result != EP_WASM_OK)) goto trapped;
-      fuel += length_fuel;
-      ip = ep_wasm_leb_skip(immediate);
-      if (opcode == EP_OP_memory_init || opcode == EP_OP_memory_copy || opcode == EP_OP_table_init ||
-          opcode == EP_OP_table_copy)
-        ip = ep_wasm_leb_skip(ip);
-      if (!drop) sp -= 3;
-    }
-    SET_TOP(*sp);
-    if (UNLIKELY(fuel < 0)) goto out_of_fuel;
-    NEXT;
-  }
-
-numeric_unary:
-  *sp = TOP;
-  result = ep_wasm_numeric(ip[-1], sp);
-  SET_TOP(*sp);
-  if (UNLIKELY(result != EP_WASM_OK)) goto trapped;
-  NEXT;
-
-numeric_binary:
-  *sp-- = TOP;
-  result = ep_wasm_numeric(ip[-1], sp);
-  SET_TOP(*sp);
-  if (UNLIKELY(result != EP_WASM_OK)) goto trapped;
-  NEXT;
-
-  /* Drops operands below those that the branch takes along. */
-unwinding: {
-  const uint32_t drop = unwind & ((1u << EP_WASM_UNWIND_BITS) - 1u);
-  const uint32_t arity = unwind >> EP_WASM_UNWIND_BITS;
-  if (arity == 0u) {
-    sp -= drop;
-    SET_TOP(*sp);
-  } else {
-    for (uint64_t *p = sp - (arity - 1u); p < sp; p++) p[-(int32_t)drop] = *p;
-    sp -= drop;
-  }
-  if (UNLIKELY(fuel < 0)) goto out_of_fuel;
-  NEXT;
+static void enter(RUN) {
+  int going = begin(run);
+  while (going != 0) going = ep_wasm_handlers[*run->ip++](run);
 }
-
-  /* Calls `function` with the topmost operands as arguments; `caller` is where to go on. */
-call: {
-  uint64_t *locals = sp + 1 - function->params;
-  uint64_t *p;
-  *sp = TOP;
-  if (UNLIKELY(function->slots > (uint32_t)(instance->stack_end - locals))) goto stack_exhausted;
-  if (function->start == 0u) {
-    result = instance->host->imports[function->locals].call(instance, locals);
-    if (UNLIKELY(result != EP_WASM_OK)) goto call_trapped;
-    sp = function->results != 0u ? locals : locals - 1;
-    SET_TOP(*sp);
-    ip = code + caller;
-    if (UNLIKELY(fuel < 0)) goto out_of_fuel;
-    NEXT;
-  }
-  if (UNLIKELY(depth == 0u)) goto stack_exhausted;
-  depth--;
-  fuel -= (int32_t)EP_FUEL_LOCALS((uint32_t)function->locals - function->params);
-  for (p = locals + function->params; p < locals + function->locals; p++) *p = 0;
-  p[0] = (uint64_t)(uint32_t)(branch - instance->branches) << 32 | caller;
-  p[1] = (uint64_t)index << 32 | (uint32_t)(locals - fp);
-  index = (uint32_t)(function - instance->functions);
-  fp = locals;
-  sp = p + EP_WASM_FRAME_SLOTS;
-  ip = code + function->start;
-  end = code + function->end;
-  branch = instance->branches + function->branch;
-  if (UNLIKELY(fuel < 0)) goto out_of_fuel;
-  NEXT;
-}
-
-  /* Leaves the running function with its results on top of the operands. */
-returning: {
-  const uint32_t results = instance->functions[index].results;
-  const uint64_t *frame = fp + instance->functions[index].locals;
-  const uint64_t place = frame[0];
-  const uint64_t context = frame[1];
-  if (results > 1u) {
-    const uint64_t *from = sp - (results - 1u);
-    for (uint32_t i = 0; i < results - 1u; i++) fp[i] = from[i];
-  }
-  sp = fp + results - 1;
-  if (results == 0u) SET_TOP(*sp);
-  depth++;
-  if ((uint32_t)place == FRAME_NONE) {
-    *sp = TOP;
-    goto done;
-  }
-  fp -= (uint32_t)context;
-  index = (uint32_t)(context >> 32);
-  ip = code + (uint32_t)place;
-  branch = instance->branches + (uint32_t)(place >> 32);
-  end = code + instance->functions[index].end;
-  NEXT;
-}
-
-  /* The register is used up: takes the next slice, or traps. */
-out_of_fuel:
-  if (fuel + instance->fuel < 0) {
-    ip++; /* the place is that of the instruction that comes next */
-    TRAP(EP_WASM_TRAP_FUEL);
-  }
-  fuel += instance->fuel;
-  if (instance->host->fuel_step != NULL) instance->host->fuel_step(instance->host->context);
-  instance->fuel = fuel > (int32_t)EP_WASM_SLICE ? fuel - (int32_t)EP_WASM_SLICE : 0;
-  fuel -= instance->fuel;
-  NEXT;
-
-#if defined(__wasm__)
-  }
 #endif
 
-out_of_bounds:
-  ip = ep_wasm_leb_back(ep_wasm_leb_back(ip)); /* behind the opcode again */
-  TRAP(EP_WASM_TRAP_MEMORY);
-
-stack_exhausted:
-  result = EP_WASM_TRAP_STACK;
-call_trapped:
-  if (caller == FRAME_NONE) goto done;
-
-trapped:
-  instance->error.function = index;
-  instance->error.offset = (uint32_t)(ip - 1 - code);
-
-done:
-  instance->fuel += fuel;
-  return result;
+ep_wasm_result_t ep_wasm_interpret(ep_wasm_instance_t *instance, uint32_t index) {
+  ep_wasm_run_t state;
+  memset(&state, 0, sizeof state);
+  state.instance = instance;
+  state.code = instance->code;
+  state.memory = instance->memory;
+  state.bound = safe_bound(instance);
+  state.branches = state.branch = instance->branches;
+  state.functions = instance->functions;
+  state.globals = instance->globals;
+  state.index = index * (uint32_t)sizeof(ep_wasm_function_t);
+  state.depth = instance->call_depth;
+  enter(&state);
+  return state.result;
 }
