@@ -189,7 +189,7 @@ int main(void) {
         c.message[0] = (uint8_t)m;
         for (size_t r = 0; r < 8; r++) {
           hex_decode(c.signature, small_order[r]);
-          if (!CHECK_EQ(verify(&c), -1)) return check_done();
+          CHECK_EQ(verify(&c), -1);
         }
       }
     }

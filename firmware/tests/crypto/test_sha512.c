@@ -57,7 +57,7 @@ int main(void) {
         ep_sha512_update(&hash, data, at);
         ep_sha512_update(&hash, data + at, sizes[s] - at);
         ep_sha512_final(&hash, split);
-        if (!CHECK_BYTES(split, whole, 64)) return check_done();
+        CHECK_BYTES(split, whole, 64);
       }
     }
   }

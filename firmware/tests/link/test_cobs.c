@@ -126,7 +126,7 @@ int main(void) {
       for (uint32_t number = 0; number < count; number++) {
         uint32_t rest = number;
         for (size_t i = 0; i < size; i++, rest /= 3) data[i] = letters[rest % 3];
-        if (!CHECK(survives(data, size))) return check_done();
+        CHECK(survives(data, size));
       }
     }
   }
@@ -141,10 +141,7 @@ int main(void) {
           bool zero = kind == 1 ? (r & 0xff00u) == 0 : kind == 2 && (r & 0x100u);
           data[i] = zero ? 0 : (uint8_t)(1 + (r & 0xff) % 255);
         }
-        if (!CHECK(survives(data, size))) {
-          printf("# size %zu kind %u\n", size, kind);
-          return check_done();
-        }
+        if (!CHECK(survives(data, size))) printf("# size %zu kind %u\n", size, kind);
       }
     }
   }
@@ -156,7 +153,7 @@ int main(void) {
       uint8_t *garbage = malloc(size + !size);
       for (size_t i = 0; i < size; i++) garbage[i] = (uint8_t)(random_next() % (round % 2 ? 8 : 256));
       int32_t decoded = ep_cobs_decode(garbage, size);
-      if (!CHECK(decoded >= -1 && decoded < (int32_t)(size + !size))) return check_done();
+      CHECK(decoded >= -1 && decoded < (int32_t)(size + !size));
       free(garbage);
     }
   }
