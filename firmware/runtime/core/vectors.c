@@ -8,11 +8,24 @@
 typedef struct {
   ep_bank_t *bank;
   uint32_t index;
+  uint32_t unreported; /* fuel of calls too short to report by themselves */
   int error;
 } ep_vectors_t;
 
-static int ep_vectors_call(ep_bank_t *bank, int32_t function, uint64_t *value) {
+/* A call reports each whole slice of its fuel; what is left over adds up with the calls that follow, so that a
+ * thousand short scans count as work too. */
+static void ep_vectors_report(ep_vectors_t *run, int32_t used) {
+  run->unreported += (uint32_t)used % EP_FUEL_SLICE;
+  if (run->unreported < EP_FUEL_SLICE) return;
+  run->unreported -= EP_FUEL_SLICE;
+  ep_board_work(EP_WORK_FUEL_SLICE);
+}
+
+static int ep_vectors_call(ep_vectors_t *run, int32_t function, uint64_t *value) {
+  ep_bank_t *bank = run->bank;
+  int32_t fuel = ep_wasm_fuel(&bank->instance);
   ep_wasm_result_t result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
+  ep_vectors_report(run, fuel - ep_wasm_fuel(&bank->instance));
   if (result == EP_WASM_OK) return EP_OK;
   ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
   return ep_agents_error(result);
@@ -24,14 +37,15 @@ static bool ep_vectors_near(float value, float expected, float tolerance) {
   return value == expected || (difference <= tolerance && difference >= -tolerance);
 }
 
-static int ep_vectors_control(ep_bank_t *bank, const edgeplug_TestVector *vector) {
+static int ep_vectors_control(ep_vectors_t *run, const edgeplug_TestVector *vector) {
+  ep_bank_t *bank = run->bank;
   uint32_t scans = vector->scans == 0u ? 1u : vector->scans;
   uint64_t none = 0;
   memcpy(bank->channels->inputs, vector->inputs, vector->inputs_count * sizeof vector->inputs[0]);
   for (uint32_t scan = 0; scan < scans; scan++) {
     int error;
     bank->channels->time_us += ep_board_map()->tick_us;
-    error = ep_vectors_call(bank, bank->scan, &none);
+    error = ep_vectors_call(run, bank->scan, &none);
     if (error != EP_OK) return error;
   }
   for (uint32_t channel = 0; channel < vector->outputs_count; channel++) {
@@ -42,13 +56,14 @@ static int ep_vectors_control(ep_bank_t *bank, const edgeplug_TestVector *vector
   return EP_OK;
 }
 
-static int ep_vectors_request(ep_bank_t *bank, const edgeplug_TestVector *vector) {
+static int ep_vectors_request(ep_vectors_t *run, const edgeplug_TestVector *vector) {
+  ep_bank_t *bank = run->bank;
   uint64_t value = vector->request.size;
   uint8_t *buffer = ep_wasm_memory(&bank->instance, bank->io_buffer, bank->io_size);
   int error;
   if (buffer == NULL || vector->request.size > bank->io_size) return EP_ERR_VECTOR;
   memcpy(buffer, vector->request.bytes, vector->request.size);
-  error = ep_vectors_call(bank, bank->handle, &value);
+  error = ep_vectors_call(run, bank->handle, &value);
   if (error != EP_OK) return error;
   if ((uint32_t)value != vector->reply.size || vector->reply.size > bank->io_size) return EP_ERR_VECTOR;
   return memcmp(buffer, vector->reply.bytes, vector->reply.size) == 0 ? EP_OK : EP_ERR_VECTOR;
@@ -71,8 +86,8 @@ static bool ep_vectors_decode(pb_istream_t *stream, const pb_field_iter_t *field
   run->index++;
   ep_wasm_set_fuel(&bank->instance, (int32_t)bank->manifest.limits.init_fuel);
   run->error = bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL
-                   ? ep_vectors_control(bank, &vector)
-                   : ep_vectors_request(bank, &vector);
+                   ? ep_vectors_control(run, &vector)
+                   : ep_vectors_request(run, &vector);
   if (run->error == EP_ERR_VECTOR) ep_vectors_explain(bank, run->index);
   return run->error == EP_OK;
 }
@@ -81,7 +96,7 @@ int ep_vectors_run(ep_bank_t *bank) {
   uint32_t size = 0;
   const uint8_t *section = ep_wasm_custom_section(bank->code, bank->manifest.payload_size, "edgeplug", &size);
   ep_channels_t channels;
-  ep_vectors_t run = {.bank = bank, .index = 0, .error = EP_OK};
+  ep_vectors_t run = {.bank = bank, .index = 0, .unreported = 0, .error = EP_OK};
   edgeplug_AgentDetails details = edgeplug_AgentDetails_init_zero;
   pb_istream_t stream;
   bool decoded;
