@@ -22,8 +22,10 @@ _Static_assert(sizeof(ep_journal_entry_t) == EP_ENTRY_SIZE, "an entry is what li
 /* What mount finds in one half. */
 typedef struct {
   ep_journal_entry_t header;
-  uint8_t rank; /* 0 no header, 1 one copy and nothing behind the snapshot, 2 good, 3 good with both copies */
-  bool secure;  /* all keys are there, as the header says */
+  uint8_t copies;    /* of the header; 0: the rest means nothing */
+  bool used;         /* the log went on behind the snapshot */
+  bool secure;       /* all keys are there, as the header says */
+  uint32_t given_up; /* generation of the other half that this one outlived, 0 = none */
 } ep_journal_half_t;
 
 static uint32_t ep_journal_capacity(void) {
@@ -346,12 +348,14 @@ static void ep_journal_inspect(uint32_t half, ep_journal_half_t *found) {
   for (uint32_t copy = 0; copy < EP_HEADERS; copy++) {
     if (ep_journal_read(half, copy, &entry) != EP_FLASH_DATA || entry.kind != EP_JOURNAL_HEADER) continue;
     found->header = entry;
-    found->rank = found->rank != 0u ? 3u : 1u;
+    found->copies++;
   }
-  if (found->rank == 0u) return;
-  /* One copy alone may be a torn commit, but not if the log went on behind the snapshot. */
-  if (found->rank == 1u && ep_journal_read(half, found->header.u.word[1], &entry) == EP_FLASH_DATA)
-    found->rank = 2;
+  if (found->copies == 0u) return;
+  for (uint32_t index = found->header.u.word[1]; index < ep_journal_capacity(); index++) {
+    if (ep_journal_read(half, index, &entry) != EP_FLASH_DATA) continue;
+    found->used = true;
+    if (entry.kind == EP_JOURNAL_HEADER) found->given_up = entry.swap_number;
+  }
   for (uint32_t part = 0; part < 2u * found->header.slot; part++) {
     if (ep_journal_read(half, EP_HEADERS + part, &entry) != EP_FLASH_DATA) return;
     crc = ep_crc32(crc, &entry, sizeof entry);
@@ -386,6 +390,14 @@ static bool ep_journal_same_keys(const ep_journal_half_t *a, const ep_journal_ha
          a->header.slot == b->header.slot && a->header.reason == b->header.reason;
 }
 
+/* What matters most first. Keys: what they are can't be found out again. Then that the other half has not outlived
+ * this one. A header of which only one copy can be read may be a torn commit, but not if the log went on. */
+static uint32_t ep_journal_score(const ep_journal_half_t *half, const ep_journal_half_t *other) {
+  bool outlived = other->given_up != 0u && other->given_up == half->header.swap_number;
+  if (half->copies == 0u) return 0;
+  return 1u + half->secure * 8u + !outlived * 4u + (half->copies == EP_HEADERS || half->used) * 2u;
+}
+
 static void ep_journal_format(ep_journal_t *journal) {
   bool blank = true;
   for (uint32_t slot = 0; slot < 2u; slot++) {
@@ -405,28 +417,32 @@ void ep_journal_mount(ep_journal_t *journal) {
   bool again;
   memset(journal, 0, sizeof *journal);
   for (uint32_t half = 0; half < 2u; half++) ep_journal_inspect(half, &halves[half]);
-  if (halves[0].rank == 0u && halves[1].rank == 0u) {
+  if (halves[0].copies == 0u && halves[1].copies == 0u) {
     ep_journal_format(journal);
     return;
   }
-  /* Keys first: what they are can't be found out again. A torn commit comes last, for nothing was done since. */
-  for (uint32_t half = 0; half < 2u; half++) {
-    score[half] = halves[half].secure * 4u + (halves[half].rank >= 2u) * 2u + (halves[half].rank >= 1u);
-  }
+  for (uint32_t half = 0; half < 2u; half++)
+    score[half] = ep_journal_score(&halves[half], &halves[half ^ 1u]);
   journal->half = score[0] == score[1]
                       ? ep_journal_newer(halves[1].header.swap_number, halves[0].header.swap_number)
                       : score[1] > score[0];
   here = &halves[journal->half];
   there = &halves[journal->half ^ 1u];
-  journal->generation = here->header.swap_number;
+  journal->generation = here->given_up != 0u ? here->given_up : here->header.swap_number;
   journal->keys = here->header.slot;
   journal->locked = here->header.reason != 0u;
   again = ep_journal_replay(journal, &last);
   journal->damaged = !here->secure;
   if (journal->damaged) return;
   if (again) (void)ep_journal_push(journal, &last);
-  if (here->rank < 3u) (void)ep_journal_compact(journal, NULL);
-  if (here->rank < 3u || there->rank < 3u || !ep_journal_same_keys(here, there)) {
+  if (there->copies != 0u && ep_journal_newer(there->header.swap_number, journal->generation)) {
+    /* It must stay dead if it becomes readable later, while this one goes on. */
+    journal->generation = there->header.swap_number;
+    (void)ep_journal_note(journal, EP_JOURNAL_HEADER, 0, 0, journal->generation, NULL, 0);
+  }
+  /* Both halves are to be whole and to agree about the keys. */
+  if (here->copies < EP_HEADERS) (void)ep_journal_compact(journal, NULL);
+  if (here->copies + there->copies < 2u * EP_HEADERS || !ep_journal_same_keys(here, there)) {
     (void)ep_journal_compact(journal, NULL);
   }
 }

@@ -77,6 +77,11 @@ int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size) {
     return EP_ERR_FLASH;
   }
   if (device->fail_read > 0u && --device->fail_read == 0u) return EP_ERR_ECC;
+  if (size == 0u ||
+      (!device->faulty[address / 2048u] && !device->faulty[(address + size - 1u) / 2048u] && size <= 2048u)) {
+    memcpy(buffer, device->bytes + address, size);
+    return EP_OK;
+  }
   for (uint32_t i = first; i < last; i++) {
     if ((device->flags[i] & UNREADABLE) != 0u) return EP_ERR_ECC;
   }
@@ -97,6 +102,7 @@ static void erase_range(flash_t *flash, uint32_t address, uint32_t size) {
   memset(flash->bytes + address, 0xFF, size);
   memset(flash->unstable + address, 0, size);
   memset(flash->flags + address, 0, size);
+  memset(flash->faulty + address / 2048u, 0, size / 2048u);
 }
 
 int ep_board_flash_erase(uint32_t address) {
@@ -139,6 +145,7 @@ static void tear_byte(flash_t *flash, uint32_t at, uint8_t wanted, cut_shape_t s
   uint8_t some = (uint8_t)(flash_random(&flash->seed) >> 7),
           others = (uint8_t)(flash_random(&flash->seed) >> 7);
   flash->flags[at] = TORN;
+  flash->faulty[at / 2048u] = true;
   switch (shape) {
   case CUT_HALF:
     if (first_half) flash->bytes[at] = wanted;
@@ -191,5 +198,6 @@ void flash_rot(flash_t *flash, uint32_t address, uint32_t bit) {
 }
 
 void flash_break_unit(flash_t *flash, uint32_t address) {
+  flash->faulty[address / 2048u] = true;
   memset(flash->flags + (address & ~7u), PROGRAMMED | UNREADABLE, 8);
 }

@@ -40,6 +40,8 @@ typedef struct {
   uint8_t bytes[FLASH_SIZE];
   uint8_t unstable[FLASH_SIZE];
   uint8_t flags[FLASH_SIZE];
+  bool faulty[FLASH_SIZE /
+              2048u]; /* something in these 2 KiB does not read as it should: all others read fast */
 } flash_t;
 
 typedef struct {
