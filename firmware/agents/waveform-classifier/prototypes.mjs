@@ -52,8 +52,8 @@ export const SHAPES = [
   [-0.3, -0.2, -0.12, 0.12, 0.2, 0.3].map((offset) => (t) => sine(t) + offset),
   [0.01, 0.045, 0.08].map((gap) => (t) => {
     const phase = ((t % 0.5) + 0.5) % 0.5;
-    const on = phase >= gap && phase < 0.5 - gap;
-    return on ? Math.sign(sine(t)) : 0;
+    // from the rising edge on; rests at zero before each edge
+    return phase < 0.5 - 2 * gap ? Math.sign(sine(t)) : 0;
   }),
 ];
 

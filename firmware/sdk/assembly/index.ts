@@ -34,13 +34,13 @@ function putByte(byte: i32): void {
   if (lineSize < LINE_MAX) store<u8>(line + lineSize++, byte);
 }
 
-/** Appends text to the log line. ASCII; any other character becomes a question mark. */
+/** Appends text to the log line; what is over 64 bytes is left off. ASCII only. */
 export function say(text: string): void {
-  const length = text.length;
-  for (let i = 0; i < length; i++) {
-    const unit: i32 = load<u16>(changetype<usize>(text) + (<usize>i << 1));
-    putByte(unit < 0x80 ? unit : 0x3f);
-  }
+  const size = min<i32>(text.length, LINE_MAX - lineSize);
+  let to = line + lineSize;
+  lineSize += size;
+  let from = changetype<usize>(text);
+  for (const end = to + size; to < end; to++, from += 2) store<u8>(to, load<u8>(from));
 }
 
 /** Appends a whole number. */
@@ -50,9 +50,16 @@ export function sayInteger(value: i32): void {
     putByte(0x2d);
     rest = 0 - rest;
   }
-  let scale: u32 = 1;
-  while (rest / scale >= 10) scale *= 10;
-  for (; scale > 0; scale /= 10) putByte(0x30 + ((rest / scale) % 10));
+  // one decimal digit in four bits, the first one lowest
+  let digits: u64 = 0;
+  let count = 0;
+  do {
+    const tenth = rest / 10;
+    digits = (digits << 4) | (rest - tenth * 10);
+    rest = tenth;
+    count++;
+  } while (rest > 0);
+  for (; count > 0; count--, digits >>>= 4) putByte(0x30 + <i32>(digits & 15));
 }
 
 /** Appends a number with one decimal. */

@@ -52,10 +52,10 @@ function rmsOfCycle(): f32 {
   return sqrt<f32>(sum / <f32>CYCLE);
 }
 
-/** What the RMS speaks for, seen from the event under way. */
+/** What the RMS speaks for, seen from the event under way. A sag doesn't turn into a swell without an end of its own. */
 function judge(rms: f32): i32 {
-  if (event == SAG && rms <= SAG_OVER) return SAG;
-  if (event == SWELL && rms >= SWELL_OVER) return SWELL;
+  if (event == SAG) return rms <= SAG_OVER ? SAG : NORMAL;
+  if (event == SWELL) return rms >= SWELL_OVER ? SWELL : NORMAL;
   return rms < SAG_BELOW ? SAG : rms > SWELL_ABOVE ? SWELL : NORMAL;
 }
 
@@ -68,9 +68,9 @@ function change(to: i32, rms: f32): void {
   const from = event;
   event = to;
   if (from != NORMAL) {
-    say(from == SAG ? "sag over after " : "swell over after ");
+    say(from == SAG ? "sag over, " : "swell over, ");
     sayInteger(scans);
-    say(" ms, depth ");
+    say(" ms, ");
     sayTenths(depth);
     say(" V");
     sendLine();
