@@ -342,7 +342,9 @@ export class SimBoard {
 
   #idle(): void {
     const { clock } = this;
-    const next = Math.min(clock.nextScan, this.serial.nextArrival(clock.nanos), this.#limit);
+    // run() ends in time, but a firmware that waits within one turn must not wait for ever at its end
+    const limit = this.#limit > clock.nanos ? this.#limit : Infinity;
+    const next = Math.min(clock.nextScan, this.serial.nextArrival(clock.nanos), limit);
     // with nothing to wait for, the watchdog may still be
     clock.pass(Number.isFinite(next) ? Math.max(0, next - clock.nanos) : MS);
   }

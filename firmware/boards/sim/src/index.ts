@@ -19,6 +19,7 @@ export type {
 export { boardMapOf, geometryOf } from "./geometry.js";
 export type { BoardMap, Geometry, GeometryName } from "./geometry.js";
 export { SIM_WASM } from "./image.js";
+export { MEMORY_MAPS } from "./generated/memory-maps.js";
 export { observerFrame } from "./observer.js";
 export { Random } from "./random.js";
 export { SerialLine } from "./serial.js";

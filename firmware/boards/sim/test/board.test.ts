@@ -130,6 +130,13 @@ describe("resets", () => {
     expect(ask(board, "c")?.[0]).toBe(2);
   });
 
+  it("a firmware that waits for ever within one turn doesn't keep run() from going on in small steps", async () => {
+    const board = await selftest();
+    board.send(Buffer.from("H"));
+    for (let i = 0; i < 200 && board.boots === 1; i++) board.run(1);
+    expect(board.resetCause).toBe("watchdog");
+  });
+
   it("the watchdog fires when scans are lost, and when the main loop is stalled from outside", async () => {
     const board = await selftest();
     board.run(20);

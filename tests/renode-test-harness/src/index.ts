@@ -1,0 +1,15 @@
+export { HarnessError } from "./board.js";
+export type { Board, BoardEvent, FlashPatch } from "./board.js";
+export type { FlashImageOptions } from "./flash-image.js";
+export { NoiseFilter, NoisyLine } from "./line.js";
+export type { LineNoise, NoiseCounters, NoisyLineOptions } from "./line.js";
+export { QemuBoard, startQemu } from "./qemu.js";
+export type { QemuOptions } from "./qemu.js";
+export { Qmp, QmpError } from "./qmp.js";
+export type { QmpEvent } from "./qmp.js";
+export { announceBoard, runningBoards } from "./running.js";
+export type { RunningBoard } from "./running.js";
+export { InProcessBoard, startSim } from "./sim.js";
+export type { SimOptions } from "./sim.js";
+export { boardFixture, startBoard } from "./start.js";
+export type { StartOptions } from "./start.js";

@@ -1,0 +1,111 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
+
+import { HarnessError } from "./board.js";
+
+/**
+ * Runs a program that ends when this process ends, however that happens: SIGKILL included. A shell starts it and
+ * waits for the end of a pipe whose other end only this process holds; then it kills the program and removes the
+ * folder. Its first output line is the program's process id.
+ */
+const SCRIPT = `
+folder=$1; shift
+"$@" 3<&- 1>&2 </dev/null &
+program=$!
+echo $program
+( read -r _ <&3; kill -9 $program; rm -rf "$folder" ) 2>/dev/null >/dev/null &
+watcher=$!
+exec 3<&- 1>&-
+wait $program
+code=$?
+kill $watcher 2>/dev/null
+exit $code
+`;
+
+/** A running program on its leash. */
+export interface Leashed {
+  readonly pid: number;
+  /** Resolves when it has ended, with its exit code (above 128: a signal) and the end of what it wrote. */
+  readonly ended: Promise<{ readonly code: number; readonly output: string }>;
+  /** Ends it at once, by SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+const running = new Set<number>();
+const folders = new Set<string>();
+let hooked = false;
+
+/** Whatever is left when this process exits in an orderly way goes with it. */
+function hookExit(): void {
+  if (hooked) return;
+  hooked = true;
+  process.on("exit", () => {
+    for (const pid of running) killQuietly(pid);
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+/** `folder` is removed at the latest when this process exits. */
+export function ownFolder(folder: string): void {
+  hookExit();
+  folders.add(folder);
+}
+
+export function disownFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
+
+/** Starts `program`; `folder` (may be empty) is removed if this process is killed. */
+export async function leash(program: string, args: readonly string[], folder: string): Promise<Leashed> {
+  hookExit();
+  const shell = spawn("/bin/sh", ["-c", SCRIPT, "leash", folder, program, ...args], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  // the pipe must not keep this process alive, only be there
+  const pipe = shell.stdio[3];
+  if (pipe && "unref" in pipe && typeof pipe.unref === "function") (pipe.unref as () => void)();
+  const output = collect(shell);
+  const ended = new Promise<{ code: number; output: string }>((resolve) => {
+    shell.once("close", (code) => {
+      resolve({ code: code ?? 128 + 9, output: output() });
+    });
+  });
+  const pid = await firstLine(shell, program);
+  running.add(pid);
+  void ended.then(() => running.delete(pid));
+  const kill = async (): Promise<void> => {
+    if (running.has(pid)) killQuietly(pid);
+    await ended;
+  };
+  return { pid, ended, kill };
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it has ended already
+  }
+}
+
+function collect(shell: ChildProcess): () => string {
+  let text = "";
+  shell.stderr?.setEncoding("utf8").on("data", (part: string) => {
+    text = (text + part).slice(-4000);
+  });
+  return () => text.trim();
+}
+
+function firstLine(shell: ChildProcess, program: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    shell.once("error", (cause) => {
+      reject(new HarnessError("EMULATOR_MISSING", `${program} could not be started`, { cause }));
+    });
+    shell.stdout?.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+      if (text.includes("\n")) resolve(Number(text.trim()));
+    });
+  });
+}

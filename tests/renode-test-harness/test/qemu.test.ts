@@ -1,0 +1,297 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+import { SerialPort } from "serialport";
+import { afterEach, describe, expect, it } from "vitest";
+
+import { HarnessError, startQemu, type BoardEvent, type QemuBoard, type QemuOptions } from "../src/index.js";
+
+const ELF = fileURLToPath(new URL("../../../build/qemu/selftest.elf", import.meta.url));
+const IDENTITY = { offset: 0xc000, size: 12 };
+
+/** The qemu board's idleMode: the core spins instead of sleeping, so every tick is made of instructions. */
+const SPIN = [{ offset: 0xc010, bytes: Uint8Array.of(1) }];
+
+const boards: QemuBoard[] = [];
+
+async function start(options: Partial<QemuOptions> = {}): Promise<QemuBoard> {
+  const board = await startQemu({ backend: "qemu", elf: ELF, flash: { identity: IDENTITY }, ...options });
+  boards.push(board);
+  return board;
+}
+
+afterEach(async () => {
+  await Promise.all(boards.splice(0).map((board) => board.close()));
+});
+
+/** The next line that comes. */
+function line(stream: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => {
+      finish();
+      reject(new Error(`no line came, only ${JSON.stringify(text)}`));
+    }, 10_000);
+    const take = (bytes: Buffer): void => {
+      text += bytes.toString("latin1");
+      if (!text.includes("\n")) return;
+      finish();
+      resolve(text.slice(0, text.indexOf("\n")));
+    };
+    const finish = (): void => {
+      clearTimeout(timer);
+      stream.off("data", take);
+    };
+    stream.on("data", take);
+  });
+}
+
+async function ask(board: QemuBoard, command: string): Promise<string> {
+  const answer = line(board.serial);
+  board.serial.write(`${command}\n`);
+  return answer;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function until(condition: () => boolean, limit = 5000): Promise<boolean> {
+  const end = Date.now() + limit;
+  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+  return condition();
+}
+
+describe("a board under QEMU", () => {
+  it("loses not even the first byte that it sends", async () => {
+    const board = await start();
+    expect(await line(board.serial)).toBe("selftest");
+  });
+
+  it("talks over the stream, and sends observations over the second line", async () => {
+    const board = await start();
+    await line(board.serial);
+    expect(await ask(board, "echo hello")).toBe("hello");
+    let bytes = 0;
+    board.observer.on("data", (part: Buffer) => (bytes += part.length));
+    await ask(board, "observe 50");
+    expect(await until(() => bytes >= 50 * 34)).toBe(true);
+  });
+
+  it("gets an identity of its own in a new image, and keeps it over a power cycle", async () => {
+    const [first, second] = await Promise.all([start(), start()]);
+    await Promise.all([line(first.serial), line(second.serial)]);
+    const id = await ask(first, "id");
+    expect(id).toMatch(/^[0-9a-f]{24}$/);
+    expect(await ask(second, "id")).not.toBe(id);
+    await first.powerOff();
+    expect(first.powered).toBe(false);
+    const greeting = line(first.serial);
+    await first.powerOn();
+    expect(await greeting).toBe("selftest");
+    expect(await ask(first, "id")).toBe(id);
+  });
+
+  it("keeps what it programmed when the power is cut right after the answer", async () => {
+    const board = await start();
+    await line(board.serial);
+    for (let cut = 0; cut < 3; cut++) {
+      // the self-test ends with an erased page: a mark of ours there must be gone if, and only if, it was reached
+      const before = await board.readFlash();
+      expect(before).toHaveLength(1 << 20);
+      expect(await ask(board, "flash")).toBe("ok");
+      await board.powerOff();
+      expect((await board.readFlash()).subarray(0x20000, 0x21000).every((byte) => byte === 0xff)).toBe(true);
+      await board.writeFlash(0x20010, Uint8Array.of(1, 2, 3));
+      expect((await board.readFlash()).subarray(0x20010, 0x20013)).toEqual(Uint8Array.of(1, 2, 3));
+      const greeting = line(board.serial);
+      await board.powerOn();
+      await greeting;
+    }
+  });
+
+  it("tells watchdog and reset as they happen", async () => {
+    const board = await start();
+    await line(board.serial);
+    const kinds: string[] = [];
+    const events = board.events();
+    const watching = (async () => {
+      for await (const event of events) kinds.push(event.kind);
+    })();
+    const watchdog = board.nextEvent((event) => event.kind === "watchdog");
+    expect(await ask(board, "feed")).toBe("fed");
+    await watchdog;
+    expect(await line(board.serial)).toBe("selftest");
+    expect(await ask(board, "cause")).toBe("2");
+    const greeting = line(board.serial);
+    await board.reset();
+    expect(await greeting).toBe("selftest");
+    await board.close();
+    await watching;
+    expect(kinds.filter((kind) => kind === "watchdog")).toHaveLength(1);
+    expect(kinds.filter((kind) => kind === "reset").length).toBeGreaterThanOrEqual(2);
+    expect(kinds.at(-1)).toBe("power-off");
+  });
+
+  it("says when the emulator ends by itself, and can be started again", async () => {
+    const board = await start({ extraArguments: ["-semihosting"] });
+    await line(board.serial);
+    const ended = board.nextEvent((event) => event.kind === "ended");
+    board.serial.write("quit\n");
+    expect(await ended).toMatchObject({ reason: expect.stringContaining("QEMU ended with 0") as string });
+    expect(board.powered).toBe(false);
+    await expect(board.reset()).rejects.toMatchObject({ code: "BOARD_OFF" });
+    const greeting = line(board.serial);
+    await board.powerOn();
+    expect(await greeting).toBe("selftest");
+  });
+
+  it("can be paused: nothing moves until it is resumed", async () => {
+    const board = await start({ icount: true });
+    await line(board.serial);
+    await board.pause();
+    const then = await board.virtualTime();
+    board.serial.write("echo later\n");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await board.virtualTime()).toBe(then);
+    const answer = line(board.serial);
+    await board.resume();
+    expect(await answer).toBe("later");
+  });
+
+  it("counts virtual time by instructions, on over power cycles, and not at all without icount", async () => {
+    const board = await start({ icount: true, flash: { patches: SPIN } });
+    await line(board.serial);
+    const begun = (await board.virtualTime()) ?? NaN;
+    await ask(board, "ticks 100");
+    const passed = ((await board.virtualTime()) ?? NaN) - begun;
+    expect(passed).toBeGreaterThan(99);
+    await board.powerOff();
+    expect(await board.virtualTime()).toBeGreaterThanOrEqual(begun + passed);
+    const plain = await start();
+    expect(await plain.virtualTime()).toBeUndefined();
+  });
+
+  it("is on a pseudo-terminal that serialport opens again and again, also after a power cycle", async () => {
+    const board = await start({ line: "pty" });
+    const times: number[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      times.push(await timeToAnswer(board.port ?? ""));
+      if (turn !== 2) continue;
+      await board.powerOff();
+      expect(board.port).toBeUndefined();
+      await board.powerOn();
+    }
+    // QEMU notices the first opening after power-on within a second
+    expect(Math.max(...times)).toBeLessThan(2000);
+    expect(Math.max(...[1, 2, 4, 5].map((turn) => times[turn] ?? NaN))).toBeLessThan(300);
+  });
+});
+
+/** Opens the port anew, asks for an echo, and gives the ms until it has come. */
+async function timeToAnswer(path: string): Promise<number> {
+  const port = new SerialPort({ path, baudRate: 115_200 });
+  const begun = performance.now();
+  const answer = new Promise<void>((resolve) => {
+    let text = "";
+    port.on("data", (bytes: Buffer) => {
+      text += bytes.toString();
+      if (text.endsWith("over pty\n")) resolve();
+    });
+  });
+  port.write("echo over pty\n");
+  await answer;
+  const passed = performance.now() - begun;
+  await new Promise((resolve) => {
+    port.close(resolve);
+  });
+  return passed;
+}
+
+describe("what is left of a board", () => {
+  it("is nothing after close(): no process, no folder, no listener", async () => {
+    const board = await start();
+    const { pid, flashPath } = board;
+    await board.close();
+    expect(isAlive(pid ?? 0)).toBe(false);
+    expect(existsSync(flashPath)).toBe(false);
+    await expect(board.powerOn()).rejects.toMatchObject({ code: "BOARD_CLOSED" });
+  });
+
+  it("is nothing after kill(), but the flash", async () => {
+    const board = await start();
+    const { pid } = board;
+    await board.kill();
+    expect(isAlive(pid ?? 0)).toBe(false);
+    expect(existsSync(board.flashPath)).toBe(true);
+  });
+
+  it.each(["SIGKILL", "SIGTERM", "exit"] as const)(
+    "is nothing when the test process ends by %s",
+    async (how) => {
+      const script = `
+      const { startQemu } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
+      const board = await startQemu({ backend: "qemu", elf: ${JSON.stringify(ELF)} });
+      console.log(JSON.stringify({ pid: board.pid, flash: board.flashPath }));
+      ${how === "exit" ? "process.exit(1);" : "setInterval(() => undefined, 1000);"}`;
+      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const [first] = await new Promise<string[]>((resolve) => {
+        createInterface({ input: child.stdout }).once("line", (text) => {
+          resolve([text]);
+        });
+      });
+      const { pid, flash } = JSON.parse(first ?? "") as { pid: number; flash: string };
+      if (how !== "exit") child.kill(how);
+      expect(await until(() => !isAlive(pid))).toBe(true);
+      expect(await until(() => !existsSync(flash))).toBe(true);
+    },
+  );
+});
+
+describe("what a caller may get wrong", () => {
+  it("an emulator that isn't there, firmware that isn't there, a flash of the wrong size: each is said", async () => {
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("rth-"));
+    await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
+      code: "EMULATOR_ENDED",
+      message: expect.stringContaining("nowhere.elf") as string,
+    });
+    await expect(start({ program: "qemu-system-nothing" })).rejects.toBeInstanceOf(HarnessError);
+    const folder = await mkdtemp(join(tmpdir(), "harness-test-"));
+    const path = join(folder, "flash.bin");
+    await (await start({ flash: { path } })).close();
+    expect(existsSync(path)).toBe(true);
+    await expect(start({ flash: { path, size: 1 << 19 } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
+    await rm(folder, { recursive: true });
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("rth-") && !before.includes(name))).toEqual(
+      [],
+    );
+  });
+
+  it("an event that never comes is a timeout, and a closed board ends the wait", async () => {
+    const board = await start();
+    const never = (event: BoardEvent): boolean => event.kind === "ended";
+    await expect(board.nextEvent(never, 50)).rejects.toMatchObject({ code: "TIMEOUT" });
+    const waiting = board.nextEvent((event) => event.kind === "watchdog");
+    const refused = expect(waiting).rejects.toMatchObject({ code: "BOARD_CLOSED" });
+    await board.close();
+    await refused;
+  });
+
+  it("the flash can't be written under power", async () => {
+    const board = await start();
+    await expect(board.writeFlash(0, Uint8Array.of(1))).rejects.toMatchObject({ code: "BOARD_ON" });
+  });
+});
