@@ -19,6 +19,7 @@ export {
 export { readDetails, type AgentDetails } from "./agent/details.js";
 export { findBuiltAgent, packAgent, type BuiltAgent, type PackOptions } from "./agent/pack.js";
 export * from "./errors.js";
+export { crc32 } from "./frames.js";
 export * from "./keys.js";
 export * from "./manifest.js";
 export * from "./package.js";

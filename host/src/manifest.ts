@@ -20,6 +20,15 @@ export const INPUTS_MAX = 8;
 export const OUTPUTS_MAX = 6;
 export const ATTEMPTS_MAX = 3;
 
+/** What a board takes for trial rules that are 0 (hotswap.md, life of an update). */
+export const TRIAL_DEFAULTS = {
+  healthyScans: 1000,
+  deadlineScans: 60_000,
+  attempts: 3,
+  minRequests: 1,
+  maxGuardHits: 100,
+} as const;
+
 export type BoardName = "any" | "sim" | "qemu" | "stm32l552";
 const BOARD_NAMES: readonly BoardName[] = ["any", "sim", "qemu", "stm32l552"];
 
@@ -100,7 +109,7 @@ export function isBoardName(name: string): name is BoardName {
 /** Fields with their default value are left out, so that the bytes are the shortest and always the same. */
 export function encodeManifest(manifest: AgentManifest): Uint8Array {
   const { limits, guards, trial } = manifest;
-  return edgeplug.Manifest.encode({
+  const message = edgeplug.Manifest.encode({
     format: manifest.format,
     name: manifest.name,
     ...unlessEmpty("version", manifest.version),
@@ -141,7 +150,9 @@ export function encodeManifest(manifest: AgentManifest): Uint8Array {
     ...(manifest.onTrap === "failSafe" ? { onTrap: edgeplug.TrapPolicy.TRAP_POLICY_FAIL_SAFE } : {}),
     ...unlessZero("stateId", manifest.stateId),
     ...unlessZero("scanDivider", manifest.scanDivider),
-  }).finish();
+  });
+  // protobufjs gives a Buffer in Node, whose slice() shares memory
+  return Uint8Array.from(message.finish());
 }
 
 function unlessZero<K extends string>(key: K, value: number): Partial<Record<K, number>> {
@@ -259,8 +270,16 @@ export function checkManifest(manifest: AgentManifest): void {
         `${INPUTS_MAX} and ${OUTPUTS_MAX}.`,
     );
   checkGuards(manifest.guards, manifest.outputs);
-  if (manifest.trial.attempts > ATTEMPTS_MAX)
-    throw bad(`its trial has ${manifest.trial.attempts} attempts, more than ${ATTEMPTS_MAX}`);
+  checkTrial(manifest.trial);
+}
+
+function checkTrial(trial: AgentTrial): void {
+  if (trial.attempts > ATTEMPTS_MAX)
+    throw bad(`its trial has ${trial.attempts} attempts, more than ${ATTEMPTS_MAX}`);
+  const healthy = trial.healthyScans || TRIAL_DEFAULTS.healthyScans;
+  const deadline = trial.deadlineScans || TRIAL_DEFAULTS.deadlineScans;
+  if (healthy > deadline)
+    throw bad(`its trial asks for ${healthy} healthy scans within a deadline of ${deadline}`);
 }
 
 function checkText(field: string, text: string, max: number): void {

@@ -1,7 +1,6 @@
 /** Packages: exact manifest bytes, a signature over exactly those bytes, and the payload (proto/package.proto). */
-import CRC32 from "crc-32";
-
 import { EdgePlugError } from "./errors.js";
+import { crc32 } from "./frames.js";
 import { edgeplug } from "./generated/messages.js";
 import { decodeManifest, MANIFEST_MAX, PAYLOAD_MAX, type AgentManifest } from "./manifest.js";
 import { keyId as idOfKey, KEY_ID_SIZE, sha512, SIGNATURE_SIZE, verifySignature } from "./signing.js";
@@ -156,16 +155,18 @@ function startsWith(bytes: Uint8Array, start: ArrayLike<number>): boolean {
 
 /** The bytes of an .epk file. */
 export function serializePackage(pkg: Omit<AgentPackage, "manifest">): Uint8Array {
-  return edgeplug.Package.encode({
-    magic: PACKAGE_MAGIC,
-    signedManifest: signedManifest(pkg),
-    payload: pkg.payload,
-  }).finish();
+  return Uint8Array.from(
+    edgeplug.Package.encode({
+      magic: PACKAGE_MAGIC,
+      signedManifest: signedManifest(pkg),
+      payload: pkg.payload,
+    }).finish(),
+  );
 }
 
 /** The bytes of a manifest.pb file. */
 export function serializeSignedManifest(pkg: Omit<AgentPackage, "manifest" | "payload">): Uint8Array {
-  return edgeplug.SignedManifest.encode(signedManifest(pkg)).finish();
+  return Uint8Array.from(edgeplug.SignedManifest.encode(signedManifest(pkg)).finish());
 }
 
 function signedManifest(
@@ -201,11 +202,6 @@ export function verifyPackage(pkg: AgentPackage, options: VerifyOptions = {}): S
   if (!verifySignature(pkg.signature, pkg.manifestBytes, options.publicKey))
     throw new EdgePlugError("SIGNATURE");
   return "verified";
-}
-
-/** CRC-32 (ISO-HDLC) as an unsigned number. */
-export function crc32(bytes: Uint8Array): number {
-  return CRC32.buf(bytes) >>> 0;
 }
 
 function hex(bytes: Uint8Array): string {

@@ -22,6 +22,8 @@ const STAMP_FILE = "inputs.json";
 
 /** Room over the worst case that was measured, when agent.json names no fuel. */
 const FUEL_MARGIN = 1.5;
+/** An error's way to env.abort takes some fuel that no good scan has shown. */
+const FUEL_MIN = 200;
 const INIT_FUEL_MIN = 1000;
 
 export interface BuildOptions {
@@ -91,7 +93,7 @@ export async function buildAgent(directory: string, options: BuildOptions = {}):
 function withFuel(json: unknown, config: AgentConfig, check: CheckResult): Record<string, unknown> {
   const limits = {
     ...config.limits,
-    fuel: config.limits.fuel ?? roundUp(check.worstFuel * FUEL_MARGIN),
+    fuel: config.limits.fuel ?? roundUp(Math.max(FUEL_MIN, check.worstFuel * FUEL_MARGIN)),
     initFuel: config.limits.initFuel ?? roundUp(Math.max(INIT_FUEL_MIN, check.worstInitFuel * FUEL_MARGIN)),
   };
   return { ...(json as Record<string, unknown>), limits };

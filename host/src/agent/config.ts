@@ -11,6 +11,7 @@ import {
   INPUTS_MAX,
   NAME_MAX,
   OUTPUTS_MAX,
+  TRIAL_DEFAULTS,
   VERSION_MAX,
   type AgentKindName,
   type AgentLimits,
@@ -217,6 +218,13 @@ function readTrial(fields: JsonFields): AgentTrial {
     maxGuardHits: fields.number("maxGuardHits", count),
   };
   fields.done();
+  const deadline = trial.deadlineScans || TRIAL_DEFAULTS.deadlineScans;
+  if ((trial.healthyScans || TRIAL_DEFAULTS.healthyScans) > deadline)
+    throw new EdgePlugError(
+      "AGENT_CONFIG",
+      `agent.json: ${fields.name("healthyScans")}: expected at most the deadline of ${deadline} scans, ` +
+        `found ${trial.healthyScans || TRIAL_DEFAULTS.healthyScans}.`,
+    );
   return trial;
 }
 

@@ -14,7 +14,7 @@ export interface AgentDetails {
 }
 
 export function encodeDetails(config: AgentConfig, sourceMap: string): Uint8Array {
-  return edgeplug.AgentDetails.encode({
+  const message = edgeplug.AgentDetails.encode({
     vectors: config.vectors.map((vector) =>
       isControlVector(vector)
         ? {
@@ -29,7 +29,8 @@ export function encodeDetails(config: AgentConfig, sourceMap: string): Uint8Arra
     outputs: config.outputs.map(channel),
     ...(config.description === "" ? {} : { description: config.description }),
     sourceMap,
-  }).finish();
+  });
+  return Uint8Array.from(message.finish());
 }
 
 function channel({ name, unit, min, max }: ChannelConfig): edgeplug.Channel.$Properties {

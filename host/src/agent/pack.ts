@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 
 import { EdgePlugError } from "../errors.js";
 import { isDirectory, readInputFile } from "../files.js";
+import { crc32 } from "../frames.js";
 import { ABI } from "../generated/limits.js";
 import {
   boardClass,
@@ -14,7 +15,7 @@ import {
   type AgentGuards,
   type AgentManifest,
 } from "../manifest.js";
-import { crc32, type AgentPackage } from "../package.js";
+import type { AgentPackage } from "../package.js";
 import { keyId, publicKeyOf, sha512, sign } from "../signing.js";
 import { buildAgent, MODULE_FILE } from "./build.js";
 import { readAgentConfig, type AgentConfig } from "./config.js";

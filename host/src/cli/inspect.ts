@@ -2,7 +2,7 @@
 import { Command } from "commander";
 
 import { readDetails, type AgentDetails } from "../agent/details.js";
-import { boardName, type AgentManifest } from "../manifest.js";
+import { boardName, TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import { verifyPackage, type AgentPackage } from "../package.js";
 import { count, hex, Output, plural } from "./output.js";
 import { readPackageFile } from "./package-file.js";
@@ -59,13 +59,13 @@ function describe(pkg: AgentPackage, details: AgentDetails | undefined): string[
 
 function trial({ trial: rules, kind }: AgentManifest): string {
   const parts = [
-    `${plural(rules.healthyScans || 1000, "healthy scan")}`,
-    ...(kind === "request" ? [plural(rules.minRequests || 1, "request")] : []),
+    `${plural(rules.healthyScans || TRIAL_DEFAULTS.healthyScans, "healthy scan")}`,
+    ...(kind === "request" ? [plural(rules.minRequests || TRIAL_DEFAULTS.minRequests, "request")] : []),
     ...(rules.confirmByHost ? ["the host's confirmation"] : []),
   ];
   return (
-    `${parts.join(", ")} within ${count(rules.deadlineScans || 60_000)} scans; ` +
-    `${plural(rules.attempts || 3, "attempt")}, ${plural(rules.maxGuardHits || 100, "guard hit")} allowed`
+    `${parts.join(", ")} within ${count(rules.deadlineScans || TRIAL_DEFAULTS.deadlineScans)} scans; ` +
+    `${plural(rules.attempts || TRIAL_DEFAULTS.attempts, "attempt")}, ${plural(rules.maxGuardHits || TRIAL_DEFAULTS.maxGuardHits, "guard hit")} allowed`
   );
 }
 
