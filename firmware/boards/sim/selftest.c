@@ -4,7 +4,7 @@
  *   e, p, r   erase, program and read at the start of slot A: then "." or "!" ; r answers the 8 bytes first
  *   o         a read inside of the next scan that falls into an erase: then what it answered
  *   s         scans run so far, u32
- *   m         masks the scan for 10 units of work: then scans that came at the unmask, u8
+ *   m         masks the scan for 100 units of work: then scans that came at the unmask, u8
  *   w         one signature check's worth of work
  *   c         reset cause, u8
  *   t         microseconds since boot, u64
@@ -41,7 +41,7 @@ static uint32_t put_number(uint8_t *at, uint64_t number, uint32_t size) {
 static uint8_t scans_at_unmask(void) {
   const uint32_t outer = ep_board_scan_mask();
   ep_board_scan_unmask(ep_board_scan_mask());
-  work(10);
+  work(100);
   const uint32_t before = self.scans;
   ep_board_scan_unmask(outer);
   return (uint8_t)(self.scans - before);

@@ -7,13 +7,14 @@ import { HarnessError } from "./board.js";
  * Runs a program that ends when this process ends, however that happens: SIGKILL included. A shell starts it and
  * waits for the end of a pipe whose other end only this process holds; then it kills the program and removes the
  * folder. Its first output line is the program's process id.
+ * The watcher is ended with the program, but no more once it has begun to clear up.
  */
 const SCRIPT = `
 folder=$1; shift
 "$@" 3<&- 1>&2 </dev/null &
 program=$!
 echo $program
-( read -r _ <&3; kill -9 $program; rm -rf "$folder" ) 2>/dev/null >/dev/null &
+( read -r _ <&3; trap "" TERM; kill -9 $program; rm -rf "$folder" ) 2>/dev/null >/dev/null &
 watcher=$!
 exec 3<&- 1>&-
 wait $program
