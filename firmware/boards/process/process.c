@@ -27,8 +27,8 @@ static float sine(float turn) {
 static float mains(uint64_t time_us) {
   const uint32_t pattern = (uint32_t)(time_us % PATTERN_US);
   float level = 1.0f;
-  if (pattern >= 500000u && pattern < 800000u) level = 0.7f;
-  if (pattern >= 1300000u && pattern < 1500000u) level = 1.2f;
+  if (pattern >= 500000u && pattern < 1200000u) level = 0.7f;
+  if (pattern >= 1500000u && pattern < 1700000u) level = 1.2f;
   const uint32_t phase = (uint32_t)(time_us % MAINS_PERIOD_US);
   return MAINS_PEAK * level * sine((float)phase / (float)MAINS_PERIOD_US);
 }

@@ -1,8 +1,8 @@
 /* The process that emulated boards pretend to stand in (real ones have pins). Everything follows from the time at
  * which a scan was due and from the outputs, so two runs see the same:
  *
- *   input 0  mains voltage, 50 Hz, 230 V RMS; every 2 s a sag to 70 % (0.5 s to 0.8 s) and a swell to 120 %
- *            (1.3 s to 1.5 s)
+ *   input 0  mains voltage, 50 Hz, 230 V RMS; every 2 s a sag to 70 % (0.5 s to 1.2 s) and a swell to 120 %
+ *            (1.5 s to 1.7 s)
  *   input 1  temperature of a heated plant in °C: 20 at rest, 0.8 more for each percent of output 1, lag 2 s
  *   input 2  set point for it: 40 °C and 60 °C, 4 s each
  *   input 3  a ramp from 0 to 100 in 100 s

@@ -79,6 +79,8 @@ const DEFAULT_SILENCE_MS = 15_000;
 const BEGIN_ATTEMPT_MS = 1_500;
 const ACTIVATE_ATTEMPT_MS = 1_500;
 const POLL_MS = 150;
+const EVENT_PATIENCE_MS = 300;
+const EVENT_POLL_MS = 5;
 const MOST_RESTARTS = 8;
 const ABORT_TIMEOUT_MS = 1_500;
 /** For verification and everything else that is not wire or trial. */
@@ -320,6 +322,7 @@ class Push {
       }
     }
     this.stage = "activated";
+    await this.awaitActivation();
     const scan = this.activation?.scan ?? 0;
     yield {
       step: "activated",
@@ -328,6 +331,14 @@ class Push {
       handedOver: this.activation?.detail ?? 0,
     };
     return { ok: true };
+  }
+
+  /** The event follows the answer; a line that lost it costs no more than the scan's number. */
+  private async awaitActivation(): Promise<void> {
+    const start = this.now();
+    while (this.activation?.swapNumber !== this.result.swapNumber && this.now() - start < EVENT_PATIENCE_MS) {
+      await this.session.connection.pause(EVENT_POLL_MS, this.options.signal);
+    }
   }
 
   private async *trial(): AsyncGenerator<PushStep, SlotInfo, void> {

@@ -1,0 +1,228 @@
+/** The main job, act by act. Each does what a field engineer would do, and counts what came of it. */
+import { EdgePlugError, type AgentPackage } from "edgeplug";
+import { eventKindName, reasonName, type DeviceEvent, type DeviceSession, type PushStep } from "edgeplug/device";
+
+import { buildPackage, packBuilt, title, withFlippedByte } from "./packages.js";
+import { RequestStream } from "./requests.js";
+import { countScans, packageOf, slotsDigest, swap, tellStep, type Story } from "./story.js";
+
+const BUILT = ["pid-biquad", "hash-sha256", "hash-blake2s", "bad-trap", "bad-loop", "waveform-classifier"];
+const PAGES_BEFORE_CUT = 2;
+const SAG = 1;
+
+/** 1. Keys, packages, a board that is empty, a first agent on it. */
+export async function firstInstall(story: Story, session: DeviceSession): Promise<void> {
+  const { timeline, keys, packages, folder } = story;
+  timeline.act("1. An empty board gets its first agent");
+  const status = await session.status();
+  timeline.say(`the board answers: ${status.safeMode ? "no agent, safe mode, outputs at fail-safe" : "an agent runs"}`, {
+    scan: status.scan,
+  });
+  for (const [name, folderName] of [
+    ["v1", "voltage-event"],
+    ["v2", "voltage-event-2"],
+  ] as const) {
+    const pkg = await buildPackage(folderName, folder, keys.publisherSecret);
+    packages.set(name, pkg);
+    timeline.say(`built, checked and signed ${title(pkg)}: ${pkg.payload.length} bytes of WebAssembly`);
+  }
+  for (const name of BUILT) packages.set(name, await packBuilt(name, keys.publisherSecret));
+  await session.addKey("publisher", keys.publisher.publicKey);
+  await session.addKey("operator", keys.operator.publicKey);
+  timeline.say("the board knows the publisher's and the operator's key");
+  await swap(story, session, packageOf(story, "v1"));
+}
+
+/** 2. Live swaps: in the middle of a sag, between agents of different kinds, under running requests. */
+export async function liveSwaps(story: Story, session: DeviceSession): Promise<void> {
+  story.timeline.act("2. Live swaps");
+  await swapDuringSag(story, session);
+  await swap(story, session, packageOf(story, "pid-biquad"));
+  await swapHashes(story, session);
+}
+
+async function swapDuringSag(story: Story, session: DeviceSession): Promise<void> {
+  const { timeline, machine } = story;
+  let activated = 0;
+  await swap(story, session, packageOf(story, "v2"), {
+    beforeActivation: async () => {
+      // its beginning, so that there is time to activate while it lasts
+      await machine.watch.next((seen) => seen.outputs[1] !== SAG);
+      const sag = await machine.watch.next((seen) => seen.outputs[1] === SAG);
+      timeline.say(`a sag is under way: ${(sag.outputs[0] ?? 0).toFixed(1)} V; now the swap`, { scan: sag.scan });
+    },
+    onStep: (step) => {
+      if (step.step === "activated") activated = step.scan;
+    },
+  });
+  const before = await machine.watch.at(activated - 1);
+  const after = await machine.watch.at(activated);
+  const kept = before?.outputs[1] === SAG && after?.outputs[1] === SAG && after.swapNumber !== before.swapNumber;
+  if (!kept) throw new EdgePlugError("INTERNAL", `The sag under way was lost in scan ${activated}.`);
+  const lasted = await machine.watch.next((seen) => seen.swapNumber === after.swapNumber && seen.outputs[1] !== SAG);
+  timeline.say(`the sag was not lost: seen by both versions, over after ${(lasted.outputs[3] ?? 0).toFixed(0)} ms`, {
+    scan: lasted.scan,
+    tone: "good",
+  });
+}
+
+async function swapHashes(story: Story, session: DeviceSession): Promise<void> {
+  const { timeline, tally } = story;
+  let requests: RequestStream | undefined;
+  for (const [name, algorithm] of [
+    ["hash-sha256", "sha256"],
+    ["hash-blake2s", "blake2s256"],
+    ["hash-sha256", "sha256"],
+  ] as const) {
+    await swap(story, session, packageOf(story, name), {
+      // its trial counts the requests that are coming in anyhow
+      ...(requests === undefined ? {} : { trialRequests: [] }),
+      beforeActivation: (swapNumber) => {
+        requests?.expect(swapNumber, algorithm);
+        return Promise.resolve();
+      },
+    });
+    if (requests === undefined) {
+      requests = new RequestStream(session);
+      requests.expect((await session.status()).active?.swapNumber ?? 0, algorithm);
+      timeline.say("requests start, and go on through the next swaps");
+    }
+  }
+  if (requests === undefined) return;
+  await requests.stop();
+  const shares = [...requests.bySwap].map(([swapNumber, count]) => `${count} by swap ${swapNumber}`).join(", ");
+  timeline.say(`requests stop: ${requests.sent} sent, ${requests.right} answered right (${shares})`, {
+    tone: requests.lost === 0 ? "good" : "bad",
+  });
+  for (const fault of requests.faults.slice(0, 5)) timeline.say(fault, { tone: "bad" });
+  tally.requestsLost += requests.lost;
+}
+
+/** 3. Agents that fail: back to the old one within the scan. */
+export async function failingAgents(story: Story, session: DeviceSession): Promise<void> {
+  story.timeline.act("3. Agents that fail");
+  await swap(story, session, packageOf(story, "v2"), {});
+  await pushFailing(story, session, packageOf(story, "bad-trap"), "trap");
+  await pushFailing(story, session, packageOf(story, "bad-loop"), "fuel");
+}
+
+async function pushFailing(story: Story, session: DeviceSession, pkg: AgentPackage, reason: string): Promise<void> {
+  const { timeline, tally, machine } = story;
+  const before = await session.status();
+  let rolledBack: DeviceEvent | undefined;
+  tally.rollbacks.of++;
+  const off = session.connection.onEvent((event) => {
+    if (eventKindName(event.kind) === "rolled_back") rolledBack = event;
+  });
+  const error = await failureOf(story, session, pkg);
+  off();
+  const after = await session.status();
+  const scan = rolledBack?.scan ?? 0;
+  const seen = await machine.watch.at(scan);
+  const sameScan = seen !== undefined && seen.swapNumber === before.active?.swapNumber;
+  const good =
+    error?.code === "ROLLED_BACK" &&
+    reasonName(after.lastReason) === reason &&
+    after.active?.swapNumber === before.active?.swapNumber &&
+    sameScan;
+  timeline.say(`${title(pkg)}: ${error?.message ?? "it stayed"}`, { scan, tone: "bad" });
+  if (sameScan) {
+    timeline.say(`the outputs of scan ${scan} are the old agent's already: no scan was lost`, { scan, tone: "good" });
+  }
+  if (good) tally.rollbacks.done++;
+}
+
+/** Pushes a package that must not stay; returns what it was refused or rolled back for. */
+async function failureOf(story: Story, session: DeviceSession, pkg: AgentPackage): Promise<EdgePlugError | undefined> {
+  try {
+    for await (const step of session.push(pkg)) tellStep(story, pkg, step);
+    return undefined;
+  } catch (error) {
+    return EdgePlugError.from(error);
+  }
+}
+
+/** 4. Packages that must not get in. */
+export async function badPackages(story: Story, session: DeviceSession): Promise<void> {
+  const { timeline, keys } = story;
+  timeline.act("4. Packages that must not get in");
+  await session.lock();
+  timeline.say("the board is locked: from now on only packages that its publisher signed");
+  await pushRefused(story, session, withFlippedByte(packageOf(story, "pid-biquad")), "SIGNATURE", "one byte flipped");
+  await pushRefused(story, session, await packBuilt("pid-biquad", keys.strangerSecret), "KEY_UNKNOWN", "unknown signer");
+}
+
+async function pushRefused(
+  story: Story,
+  session: DeviceSession,
+  pkg: AgentPackage,
+  code: EdgePlugError["code"],
+  what: string,
+): Promise<void> {
+  const { timeline, tally } = story;
+  tally.refused.of++;
+  const before = await session.status();
+  const slots = await slotsDigest(session);
+  const error = await failureOf(story, session, pkg);
+  const after = await session.status();
+  const unchanged =
+    (await slotsDigest(session)) === slots && after.active?.swapNumber === before.active?.swapNumber && !after.safeMode;
+  const good = error?.code === code && unchanged;
+  timeline.say(
+    `${title(pkg)}, ${what}: ${error === undefined ? "taken" : `refused, ${error.id}: ${error.message}`}` +
+      (unchanged ? "; agent and both slots as before" : "; the board is not as before"),
+    { scan: after.scan, tone: good ? "good" : "bad" },
+  );
+  if (good) tally.refused.done++;
+}
+
+/** 5. Power fails in the middle of a push. Returns the session with the board that came back. */
+export async function powerCut(story: Story, session: DeviceSession): Promise<DeviceSession> {
+  const { timeline, machine, tally } = story;
+  const pkg = packageOf(story, "waveform-classifier");
+  timeline.act("5. Power fails in the middle of a push");
+  await pushUntilCut(story, session, pkg);
+  await machine.powerOn();
+  const again = await machine.connect();
+  const status = await again.status();
+  timeline.say(`power is back: ${status.active?.name ?? "nothing"} ${status.active?.version ?? ""} runs again`, {
+    scan: status.scan,
+  });
+  let begin: PushStep | undefined;
+  let sent = 0;
+  await swap(story, again, pkg, {
+    onStep: (step) => {
+      if (step.step === "begin") begin = step;
+      if (step.step === "sending") sent = step.sent;
+    },
+  });
+  const offset = begin?.step === "begin" ? begin.offset : 0;
+  timeline.say(`${sent} bytes went over the line for the ${pkg.payload.length - offset} that were missing`, {
+    tone: "good",
+  });
+  tally.resumed = offset > 0 && sent === pkg.payload.length - offset;
+  return again;
+}
+
+async function pushUntilCut(story: Story, session: DeviceSession, pkg: AgentPackage): Promise<void> {
+  const { timeline, machine } = story;
+  const push = session.push(pkg);
+  for (;;) {
+    const next = await push.next();
+    if (next.done === true) throw new EdgePlugError("INTERNAL", "The push was over before power was cut.");
+    tellStep(story, pkg, next.value);
+    if (next.value.step === "sending" && next.value.page >= PAGES_BEFORE_CUT) {
+      const { acknowledged, size, page } = next.value;
+      const status = await session.status();
+      countScans(story, status);
+      await machine.cutPower();
+      timeline.say(`power cut with ${acknowledged} of ${size} bytes (${page} pages) acknowledged`, {
+        scan: status.scan,
+        tone: "bad",
+      });
+      break;
+    }
+  }
+  await push.return(undefined as never).catch(() => undefined);
+  await session.close();
+}
