@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Called 256 times in the course of one check, so that a main loop can report that it is alive. */
+/* Called 256 times in the course of one check, so that a main loop can report that it is alive; not at all
+ * where S or the key is refused before anything has to be computed. */
 typedef void (*ep_ed25519_step_fn)(void *context);
 
 /* 0 if `signature` over `message` is good under `key`, −1 otherwise. `step` may be NULL. */
