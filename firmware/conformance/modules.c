@@ -38,8 +38,16 @@ static const ep_wasm_import_t spectest_functions[] = {
 static const ep_wasm_external_t spectest_externals[] = {
     {.module = "spectest", .name = "global_i32", .kind = EP_WASM_GLOBAL, .type = 0x7F, .value = 666},
     {.module = "spectest", .name = "global_i64", .kind = EP_WASM_GLOBAL, .type = 0x7E, .value = 666},
-    {.module = "spectest", .name = "global_f32", .kind = EP_WASM_GLOBAL, .type = 0x7D, .value = 0x4426A666}, /* 666.6 */
-    {.module = "spectest", .name = "global_f64", .kind = EP_WASM_GLOBAL, .type = 0x7C, .value = 0x4084D4CCCCCCCCCD},
+    {.module = "spectest",
+     .name = "global_f32",
+     .kind = EP_WASM_GLOBAL,
+     .type = 0x7D,
+     .value = 0x4426A666}, /* 666.6 */
+    {.module = "spectest",
+     .name = "global_f64",
+     .kind = EP_WASM_GLOBAL,
+     .type = 0x7C,
+     .value = 0x4084D4CCCCCCCCCD},
     {.module = "spectest", .name = "table", .kind = EP_WASM_TABLE, .min = 10, .max = 20},
     {.module = "spectest", .name = "memory", .kind = EP_WASM_MEMORY, .min = 1, .max = 2},
 };
@@ -106,8 +114,8 @@ void ep_conformance_module_load(const uint8_t *code, uint32_t size, char *reply,
   reply_add(&answer, "ok");
 }
 
-void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const uint64_t *args, uint32_t count,
-                                  char *reply, size_t reply_size) {
+void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const uint64_t *args,
+                                  uint32_t count, char *reply, size_t reply_size) {
   reply_t answer = {reply, reply_size, 0};
   uint64_t values[EP_CONFORMANCE_MAX_ARGS];
   uint32_t params = 0;

@@ -39,8 +39,8 @@ static ep_wasm_result_t ep_wasm_table_init(ep_wasm_instance_t *instance, const e
   return EP_WASM_OK;
 }
 
-ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment, const uint64_t *a,
-                              int32_t *fuel) {
+ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment,
+                              const uint64_t *a, int32_t *fuel) {
   uint32_t to, from, count;
   if (opcode == EP_OP_data_drop) {
     instance->data[segment].count = 0;
@@ -54,9 +54,11 @@ ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uin
   from = (uint32_t)a[1];
   count = (uint32_t)a[2];
   switch (opcode) {
-  case EP_OP_table_init: return ep_wasm_table_init(instance, &instance->elements[segment], to, from, count, fuel);
+  case EP_OP_table_init:
+    return ep_wasm_table_init(instance, &instance->elements[segment], to, from, count, fuel);
   case EP_OP_table_copy:
-    if (!ep_wasm_inside(from, count, instance->table_size) || !ep_wasm_inside(to, count, instance->table_size))
+    if (!ep_wasm_inside(from, count, instance->table_size) ||
+        !ep_wasm_inside(to, count, instance->table_size))
       return EP_WASM_TRAP_TABLE;
     *fuel -= (int32_t)EP_FUEL_ITEMS(count);
     if (count > 0u) memmove(instance->table + to, instance->table + from, count * sizeof *instance->table);
@@ -75,7 +77,8 @@ ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uin
     break;
   default: /* memory.init */
     if (!ep_wasm_inside(from, count, instance->data[segment].count)) return EP_WASM_TRAP_MEMORY;
-    if (count > 0u) memcpy(ep_wasm_at(instance, to), instance->code + instance->data[segment].offset + from, count);
+    if (count > 0u)
+      memcpy(ep_wasm_at(instance, to), instance->code + instance->data[segment].offset + from, count);
   }
   *fuel -= (int32_t)EP_FUEL_COPIED(count);
   return EP_WASM_OK;

@@ -63,7 +63,8 @@ static void ep_wasm_leave_float_mode(uint32_t before) {
 #endif
 
 /* An exported import: the host's function, without a frame. */
-static ep_wasm_result_t ep_wasm_invoke_import(ep_wasm_instance_t *instance, const ep_wasm_function_t *function) {
+static ep_wasm_result_t ep_wasm_invoke_import(ep_wasm_instance_t *instance,
+                                              const ep_wasm_function_t *function) {
   return instance->host->imports[function->locals].call(instance, instance->stack + 1);
 }
 
@@ -78,7 +79,8 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t index, ui
   } else {
     float_mode = ep_wasm_enter_float_mode();
     if (function->params > 0u) memcpy(instance->stack + 1, values, function->params * sizeof *values);
-    result = function->start == 0u ? ep_wasm_invoke_import(instance, function) : ep_wasm_interpret(instance, index);
+    result = function->start == 0u ? ep_wasm_invoke_import(instance, function)
+                                   : ep_wasm_interpret(instance, index);
     ep_wasm_leave_float_mode(float_mode);
   }
   if (result != EP_WASM_OK) {

@@ -68,11 +68,11 @@ static void ep_wasm_import_function(ep_wasm_loader_t *loader, const ep_wasm_want
 }
 
 /* The host's table, memory or global of that name and kind. */
-static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted,
-                                                       uint8_t kind) {
+static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
+                                                       const ep_wasm_wanted_t *wanted, uint8_t kind) {
   const ep_wasm_host_t *host = loader->instance->host;
   bool found = false;
-  for (uint32_t i = 0; i < host->external_count; i++) {
+  for (uint32_t i = 0; EP_WASM_EXTERNALS && i < host->external_count; i++) {
     if (!ep_wasm_wanted_is(wanted, host->externals[i].module, host->externals[i].name)) continue;
     if (host->externals[i].kind == kind) return &host->externals[i];
     found = true;
@@ -82,7 +82,8 @@ static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
 }
 
 /* Import matching of limits (4.5.3): at least the wanted minimum, at most the wanted maximum. */
-static bool ep_wasm_limits_match(const ep_wasm_external_t *external, uint32_t min, uint32_t max, uint32_t range) {
+static bool ep_wasm_limits_match(const ep_wasm_external_t *external, uint32_t min, uint32_t max,
+                                 uint32_t range) {
   return external->min >= min && (max == range || external->max <= max);
 }
 
@@ -145,7 +146,7 @@ void ep_wasm_read_imports(ep_wasm_loader_t *loader) {
     case 1: ep_wasm_import_table(loader, &wanted); break;
     case 2: ep_wasm_import_memory(loader, &wanted); break;
     case 3: ep_wasm_import_global(loader, &wanted); break;
-    default: ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed import kind");
+    default: ep_wasm_fail(reader, EP_WASM_MALFORMED, "import kind");
     }
   }
   ep_wasm_close(loader);

@@ -5,14 +5,14 @@
 
 /* A function of the module's index space. Offsets are in bytes from the module's first one. */
 typedef struct {
-  uint16_t start;   /* first instruction; 0 marks an import */
-  uint16_t end;     /* the `end` that closes the body */
-  uint16_t branch;  /* its first side table entry */
-  uint16_t type;    /* first structurally equal type, so that equal types have equal numbers */
+  uint16_t start;  /* first instruction; 0 marks an import */
+  uint16_t end;    /* the `end` that closes the body */
+  uint16_t branch; /* its first side table entry */
+  uint16_t type;   /* first structurally equal type, so that equal types have equal numbers */
   uint16_t params;
   uint16_t results;
-  uint16_t locals;  /* parameters included; an import: its place in the host's table */
-  uint16_t slots;   /* value stack that one frame takes at most, from its first local on */
+  uint16_t locals; /* parameters included; an import: its place in the host's table */
+  uint16_t slots;  /* value stack that one frame takes at most, from its first local on */
 } ep_wasm_function_t;
 
 /* A branch of the side table: where it leads and what it does to the operands. Branches of a body stand in the
@@ -20,7 +20,8 @@ typedef struct {
 typedef struct {
   uint16_t target; /* offset of the instruction that follows */
   uint16_t branch; /* side table entry that belongs to that place */
-  uint16_t unwind; /* 0, or operands to drop below the topmost `arity`, as drop | arity << EP_WASM_UNWIND_BITS */
+  uint16_t
+      unwind; /* 0, or operands to drop below the topmost `arity`, as drop | arity << EP_WASM_UNWIND_BITS */
 } ep_wasm_branch_t;
 
 #define EP_WASM_UNWIND_BITS 11u
@@ -32,7 +33,7 @@ typedef struct {
 
 /* A data or element segment that bulk instructions may still use; dropped ones have count 0. */
 typedef struct {
-  uint16_t offset;      /* of the first byte or item */
+  uint16_t offset; /* of the first byte or item */
   uint16_t count;
   uint16_t expressions; /* items are constant expressions, not indices */
 } ep_wasm_segment_t;

@@ -80,44 +80,47 @@ register uint32_t HIGH __asm__("r8");
 register uint64_t *FP __asm__("r9");
 register const ep_wasm_handler_t *handlers __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
-#define NEXT return handlers[*IP++]()
+#define NEXT            return handlers[*IP++]()
+#define NEXT_IS(opcode) return IP++, handlers[opcode]()
 #else
-#define RUN   ep_wasm_run_t *const run
-#define RUN_  ep_wasm_run_t *const run,
-#define PASS  run
-#define PASS_ run,
-#define IP    run->ip
-#define SP    run->sp
-#define FP    run->fp
-#define LOW   run->low
-#define HIGH  run->high
-#define FUEL  run->fuel
+#define RUN             ep_wasm_run_t *const run
+#define RUN_            ep_wasm_run_t *const run,
+#define PASS            run
+#define PASS_           run,
+#define IP              run->ip
+#define SP              run->sp
+#define FP              run->fp
+#define LOW             run->low
+#define HIGH            run->high
+#define FUEL            run->fuel
 typedef int (*ep_wasm_handler_t)(RUN);
-#define NEXT  return (void)run, 1
+#define NEXT            return (void)run, 1
+#define NEXT_IS(opcode) return (void)(opcode), 1
 #endif
 #define STOP return 0
 
 /* An instruction: takes its fuel, then does what follows. */
-#define OP(id)                                                                                                         \
-  static inline __attribute__((always_inline)) int do_##id(RUN);                                                       \
-  static int op_##id(RUN) {                                                                                            \
-    FUEL -= EP_FUEL_##id;                                                                                              \
-    return do_##id(PASS);                                                                                              \
-  }                                                                                                                    \
+#define OP(id)                                                                                               \
+  static inline __attribute__((always_inline)) int do_##id(RUN);                                             \
+  __attribute__((used)) static int op_##id(RUN) {                                                            \
+    FUEL -= EP_FUEL_##id;                                                                                    \
+    return do_##id(PASS);                                                                                    \
+  }                                                                                                          \
   static inline __attribute__((always_inline)) int do_##id(RUN)
 
 /* An instruction that does as another one does, for the same fuel. */
-#define SAME(id, other)                                                                                                \
-  _Static_assert(EP_FUEL_##id == EP_FUEL_##other, #id " shares the handler of " #other);
+#define SAME(id, other)                                                                                      \
+  _Static_assert(EP_FUEL_##id == EP_FUEL_##other, #id " shares the handler of " #other);                     \
+  static int op_##id(RUN) __attribute__((alias("op_" #other)));
 
 /* ---- the operand stack -------------------------------------------------------------------------------------- */
 
 #define TOP ((uint64_t)HIGH << 32 | LOW)
-#define SET_TOP(value)                                                                                                 \
-  do {                                                                                                                 \
-    const uint64_t value_ = (value);                                                                                   \
-    LOW = (uint32_t)value_;                                                                                            \
-    HIGH = (uint32_t)(value_ >> 32);                                                                                   \
+#define SET_TOP(value)                                                                                       \
+  do {                                                                                                       \
+    const uint64_t value_ = (value);                                                                         \
+    LOW = (uint32_t)value_;                                                                                  \
+    HIGH = (uint32_t)(value_ >> 32);                                                                         \
   } while (0)
 
 #if defined(EP_WASM_REGISTERS) /* one instruction each, of which gcc makes three */
@@ -129,10 +132,10 @@ typedef int (*ep_wasm_handler_t)(RUN);
 #define STORE_TOP(slot) (*(slot) = TOP)
 #define LOAD_TOP(slot)  SET_TOP(*(slot))
 #define PUSH            (*SP++ = TOP)
-#define POP                                                                                                            \
-  do {                                                                                                                 \
-    SP--;                                                                                                              \
-    SET_TOP(*SP);                                                                                                      \
+#define POP                                                                                                  \
+  do {                                                                                                       \
+    SP--;                                                                                                    \
+    SET_TOP(*SP);                                                                                            \
   } while (0)
 #endif
 
@@ -165,13 +168,21 @@ static __attribute__((noinline)) int refuel(RUN) {
 }
 
 /* The end of whatever may have used up the fuel. */
-#define NEXT_IF_FUEL                                                                                                   \
-  do {                                                                                                                 \
-    if (UNLIKELY(FUEL < 0)) return refuel(PASS);                                                                       \
-    NEXT;                                                                                                              \
+#define NEXT_IF_FUEL                                                                                         \
+  do {                                                                                                       \
+    if (UNLIKELY(FUEL < 0)) return refuel(PASS);                                                             \
+    NEXT;                                                                                                    \
   } while (0)
 
 /* ---- immediates --------------------------------------------------------------------------------------------- */
+
+/* Two bytes at once: most immediates have one, and the second is the next opcode then. A module never ends within an
+ * instruction, so both are there. */
+static inline uint32_t half(const uint8_t *p) {
+  uint16_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
 
 static __attribute__((noinline)) uint32_t wide_u32(const uint8_t *p) {
   return ep_wasm_leb_u32(p);
@@ -183,15 +194,17 @@ static __attribute__((noinline)) const uint8_t *skip(const uint8_t *p) {
 
 /* IP is inside a number: skips the rest of it. */
 static __attribute__((noinline)) int skip_rest(RUN) {
+  FUEL -= EP_FUEL_LONG_WAY;
   IP = ep_wasm_leb_skip(IP);
   NEXT;
 }
 
 /* The end of an instruction whose last immediate is a number that it doesn't need. One byte nearly always. */
-#define SKIP_AND_NEXT                                                                                                  \
-  do {                                                                                                                 \
-    if (UNLIKELY((*IP++ & 0x80u) != 0u)) return skip_rest(PASS);                                                       \
-    NEXT;                                                                                                              \
+#define SKIP_AND_NEXT                                                                                        \
+  do {                                                                                                       \
+    const uint32_t byte_ = *IP++;                                                                            \
+    if (UNLIKELY(byte_ >= 0x80u)) return skip_rest(PASS);                                                    \
+    NEXT;                                                                                                    \
   } while (0)
 
 /* ---- branches and frames ------------------------------------------------------------------------------------ */
@@ -342,18 +355,19 @@ OP(br_table) {
   return follow(PASS_ run->branch + label);
 }
 
-OP(return) {
+OP(return ) {
   return return_from(PASS);
 }
 
 /* A call moves IP only once it can't trap any more. */
 static __attribute__((noinline)) int call_wide(RUN) {
-  return call_function(PASS_ &run->functions[wide_u32(IP)], (uint32_t)(skip(IP) - run->code));
+  FUEL -= EP_FUEL_LONG_WAY;
+  return call_function(PASS_ & run->functions[wide_u32(IP)], (uint32_t)(skip(IP) - run->code));
 }
 
 OP(call) {
   if (UNLIKELY(*IP >= 0x80u)) return call_wide(PASS);
-  return call_function(PASS_ &run->functions[*IP], (uint32_t)(IP + 1 - run->code));
+  return call_function(PASS_ & run->functions[*IP], (uint32_t)(IP + 1 - run->code));
 }
 
 OP(call_indirect) {
@@ -363,7 +377,8 @@ OP(call_indirect) {
   if (UNLIKELY(element >= instance->table_size)) return trap(PASS_ EP_WASM_TRAP_TABLE);
   if (UNLIKELY(instance->table[element] == EP_WASM_NULL)) return trap(PASS_ EP_WASM_TRAP_ELEMENT);
   function = &run->functions[instance->table[element]];
-  if (UNLIKELY(function->type != instance->types[wide_u32(IP)].canonical)) return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
+  if (UNLIKELY(function->type != instance->types[wide_u32(IP)].canonical))
+    return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
   POP;
   return call_function(PASS_ function, (uint32_t)(skip(IP) + 1 - run->code));
 }
@@ -387,76 +402,48 @@ OP(select_t) {
   return do_select(PASS);
 }
 
-/* Each has one number as immediate; see VARIABLE. */
-static inline __attribute__((always_inline)) int local_get(RUN_ uint32_t local) {
-  const uint64_t *slot = FP + local;
-  PUSH;
-  LOAD_TOP(slot);
-  NEXT;
-}
-
-static inline __attribute__((always_inline)) int local_set(RUN_ uint32_t local) {
-  uint64_t *slot = FP + local;
-  STORE_TOP(slot);
-  POP;
-  NEXT;
-}
-
-static inline __attribute__((always_inline)) int local_tee(RUN_ uint32_t local) {
-  uint64_t *slot = FP + local;
-  STORE_TOP(slot);
-  NEXT;
-}
-
-static inline __attribute__((always_inline)) int global_get(RUN_ uint32_t global) {
-  const uint64_t *slot = run->globals + global;
-  PUSH;
-  LOAD_TOP(slot);
-  NEXT;
-}
-
-static inline __attribute__((always_inline)) int global_set(RUN_ uint32_t global) {
-  uint64_t *slot = run->globals + global;
-  STORE_TOP(slot);
-  POP;
-  NEXT;
-}
+/* What these five do with the slot that their immediate names. */
+#define DO_local_get(slot)                                                                                   \
+  PUSH;                                                                                                      \
+  LOAD_TOP(slot)
+#define DO_local_set(slot)                                                                                   \
+  STORE_TOP(slot);                                                                                           \
+  POP
+#define DO_local_tee(slot)  STORE_TOP(slot)
+#define DO_global_get(slot) DO_local_get(slot)
+#define DO_global_set(slot) DO_local_set(slot)
 
 static __attribute__((noinline)) int variable_wide(RUN) {
-  const uint8_t opcode = IP[-1];
-  const uint32_t index = wide_u32(IP);
+  const uint8_t opcode = IP[-2];
+  const uint32_t index = wide_u32(IP - 1);
+  uint64_t *slot = (opcode == EP_OP_global_get || opcode == EP_OP_global_set ? run->globals : FP) + index;
   IP = skip(IP);
-  switch (opcode) {
-  case EP_OP_local_get: return local_get(PASS_ index);
-  case EP_OP_local_set: return local_set(PASS_ index);
-  case EP_OP_local_tee: return local_tee(PASS_ index);
-  case EP_OP_global_get: return global_get(PASS_ index);
-  default: return global_set(PASS_ index);
+  FUEL -= EP_FUEL_LONG_WAY;
+  if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
+    DO_local_get(slot);
+    NEXT;
   }
+  STORE_TOP(slot);
+  if (opcode != EP_OP_local_tee) POP;
+  NEXT;
 }
 
-/* One byte nearly always. */
-#define VARIABLE(id)                                                                                                   \
-  OP(id) {                                                                                                             \
-    const uint32_t index = *IP;                                                                                        \
-    if (UNLIKELY(index >= 0x80u)) return variable_wide(PASS);                                                          \
-    IP++;                                                                                                              \
-    return id(PASS_ index);                                                                                            \
+#define VARIABLE(id, base)                                                                                   \
+  OP(id) {                                                                                                   \
+    const uint32_t index = *IP++;                                                                            \
+    uint64_t *slot = (base) + index;                                                                         \
+    if (UNLIKELY(index >= 0x80u)) return variable_wide(PASS);                                                \
+    DO_##id(slot);                                                                                           \
+    NEXT;                                                                                                    \
   }
 
-VARIABLE(local_get)
-VARIABLE(local_set)
-VARIABLE(local_tee)
-VARIABLE(global_get)
-VARIABLE(global_set)
+VARIABLE(local_get, FP)
+VARIABLE(local_set, FP)
+VARIABLE(local_tee, FP)
+VARIABLE(global_get, run->globals)
+VARIABLE(global_set, run->globals)
 
 /* ---- memory (4.4.7) -------------------------------------------------------------------------------------------- */
-
-static inline uint32_t half(const uint8_t *p) {
-  uint16_t value;
-  memcpy(&value, p, sizeof value);
-  return value;
-}
 
 static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
@@ -464,11 +451,12 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 
 /* How many bytes an access takes, as a power of two, and whether a load repeats their sign. */
 #define SIGNED 0x80u
-static const uint8_t accesses[] = {2, 3, 2, 3, 0 | SIGNED, 0, 1 | SIGNED, 1, 0 | SIGNED, 0, 1 | SIGNED, 1,
-                                   2 | SIGNED, 2, /* stores: */ 2, 3, 2, 3, 0, 1, 0, 1, 2};
+static const uint8_t accesses[] = {
+    2, 3, 2, 3, 0 | SIGNED, 0, 1 | SIGNED, 1, 0 | SIGNED, 0, 1 | SIGNED, 1, 2 | SIGNED, 2, /* stores: */ 2,
+    3, 2, 3, 0, 1,          0, 1,          2};
 
 /* Any memory instruction with any immediates at any address, for those that don't go the short way. */
-static __attribute__((noinline)) int access_memory(RUN) {
+__attribute__((noinline, used)) static int access_memory(RUN) {
   const uint8_t opcode = IP[-1];
   const uint8_t access = accesses[opcode - EP_OP_i32_load];
   const uint32_t size = 1u << (access & 3u);
@@ -477,6 +465,7 @@ static __attribute__((noinline)) int access_memory(RUN) {
   const uint8_t *immediate = skip(IP); /* the alignment is but a hint */
   const uint64_t address = (uint64_t)(store ? (uint32_t)SP[-1] : LOW) + wide_u32(immediate);
   uint64_t value = TOP;
+  FUEL -= EP_FUEL_LONG_WAY;
   if (address + size > run->instance->memory_size) return trap(PASS_ EP_WASM_TRAP_MEMORY);
   IP = skip(immediate);
   if (store) {
@@ -491,70 +480,75 @@ static __attribute__((noinline)) int access_memory(RUN) {
   NEXT;
 }
 
+/* Rare ones always go the long way. */
+#define LONG_WAY(id)                                                                                         \
+  _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_WAY, #id " has no fuel of its own");                           \
+  static int op_##id(RUN) __attribute__((alias("access_memory")));
+
 /* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
-#define ADDRESS(base)                                                                                                  \
-  const uint32_t immediates_ = half(IP);                                                                               \
-  uint32_t address_;                                                                                                   \
-  uint8_t *place;                                                                                                      \
-  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                                         \
-  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);               \
-  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                                    \
-  place = run->memory + address_;                                                                                      \
+#define ADDRESS(base)                                                                                        \
+  const uint32_t immediates_ = half(IP);                                                                     \
+  uint32_t address_;                                                                                         \
+  uint8_t *place;                                                                                            \
+  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                               \
+  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);     \
+  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                          \
+  place = run->memory + address_;                                                                            \
   IP += 2;
 
-#define LOAD64(id, type, wide)                                                                                         \
-  OP(id) {                                                                                                             \
-    type value;                                                                                                        \
-    ADDRESS(LOW)                                                                                                       \
-    memcpy(&value, place, sizeof value);                                                                               \
-    SET_TOP((uint64_t)(wide)value);                                                                                    \
-    NEXT;                                                                                                              \
+#define LOAD64(id)                                                                                           \
+  OP(id) {                                                                                                   \
+    uint64_t value;                                                                                          \
+    ADDRESS(LOW)                                                                                             \
+    memcpy(&value, place, sizeof value);                                                                     \
+    SET_TOP(value);                                                                                          \
+    NEXT;                                                                                                    \
   }
 
 /* To 32 bits; the upper half of the slot has no meaning then. */
-#define LOAD32(id, type)                                                                                               \
-  OP(id) {                                                                                                             \
-    type value;                                                                                                        \
-    ADDRESS(LOW)                                                                                                       \
-    memcpy(&value, place, sizeof value);                                                                               \
-    LOW = (uint32_t)value;                                                                                             \
-    NEXT;                                                                                                              \
+#define LOAD32(id, type)                                                                                     \
+  OP(id) {                                                                                                   \
+    type value;                                                                                              \
+    ADDRESS(LOW)                                                                                             \
+    memcpy(&value, place, sizeof value);                                                                     \
+    LOW = (uint32_t)value;                                                                                   \
+    NEXT;                                                                                                    \
   }
 
-#define STORE(id, type)                                                                                                \
-  OP(id) {                                                                                                             \
-    const type value = (type)TOP;                                                                                      \
-    ADDRESS((uint32_t)SP[-1])                                                                                          \
-    memcpy(place, &value, sizeof value);                                                                               \
-    SP--;                                                                                                              \
-    POP;                                                                                                               \
-    NEXT;                                                                                                              \
+#define STORE_AS(id, type)                                                                                   \
+  OP(id) {                                                                                                   \
+    const type value = (type)TOP;                                                                            \
+    ADDRESS((uint32_t)SP[-1])                                                                                \
+    memcpy(place, &value, sizeof value);                                                                     \
+    SP--;                                                                                                    \
+    POP;                                                                                                     \
+    NEXT;                                                                                                    \
   }
 
 LOAD32(i32_load, uint32_t)
-LOAD64(i64_load, uint64_t, uint64_t)
+LOAD64(i64_load)
 SAME(f32_load, i32_load)
 SAME(f64_load, i64_load)
 LOAD32(i32_load8_s, int8_t)
 LOAD32(i32_load8_u, uint8_t)
 LOAD32(i32_load16_s, int16_t)
 LOAD32(i32_load16_u, uint16_t)
-LOAD64(i64_load8_s, int8_t, int64_t)
-LOAD64(i64_load8_u, uint8_t, uint64_t)
-LOAD64(i64_load16_s, int16_t, int64_t)
-LOAD64(i64_load16_u, uint16_t, uint64_t)
-LOAD64(i64_load32_s, int32_t, int64_t)
-LOAD64(i64_load32_u, uint32_t, uint64_t)
-STORE(i32_store, uint32_t)
-STORE(i64_store, uint64_t)
+LONG_WAY(i64_load8_s)
+LONG_WAY(i64_load8_u)
+LONG_WAY(i64_load16_s)
+LONG_WAY(i64_load16_u)
+LONG_WAY(i64_load32_s)
+LONG_WAY(i64_load32_u)
+STORE_AS(i32_store, uint32_t)
+STORE_AS(i64_store, uint64_t)
 SAME(f32_store, i32_store)
 SAME(f64_store, i64_store)
-STORE(i32_store8, uint8_t)
-STORE(i32_store16, uint16_t)
-STORE(i64_store8, uint8_t)
-STORE(i64_store16, uint16_t)
-STORE(i64_store32, uint32_t)
+STORE_AS(i32_store8, uint8_t)
+STORE_AS(i32_store16, uint16_t)
+LONG_WAY(i64_store8)
+LONG_WAY(i64_store16)
+LONG_WAY(i64_store32)
 
 OP(memory_size) {
   IP++;
@@ -572,62 +566,62 @@ OP(memory_grow) {
 
 /* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
 
-#define BINARY32(id, expression)                                                                                       \
-  OP(id) {                                                                                                             \
-    const uint32_t b = LOW;                                                                                            \
-    const uint32_t a = (uint32_t)*--SP;                                                                                \
-    LOW = (uint32_t)(expression);                                                                                      \
-    NEXT;                                                                                                              \
+#define BINARY32(id, expression)                                                                             \
+  OP(id) {                                                                                                   \
+    const uint32_t b = LOW;                                                                                  \
+    const uint32_t a = (uint32_t) * --SP;                                                                    \
+    LOW = (uint32_t)(expression);                                                                            \
+    NEXT;                                                                                                    \
   }
 
-#define UNARY32(id, expression)                                                                                        \
-  OP(id) {                                                                                                             \
-    const uint32_t a = LOW;                                                                                            \
-    LOW = (uint32_t)(expression);                                                                                      \
-    NEXT;                                                                                                              \
+#define UNARY32(id, expression)                                                                              \
+  OP(id) {                                                                                                   \
+    const uint32_t a = LOW;                                                                                  \
+    LOW = (uint32_t)(expression);                                                                            \
+    NEXT;                                                                                                    \
   }
 
-#define BINARY64(id, expression)                                                                                       \
-  OP(id) {                                                                                                             \
-    const uint64_t b = TOP;                                                                                            \
-    const uint64_t a = *--SP;                                                                                          \
-    SET_TOP(expression);                                                                                               \
-    NEXT;                                                                                                              \
+#define BINARY64(id, expression)                                                                             \
+  OP(id) {                                                                                                   \
+    const uint64_t b = TOP;                                                                                  \
+    const uint64_t a = *--SP;                                                                                \
+    SET_TOP(expression);                                                                                     \
+    NEXT;                                                                                                    \
   }
 
-#define COMPARE64(id, expression)                                                                                      \
-  OP(id) {                                                                                                             \
-    const uint64_t b = TOP;                                                                                            \
-    const uint64_t a = *--SP;                                                                                          \
-    LOW = (expression) ? 1u : 0u;                                                                                      \
-    NEXT;                                                                                                              \
+#define COMPARE64(id, expression)                                                                            \
+  OP(id) {                                                                                                   \
+    const uint64_t b = TOP;                                                                                  \
+    const uint64_t a = *--SP;                                                                                \
+    LOW = (expression) ? 1u : 0u;                                                                            \
+    NEXT;                                                                                                    \
   }
 
-#define COMPARE_F32(id, operator)                                                                                      \
-  OP(id) {                                                                                                             \
-    const float b = ep_wasm_f32(LOW);                                                                                  \
-    const float a = ep_wasm_f32((uint32_t)*--SP);                                                                      \
-    LOW = a operator b ? 1u : 0u;                                                                                      \
-    NEXT;                                                                                                              \
+#define COMPARE_F32(id, operator)                                                                            \
+  OP(id) {                                                                                                   \
+    const float b = ep_wasm_f32(LOW);                                                                        \
+    const float a = ep_wasm_f32((uint32_t) * --SP);                                                          \
+    LOW = a operator b ? 1u : 0u;                                                                            \
+    NEXT;                                                                                                    \
   }
 
-#define BINARY_F32(id, operator)                                                                                       \
-  OP(id) {                                                                                                             \
-    const float b = ep_wasm_f32(LOW);                                                                                  \
-    const float a = ep_wasm_f32((uint32_t)*--SP);                                                                      \
-    LOW = ep_wasm_f32_result(a operator b);                                                                            \
-    NEXT;                                                                                                              \
+#define BINARY_F32(id, operator)                                                                             \
+  OP(id) {                                                                                                   \
+    const float b = ep_wasm_f32(LOW);                                                                        \
+    const float a = ep_wasm_f32((uint32_t) * --SP);                                                          \
+    LOW = ep_wasm_f32_result(a operator b);                                                                  \
+    NEXT;                                                                                                    \
   }
 
-#define DIVIDE32(id, overflows, expression)                                                                            \
-  OP(id) {                                                                                                             \
-    const uint32_t b = LOW;                                                                                            \
-    const uint32_t a = (uint32_t)SP[-1];                                                                               \
-    if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);                                             \
-    if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                                 \
-    LOW = (uint32_t)(expression);                                                                                      \
-    SP--;                                                                                                              \
-    NEXT;                                                                                                              \
+#define DIVIDE32(id, overflows, expression)                                                                  \
+  OP(id) {                                                                                                   \
+    const uint32_t b = LOW;                                                                                  \
+    const uint32_t a = (uint32_t)SP[-1];                                                                     \
+    if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);                                   \
+    if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                       \
+    LOW = (uint32_t)(expression);                                                                            \
+    SP--;                                                                                                    \
+    NEXT;                                                                                                    \
   }
 
 /* What numeric.c does, on one operand or two. */
@@ -638,30 +632,54 @@ static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
   NEXT;
 }
 
-#define OUTLINED_UNARY(id)                                                                                             \
-  OP(id) {                                                                                                             \
-    *SP = TOP;                                                                                                         \
-    return numeric(PASS_ IP[-1]);                                                                                      \
-  }
+/* Weights of all instructions that numeric.c does, TWO added where there are two operands. */
+#define TWO                    0x80u
+#define SPECIAL                0u
+#define UNARY(from, to)        0u
+#define BINARY(from, to)       TWO
+#define LOAD(type, alignment)  0u
+#define STORE(type, alignment) 0u
 
-#define OUTLINED_BINARY(id)                                                                                            \
-  OP(id) {                                                                                                             \
-    *SP-- = TOP;                                                                                                       \
-    return numeric(PASS_ IP[-1]);                                                                                      \
-  }
+static const uint8_t weights[] = {
+#define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = (uint8_t)(weight | (signature)),
+#define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
+#include "wasm/opcodes.def"
+#undef EP_WASM_OPCODE
+#undef EP_WASM_PREFIXED
+};
+
+__attribute__((used)) static int op_numeric(RUN) {
+  const uint32_t opcode = IP[-1];
+  const uint32_t weight = weights[opcode];
+  STORE_TOP(SP);
+  FUEL -= (int32_t)(weight & ~TWO);
+  if ((weight & TWO) != 0u) SP--;
+  return numeric(PASS_ opcode);
+}
+
+#define OUTLINED(id) static int op_##id(RUN) __attribute__((alias("op_numeric")));
 
 static __attribute__((noinline)) int i32_const_wide(RUN) {
-  LOW = (uint32_t)ep_wasm_leb_s64(IP);
-  return skip_rest(PASS);
+  uint32_t shift = 0;
+  uint32_t byte;
+  FUEL -= EP_FUEL_LONG_WAY;
+  LOW = 0;
+  do {
+    byte = *IP++;
+    LOW |= (byte & 0x7Fu) << shift;
+    shift += 7u;
+  } while ((byte & 0x80u) != 0u);
+  if (shift < 32u && (byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift;
+  NEXT;
 }
 
 OP(i32_const) {
-  const uint32_t byte = *IP;
+  const uint32_t bytes = half(IP);
   PUSH;
-  if (UNLIKELY(byte >= 0x80u)) return i32_const_wide(PASS);
-  LOW = (uint32_t)((int32_t)(byte << 25) >> 25);
+  if (UNLIKELY((bytes & 0x80u) != 0u)) return i32_const_wide(PASS);
+  LOW = (uint32_t)((int32_t)(bytes << 25) >> 25);
   IP++;
-  NEXT;
+  NEXT_IS(bytes >> 8);
 }
 
 OP(i64_const) {
@@ -705,38 +723,38 @@ OP(i64_eqz) {
 }
 COMPARE64(i64_eq, a == b)
 COMPARE64(i64_ne, a != b)
-OUTLINED_BINARY(i64_lt_s)
-OUTLINED_BINARY(i64_lt_u)
-OUTLINED_BINARY(i64_gt_s)
-OUTLINED_BINARY(i64_gt_u)
-OUTLINED_BINARY(i64_le_s)
-OUTLINED_BINARY(i64_le_u)
-OUTLINED_BINARY(i64_ge_s)
-OUTLINED_BINARY(i64_ge_u)
+OUTLINED(i64_lt_s)
+OUTLINED(i64_lt_u)
+OUTLINED(i64_gt_s)
+OUTLINED(i64_gt_u)
+OUTLINED(i64_le_s)
+OUTLINED(i64_le_u)
+OUTLINED(i64_ge_s)
+OUTLINED(i64_ge_u)
 COMPARE_F32(f32_eq, ==)
 COMPARE_F32(f32_ne, !=)
 COMPARE_F32(f32_lt, <)
 COMPARE_F32(f32_gt, >)
 COMPARE_F32(f32_le, <=)
 COMPARE_F32(f32_ge, >=)
-OUTLINED_BINARY(f64_eq)
-OUTLINED_BINARY(f64_ne)
-OUTLINED_BINARY(f64_lt)
-OUTLINED_BINARY(f64_gt)
-OUTLINED_BINARY(f64_le)
-OUTLINED_BINARY(f64_ge)
+OUTLINED(f64_eq)
+OUTLINED(f64_ne)
+OUTLINED(f64_lt)
+OUTLINED(f64_gt)
+OUTLINED(f64_le)
+OUTLINED(f64_ge)
 
 UNARY32(i32_clz, a == 0u ? 32u : (uint32_t)__builtin_clz(a))
 UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
-OUTLINED_UNARY(i32_popcnt)
+OUTLINED(i32_popcnt)
 BINARY32(i32_add, a + b)
 BINARY32(i32_sub, a - b)
-BINARY32(i32_mul, a * b)
+BINARY32(i32_mul, a *b)
 DIVIDE32(i32_div_s, a == 0x80000000u && b == UINT32_MAX, (int32_t)a / (int32_t)b)
 DIVIDE32(i32_div_u, false, a / b)
 DIVIDE32(i32_rem_s, false, b == UINT32_MAX ? 0 : (int32_t)a % (int32_t)b)
 DIVIDE32(i32_rem_u, false, a % b)
-BINARY32(i32_and, a & b)
+BINARY32(i32_and, a &b)
 BINARY32(i32_or, a | b)
 BINARY32(i32_xor, a ^ b)
 BINARY32(i32_shl, a << (b & 31u))
@@ -744,38 +762,38 @@ BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
 BINARY32(i32_shr_u, a >> (b & 31u))
 BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
 BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
-OUTLINED_UNARY(i64_clz)
-OUTLINED_UNARY(i64_ctz)
-OUTLINED_UNARY(i64_popcnt)
+OUTLINED(i64_clz)
+OUTLINED(i64_ctz)
+OUTLINED(i64_popcnt)
 BINARY64(i64_add, a + b)
 BINARY64(i64_sub, a - b)
-OUTLINED_BINARY(i64_mul)
-OUTLINED_BINARY(i64_div_s)
-OUTLINED_BINARY(i64_div_u)
-OUTLINED_BINARY(i64_rem_s)
-OUTLINED_BINARY(i64_rem_u)
-BINARY64(i64_and, a & b)
+OUTLINED(i64_mul)
+OUTLINED(i64_div_s)
+OUTLINED(i64_div_u)
+OUTLINED(i64_rem_s)
+OUTLINED(i64_rem_u)
+BINARY64(i64_and, a &b)
 BINARY64(i64_or, a | b)
 BINARY64(i64_xor, a ^ b)
-OUTLINED_BINARY(i64_shl)
-OUTLINED_BINARY(i64_shr_s)
-OUTLINED_BINARY(i64_shr_u)
-OUTLINED_BINARY(i64_rotl)
-OUTLINED_BINARY(i64_rotr)
+OUTLINED(i64_shl)
+OUTLINED(i64_shr_s)
+OUTLINED(i64_shr_u)
+OUTLINED(i64_rotl)
+OUTLINED(i64_rotr)
 
 UNARY32(f32_abs, a & 0x7FFFFFFFu)
 UNARY32(f32_neg, a ^ 0x80000000u)
-OUTLINED_UNARY(f32_ceil)
-OUTLINED_UNARY(f32_floor)
-OUTLINED_UNARY(f32_trunc)
-OUTLINED_UNARY(f32_nearest)
+OUTLINED(f32_ceil)
+OUTLINED(f32_floor)
+OUTLINED(f32_trunc)
+OUTLINED(f32_nearest)
 UNARY32(f32_sqrt, ep_wasm_f32_sqrt(a))
 BINARY_F32(f32_add, +)
 BINARY_F32(f32_sub, -)
 BINARY_F32(f32_mul, *)
 BINARY_F32(f32_div, /)
-OUTLINED_BINARY(f32_min)
-OUTLINED_BINARY(f32_max)
+OUTLINED(f32_min)
+OUTLINED(f32_max)
 BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
 OP(f64_abs) {
   HIGH &= 0x7FFFFFFFu;
@@ -785,24 +803,24 @@ OP(f64_neg) {
   HIGH ^= 0x80000000u;
   NEXT;
 }
-OUTLINED_UNARY(f64_ceil)
-OUTLINED_UNARY(f64_floor)
-OUTLINED_UNARY(f64_trunc)
-OUTLINED_UNARY(f64_nearest)
-OUTLINED_UNARY(f64_sqrt)
-OUTLINED_BINARY(f64_add)
-OUTLINED_BINARY(f64_sub)
-OUTLINED_BINARY(f64_mul)
-OUTLINED_BINARY(f64_div)
-OUTLINED_BINARY(f64_min)
-OUTLINED_BINARY(f64_max)
+OUTLINED(f64_ceil)
+OUTLINED(f64_floor)
+OUTLINED(f64_trunc)
+OUTLINED(f64_nearest)
+OUTLINED(f64_sqrt)
+OUTLINED(f64_add)
+OUTLINED(f64_sub)
+OUTLINED(f64_mul)
+OUTLINED(f64_div)
+OUTLINED(f64_min)
+OUTLINED(f64_max)
 BINARY64(f64_copysign, (a & 0x7FFFFFFFFFFFFFFFull) | (b & 0x8000000000000000ull))
 
 SAME(i32_wrap_i64, nop)
-OUTLINED_UNARY(i32_trunc_f32_s)
-OUTLINED_UNARY(i32_trunc_f32_u)
-OUTLINED_UNARY(i32_trunc_f64_s)
-OUTLINED_UNARY(i32_trunc_f64_u)
+OUTLINED(i32_trunc_f32_s)
+OUTLINED(i32_trunc_f32_u)
+OUTLINED(i32_trunc_f64_s)
+OUTLINED(i32_trunc_f64_u)
 OP(i64_extend_i32_s) {
   HIGH = (uint32_t)((int32_t)LOW >> 31);
   NEXT;
@@ -811,20 +829,20 @@ OP(i64_extend_i32_u) {
   HIGH = 0;
   NEXT;
 }
-OUTLINED_UNARY(i64_trunc_f32_s)
-OUTLINED_UNARY(i64_trunc_f32_u)
-OUTLINED_UNARY(i64_trunc_f64_s)
-OUTLINED_UNARY(i64_trunc_f64_u)
+OUTLINED(i64_trunc_f32_s)
+OUTLINED(i64_trunc_f32_u)
+OUTLINED(i64_trunc_f64_s)
+OUTLINED(i64_trunc_f64_u)
 UNARY32(f32_convert_i32_s, ep_wasm_f32_bits((float)(int32_t)a))
 UNARY32(f32_convert_i32_u, ep_wasm_f32_bits((float)a))
-OUTLINED_UNARY(f32_convert_i64_s)
-OUTLINED_UNARY(f32_convert_i64_u)
-OUTLINED_UNARY(f32_demote_f64)
-OUTLINED_UNARY(f64_convert_i32_s)
-OUTLINED_UNARY(f64_convert_i32_u)
-OUTLINED_UNARY(f64_convert_i64_s)
-OUTLINED_UNARY(f64_convert_i64_u)
-OUTLINED_UNARY(f64_promote_f32)
+OUTLINED(f32_convert_i64_s)
+OUTLINED(f32_convert_i64_u)
+OUTLINED(f32_demote_f64)
+OUTLINED(f64_convert_i32_s)
+OUTLINED(f64_convert_i32_u)
+OUTLINED(f64_convert_i64_s)
+OUTLINED(f64_convert_i64_u)
+OUTLINED(f64_promote_f32)
 SAME(i32_reinterpret_f32, nop)
 SAME(i64_reinterpret_f64, nop)
 SAME(f32_reinterpret_i32, nop)
@@ -875,16 +893,6 @@ static int op_prefix(RUN) {
 
 /* ---- the run ------------------------------------------------------------------------------------------------------ */
 
-#define op_loop op_block
-#define op_f32_load op_i32_load
-#define op_f64_load op_i64_load
-#define op_f32_store op_i32_store
-#define op_f64_store op_i64_store
-#define op_i32_wrap_i64 op_nop
-#define op_i32_reinterpret_f32 op_nop
-#define op_i64_reinterpret_f64 op_nop
-#define op_f32_reinterpret_i32 op_nop
-#define op_f64_reinterpret_i64 op_nop
 static const ep_wasm_handler_t ep_wasm_handlers[] = {
 #define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = op_##id,
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)

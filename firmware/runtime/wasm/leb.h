@@ -6,7 +6,8 @@
 
 /* Behind the number that starts at `p`. */
 static inline const uint8_t *ep_wasm_leb_skip(const uint8_t *p) {
-  while ((*p++ & 0x80u) != 0u) {}
+  while ((*p++ & 0x80u) != 0u) {
+  }
   return p;
 }
 

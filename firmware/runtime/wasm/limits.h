@@ -9,12 +9,14 @@
 #define EP_WASM_MAX_NESTING  1024u
 #define EP_WASM_MAX_LOCALS   2048u
 #define EP_WASM_MEMORY_GROWS 1
+#define EP_WASM_EXTERNALS    1
 #else
 #define EP_WASM_MAX_MODULE   13824u /* bytes; at most 65,536, since offsets take 16 bits */
 #define EP_WASM_MAX_BRANCHES 2048u  /* side table entries; at most 65,536 */
 #define EP_WASM_MAX_NESTING  128u   /* blocks within blocks in one function */
 #define EP_WASM_MAX_LOCALS   256u   /* of one function, parameters included */
 #define EP_WASM_MEMORY_GROWS 0      /* 1: memory.grow works, up to limits.memory_bytes */
+#define EP_WASM_EXTERNALS    0      /* 1: the host may offer tables, memories and globals */
 #endif
 
 /* These follow from the layout of a side table entry. */

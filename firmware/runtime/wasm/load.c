@@ -40,7 +40,8 @@ static void ep_wasm_read_module(ep_wasm_loader_t *loader) {
     reader->end = loader->sections[EP_SECTION_DATA_COUNT].end;
     count = ep_wasm_read_u32(reader);
     ep_wasm_close(loader);
-    if (count >= instance->size) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end"); /* two bytes each */
+    if (count >= instance->size)
+      ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end"); /* two bytes each */
     instance->data_count = (uint16_t)count;
   }
   ep_wasm_read_code(loader);
@@ -67,7 +68,8 @@ static void ep_wasm_take_memory(ep_wasm_loader_t *loader) {
 static void ep_wasm_take_table(ep_wasm_loader_t *loader) {
   ep_wasm_instance_t *instance = loader->instance;
   instance->table = ep_wasm_take(loader, instance->table_size, sizeof *instance->table);
-  if (instance->table != NULL) memset(instance->table, 0xFF, (size_t)instance->table_size * sizeof *instance->table);
+  if (instance->table != NULL)
+    memset(instance->table, 0xFF, (size_t)instance->table_size * sizeof *instance->table);
 }
 
 static void ep_wasm_instantiate(ep_wasm_loader_t *loader) {
@@ -85,7 +87,8 @@ static void ep_wasm_instantiate(ep_wasm_loader_t *loader) {
 ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, const uint8_t *code, uint32_t size,
                               const ep_wasm_limits_t *limits, const ep_wasm_host_t *host, void *arena,
                               uint32_t arena_size, ep_wasm_error_t *error) {
-  ep_wasm_loader_t loader = {.instance = instance, .limits = limits, .arena = arena, .arena_size = arena_size & ~7u};
+  ep_wasm_loader_t loader = {
+      .instance = instance, .limits = limits, .arena = arena, .arena_size = arena_size & ~7u};
   memset(instance, 0, sizeof *instance);
   memset(error, 0, sizeof *error);
   instance->code = code;

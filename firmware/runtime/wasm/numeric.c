@@ -50,7 +50,8 @@ static uint32_t ep_wasm_demote(uint64_t bits) {
 typedef enum { EP_CEIL, EP_FLOOR, EP_TRUNC, EP_NEAREST } ep_wasm_rounding_t;
 
 /* Whether the magnitude goes up, given the fraction cut off, half a unit, and whether what stays is odd. */
-static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t fraction, uint64_t half, bool odd) {
+static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t fraction, uint64_t half,
+                            bool odd) {
   switch (rounding) {
   case EP_CEIL: return !negative;
   case EP_FLOOR: return negative;
@@ -76,10 +77,6 @@ static uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding) {
   /* for 1.x the unit is the lowest bit of the exponent, which is set as an odd number's must be; a carry out of the
    * mantissa goes into the exponent as it should */
   return ep_wasm_goes_up(rounding, sign != 0u, fraction, unit >> 1, (bits & unit) != 0u) ? bits + unit : bits;
-}
-
-static uint32_t ep_wasm_round32(uint32_t bits, ep_wasm_rounding_t rounding) {
-  return ep_wasm_demote(ep_wasm_round(ep_wasm_promote(bits), rounding)); /* both exact */
 }
 
 /* ---- square root ------------------------------------------------------------------------------------ */
@@ -114,7 +111,8 @@ static uint64_t ep_wasm_sqrt(uint64_t bits) {
     }
   }
   root += root & 1u; /* up */
-  return ((uint64_t)(exponent / 2 + (int32_t)BIAS64 - 1) << 52) + (root >> 1); /* the root's top bit counts one */
+  return ((uint64_t)(exponent / 2 + (int32_t)BIAS64 - 1) << 52) +
+         (root >> 1); /* the root's top bit counts one */
 }
 
 uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
@@ -123,7 +121,8 @@ uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
   __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
   return ep_wasm_f32_bits(root);
 #else
-  return ep_wasm_demote(ep_wasm_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
+  return ep_wasm_demote(
+      ep_wasm_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
 #endif
 }
 
@@ -152,12 +151,14 @@ static uint64_t ep_wasm_extreme64(uint64_t a, uint64_t b, bool maximum) {
 /* ---- floats and integers (4.3.4) ------------------------------------------------------------------------ */
 
 typedef struct {
-  uint64_t most; /* of magnitudes above 0 */
+  uint64_t most;  /* of magnitudes above 0 */
   uint64_t least; /* of magnitudes below 0 */
 } ep_wasm_range_t;
 
-static const ep_wasm_range_t ep_wasm_ranges[4] = {
-    {INT32_MAX, (uint64_t)INT32_MAX + 1u}, {UINT32_MAX, 0}, {INT64_MAX, (uint64_t)INT64_MAX + 1u}, {UINT64_MAX, 0}};
+static const ep_wasm_range_t ep_wasm_ranges[4] = {{INT32_MAX, (uint64_t)INT32_MAX + 1u},
+                                                  {UINT32_MAX, 0},
+                                                  {INT64_MAX, (uint64_t)INT64_MAX + 1u},
+                                                  {UINT64_MAX, 0}};
 
 /* `kind`: bit 0 unsigned, bit 1 64 bits. Gives the saturated integer in any case, and what a trapping conversion says
  * to it. */
@@ -171,8 +172,10 @@ static ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t kind, uint64_t 
   *integer = 0;
   if (ep_wasm_is_nan64(bits)) return EP_WASM_TRAP_CONVERSION;
   if (exponent < BIAS64) return EP_WASM_OK;
-  if (exponent < BIAS64 + 52u) magnitude >>= BIAS64 + 52u - exponent;
-  else if (exponent < BIAS64 + 64u) magnitude <<= exponent - BIAS64 - 52u;
+  if (exponent < BIAS64 + 52u)
+    magnitude >>= BIAS64 + 52u - exponent;
+  else if (exponent < BIAS64 + 64u)
+    magnitude <<= exponent - BIAS64 - 52u;
   if (exponent >= BIAS64 + 64u || magnitude > limit) {
     magnitude = limit;
     result = EP_WASM_TRAP_OVERFLOW;
@@ -198,19 +201,18 @@ static uint64_t ep_wasm_from_integer(uint64_t magnitude, uint32_t size, uint32_t
     half = 1ull << (cut - 1u);
     if (rest > half || (rest == half && (mantissa & 1u) != 0u)) mantissa++;
   }
-  return ((uint64_t)(top + bias - 1u) << (size - 1u)) + mantissa; /* the top bit counts one; a carry fits too */
+  return ((uint64_t)(top + bias - 1u) << (size - 1u)) +
+         mantissa; /* the top bit counts one; a carry fits too */
 }
 
-static uint64_t ep_wasm_convert32(uint64_t value, bool is_signed) {
+static uint64_t ep_wasm_convert(uint64_t value, bool is_signed, uint32_t size, uint32_t bias, uint64_t sign) {
   bool negative = is_signed && (value & SIGN64) != 0u;
-  uint64_t bits = ep_wasm_from_integer(negative ? 0u - value : value, 24, 127);
-  return negative ? bits | SIGN32 : bits;
+  uint64_t bits = ep_wasm_from_integer(negative ? 0u - value : value, size, bias);
+  return negative ? bits | sign : bits;
 }
 
-static uint64_t ep_wasm_convert64(uint64_t value, bool is_signed) {
-  bool negative = is_signed && (value & SIGN64) != 0u;
-  uint64_t bits = ep_wasm_from_integer(negative ? 0u - value : value, 53, BIAS64);
-  return negative ? bits | SIGN64 : bits;
+static uint64_t ep_wasm_convert_f64(uint64_t value, bool is_signed) {
+  return ep_wasm_convert(value, is_signed, 53, BIAS64, SIGN64);
 }
 
 static uint64_t ep_wasm_sign_extend(uint64_t value) {
@@ -245,83 +247,122 @@ static uint32_t ep_wasm_popcount(uint32_t x) {
   return x * 0x01010101u >> 24;
 }
 
+/* ---- comparisons (4.3.2, 4.3.3) ------------------------------------------------------------------------------ */
+
+/* How two numbers stand; a NaN stands in no order. A relation is the set of those that fulfil it. */
+enum { EP_LESS = 1, EP_EQUAL = 2, EP_GREATER = 4, EP_UNORDERED = 8 };
+
+/* eq, ne, lt, gt, le, ge: as the opcodes come */
+static const uint8_t ep_wasm_relations[6] = {EP_EQUAL,
+                                             EP_LESS | EP_GREATER | EP_UNORDERED,
+                                             EP_LESS,
+                                             EP_GREATER,
+                                             EP_LESS | EP_EQUAL,
+                                             EP_GREATER | EP_EQUAL};
+
+static uint32_t ep_wasm_compare(int64_t a, int64_t b) {
+  return a < b ? EP_LESS : a > b ? EP_GREATER : EP_EQUAL;
+}
+
+static bool ep_wasm_compare_f64(uint32_t opcode, uint64_t a, uint64_t b) {
+  uint32_t order = ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b) ? EP_UNORDERED
+                   : ((a | b) & ~SIGN64) == 0u                ? EP_EQUAL /* -0 and +0 */
+                                               : ep_wasm_compare(ep_wasm_order(a), ep_wasm_order(b));
+  return (ep_wasm_relations[opcode - EP_OP_f64_eq] & order) != 0u;
+}
+
+/* lt_s, lt_u, gt_s, gt_u, ... */
+static bool ep_wasm_compare_i64(uint32_t opcode, uint64_t a, uint64_t b) {
+  uint32_t at = opcode - EP_OP_i64_lt_s;
+  uint64_t flip = (at & 1u) != 0u ? SIGN64 : 0u; /* puts unsigned numbers in the order of signed ones */
+  return (ep_wasm_relations[2u + (at >> 1)] & ep_wasm_compare((int64_t)(a ^ flip), (int64_t)(b ^ flip))) !=
+         0u;
+}
+
 /* ---- by opcode ---------------------------------------------------------------------------------------------- */
+
+/* `form`: bit 0 to unsigned, bit 1 from f64, bit 2 to 64 bits, as the saturating opcodes are numbered. */
+static ep_wasm_result_t ep_wasm_truncate_form(uint32_t form, uint64_t *a) {
+  uint64_t bits = (form & 2u) != 0u ? a[0] : ep_wasm_promote((uint32_t)a[0]);
+  return ep_wasm_truncate(bits, (form & 1u) | (form >> 1 & 2u), a);
+}
 
 ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
   const uint64_t x = a[0];
+  const uint64_t y = a[1]; /* one slot further on the stack; no operand if there is but one */
   const uint32_t x32 = (uint32_t)x;
-  uint64_t y, r;
-  if (opcode >= EP_OP_i32_trunc_sat_f32_s) { /* kinds of operand and result as in the opcode's bits */
-    uint32_t kind = (opcode & 1u) | (opcode >> 1 & 2u);
-    (void)ep_wasm_truncate((opcode & 2u) != 0u ? x : ep_wasm_promote(x32), kind, a);
+  uint64_t r;
+  if (opcode >= EP_OP_i32_trunc_sat_f32_s) {
+    (void)ep_wasm_truncate_form(opcode - EP_OP_i32_trunc_sat_f32_s, a);
     return EP_WASM_OK;
   }
-  switch (opcode) { /* one operand */
+  switch (opcode) {
+  case EP_OP_i64_lt_s:
+  case EP_OP_i64_lt_u:
+  case EP_OP_i64_gt_s:
+  case EP_OP_i64_gt_u:
+  case EP_OP_i64_le_s:
+  case EP_OP_i64_le_u:
+  case EP_OP_i64_ge_s:
+  case EP_OP_i64_ge_u: r = ep_wasm_compare_i64(opcode, x, y); break;
+  case EP_OP_f64_eq:
+  case EP_OP_f64_ne:
+  case EP_OP_f64_lt:
+  case EP_OP_f64_gt:
+  case EP_OP_f64_le:
+  case EP_OP_f64_ge: r = ep_wasm_compare_f64(opcode, x, y); break;
   case EP_OP_i32_popcnt: r = ep_wasm_popcount(x32); break;
   case EP_OP_i64_clz: r = x == 0u ? 64u : (uint64_t)__builtin_clzll(x); break;
   case EP_OP_i64_ctz: r = x == 0u ? 64u : (uint64_t)__builtin_ctzll(x); break;
   case EP_OP_i64_popcnt: r = ep_wasm_popcount(x32) + ep_wasm_popcount((uint32_t)(x >> 32)); break;
-  case EP_OP_f32_ceil:
-  case EP_OP_f32_floor:
-  case EP_OP_f32_trunc:
-  case EP_OP_f32_nearest: r = ep_wasm_round32(x32, (ep_wasm_rounding_t)(opcode - EP_OP_f32_ceil)); break;
-  case EP_OP_f64_ceil:
-  case EP_OP_f64_floor:
-  case EP_OP_f64_trunc:
-  case EP_OP_f64_nearest: r = ep_wasm_round(x, (ep_wasm_rounding_t)(opcode - EP_OP_f64_ceil)); break;
-  case EP_OP_f64_sqrt: r = ep_wasm_sqrt(x); break;
-  case EP_OP_i32_trunc_f32_s:
-  case EP_OP_i32_trunc_f32_u: return ep_wasm_truncate(ep_wasm_promote(x32), opcode - EP_OP_i32_trunc_f32_s, a);
-  case EP_OP_i32_trunc_f64_s:
-  case EP_OP_i32_trunc_f64_u: return ep_wasm_truncate(x, opcode - EP_OP_i32_trunc_f64_s, a);
-  case EP_OP_i64_trunc_f32_s:
-  case EP_OP_i64_trunc_f32_u: return ep_wasm_truncate(ep_wasm_promote(x32), 2u + opcode - EP_OP_i64_trunc_f32_s, a);
-  case EP_OP_i64_trunc_f64_s:
-  case EP_OP_i64_trunc_f64_u: return ep_wasm_truncate(x, 2u + opcode - EP_OP_i64_trunc_f64_s, a);
-  case EP_OP_f32_convert_i64_s:
-  case EP_OP_f32_convert_i64_u: r = ep_wasm_convert32(x, opcode == EP_OP_f32_convert_i64_s); break;
-  case EP_OP_f32_demote_f64: r = ep_wasm_demote(x); break;
-  case EP_OP_f64_convert_i32_s: r = ep_wasm_convert64(ep_wasm_sign_extend(x), true); break;
-  case EP_OP_f64_convert_i32_u: r = ep_wasm_convert64(x32, false); break;
-  case EP_OP_f64_convert_i64_s:
-  case EP_OP_f64_convert_i64_u: r = ep_wasm_convert64(x, opcode == EP_OP_f64_convert_i64_s); break;
-  case EP_OP_f64_promote_f32: r = ep_wasm_promote(x32); break;
-  default: r = 0; goto two;
-  }
-  a[0] = r;
-  return EP_WASM_OK;
-two:
-  y = a[1];
-  switch (opcode) { /* two operands */
-  case EP_OP_i64_lt_s: r = (int64_t)x < (int64_t)y; break;
-  case EP_OP_i64_lt_u: r = x < y; break;
-  case EP_OP_i64_gt_s: r = (int64_t)x > (int64_t)y; break;
-  case EP_OP_i64_gt_u: r = x > y; break;
-  case EP_OP_i64_le_s: r = (int64_t)x <= (int64_t)y; break;
-  case EP_OP_i64_le_u: r = x <= y; break;
-  case EP_OP_i64_ge_s: r = (int64_t)x >= (int64_t)y; break;
-  case EP_OP_i64_ge_u: r = x >= y; break;
   case EP_OP_i64_mul: r = x * y; break;
+  case EP_OP_i64_div_s:
+  case EP_OP_i64_div_u:
+  case EP_OP_i64_rem_s:
+  case EP_OP_i64_rem_u: return ep_wasm_divide(opcode, a);
   case EP_OP_i64_shl: r = x << (y & 63u); break;
   case EP_OP_i64_shr_s: r = (uint64_t)((int64_t)x >> (y & 63u)); break;
   case EP_OP_i64_shr_u: r = x >> (y & 63u); break;
   case EP_OP_i64_rotl: r = ep_wasm_rotate_left(x, y); break;
   case EP_OP_i64_rotr: r = ep_wasm_rotate_left(x, 0u - y); break;
+  case EP_OP_f32_ceil:
+  case EP_OP_f32_floor:
+  case EP_OP_f32_trunc:
+  case EP_OP_f32_nearest:
+    /* all three steps exact */
+    r = ep_wasm_demote(ep_wasm_round(ep_wasm_promote(x32), (ep_wasm_rounding_t)(opcode - EP_OP_f32_ceil)));
+    break;
   case EP_OP_f32_min:
   case EP_OP_f32_max: r = ep_wasm_extreme32(x32, (uint32_t)y, opcode == EP_OP_f32_max); break;
-  case EP_OP_f64_eq: r = ep_wasm_f64(x) == ep_wasm_f64(y); break;
-  case EP_OP_f64_ne: r = ep_wasm_f64(x) != ep_wasm_f64(y); break;
-  case EP_OP_f64_lt: r = ep_wasm_f64(x) < ep_wasm_f64(y); break;
-  case EP_OP_f64_gt: r = ep_wasm_f64(x) > ep_wasm_f64(y); break;
-  case EP_OP_f64_le: r = ep_wasm_f64(x) <= ep_wasm_f64(y); break;
-  case EP_OP_f64_ge: r = ep_wasm_f64(x) >= ep_wasm_f64(y); break;
+  case EP_OP_f64_ceil:
+  case EP_OP_f64_floor:
+  case EP_OP_f64_trunc:
+  case EP_OP_f64_nearest: r = ep_wasm_round(x, (ep_wasm_rounding_t)(opcode - EP_OP_f64_ceil)); break;
+  case EP_OP_f64_sqrt: r = ep_wasm_sqrt(x); break;
   case EP_OP_f64_add: r = ep_wasm_f64_result(ep_wasm_f64(x) + ep_wasm_f64(y)); break;
   case EP_OP_f64_sub: r = ep_wasm_f64_result(ep_wasm_f64(x) - ep_wasm_f64(y)); break;
   case EP_OP_f64_mul: r = ep_wasm_f64_result(ep_wasm_f64(x) * ep_wasm_f64(y)); break;
   case EP_OP_f64_div: r = ep_wasm_f64_result(ep_wasm_f64(x) / ep_wasm_f64(y)); break;
   case EP_OP_f64_min:
   case EP_OP_f64_max: r = ep_wasm_extreme64(x, y, opcode == EP_OP_f64_max); break;
-  default: return ep_wasm_divide(opcode, a);
+  case EP_OP_i32_trunc_f32_s:
+  case EP_OP_i32_trunc_f32_u:
+  case EP_OP_i32_trunc_f64_s:
+  case EP_OP_i32_trunc_f64_u: return ep_wasm_truncate_form(opcode - EP_OP_i32_trunc_f32_s, a);
+  case EP_OP_i64_trunc_f32_s:
+  case EP_OP_i64_trunc_f32_u:
+  case EP_OP_i64_trunc_f64_s:
+  case EP_OP_i64_trunc_f64_u: return ep_wasm_truncate_form(4u + opcode - EP_OP_i64_trunc_f32_s, a);
+  case EP_OP_f32_convert_i64_s:
+  case EP_OP_f32_convert_i64_u:
+    r = ep_wasm_convert(x, opcode == EP_OP_f32_convert_i64_s, 24, 127, SIGN32);
+    break;
+  case EP_OP_f32_demote_f64: r = ep_wasm_demote(x); break;
+  case EP_OP_f64_convert_i32_s: r = ep_wasm_convert_f64(ep_wasm_sign_extend(x), true); break;
+  case EP_OP_f64_convert_i32_u: r = ep_wasm_convert_f64(x32, false); break;
+  case EP_OP_f64_convert_i64_s:
+  case EP_OP_f64_convert_i64_u: r = ep_wasm_convert_f64(x, opcode == EP_OP_f64_convert_i64_s); break;
+  default: r = ep_wasm_promote(x32); break; /* f64.promote_f32 */
   }
   a[0] = r;
   return EP_WASM_OK;

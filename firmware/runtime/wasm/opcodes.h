@@ -21,6 +21,10 @@ enum {
 #undef EP_WASM_PREFIXED
 };
 
+/* What an instruction takes more if its immediates are longer than a byte each, or its access is at the very end of
+ * memory. */
+#define EP_FUEL_LONG_WAY 4
+
 /* What instructions take by length, besides their weight. */
 #define EP_FUEL_LOCALS(zeroed) ((zeroed) >> 2) /* a call: locals set to zero */
 #define EP_FUEL_FILLED(bytes)  ((bytes) >> 2)  /* memory.fill */
@@ -30,7 +34,13 @@ enum {
 /* Signatures in a byte: bits 0-1 result (or stored value), bits 2-3 operand (or alignment), bit 4 two operands,
  * bits 6-7 what it is. Value types are 0x7F - code in the binary format (spec 5.3.1). */
 enum { EP_SIG_I32, EP_SIG_I64, EP_SIG_F32, EP_SIG_F64 };
-enum { EP_SIG_SPECIAL = 0, EP_SIG_NUMERIC = 1 << 6, EP_SIG_LOAD = 2 << 6, EP_SIG_STORE = 3 << 6, EP_SIG_CLASS = 3 << 6 };
+enum {
+  EP_SIG_SPECIAL = 0,
+  EP_SIG_NUMERIC = 1 << 6,
+  EP_SIG_LOAD = 2 << 6,
+  EP_SIG_STORE = 3 << 6,
+  EP_SIG_CLASS = 3 << 6
+};
 #define EP_SIG_BINARY_BIT 0x10
 
 #endif

@@ -19,8 +19,10 @@ uint8_t ep_wasm_read_byte(ep_wasm_reader_t *reader) {
 }
 
 void ep_wasm_skip(ep_wasm_reader_t *reader, uint32_t size) {
-  if (size > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
-  else reader->at += size;
+  if (size > reader->end - reader->at)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+  else
+    reader->at += size;
 }
 
 /* LEB128 (5.2.2): at most ceil(bits / 7) bytes, and the unused bits of the last possible one repeat the sign. */
@@ -35,8 +37,10 @@ static uint64_t ep_wasm_read_leb(ep_wasm_reader_t *reader, uint32_t bits, bool i
       uint32_t used = bits - shift;
       uint32_t excess = is_signed ? (byte & 0x7Fu) >> (used - 1u) : (uint32_t)byte >> used;
       uint32_t ones = is_signed ? 0x7Fu >> (used - 1u) : 0u;
-      if ((byte & 0x80u) != 0u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer representation too long");
-      else if (excess != 0u && excess != ones) ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer too large");
+      if ((byte & 0x80u) != 0u)
+        ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer too long");
+      else if (excess != 0u && excess != ones)
+        ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer too large");
       byte &= 0x7Fu;
     }
     shift += 7u;
@@ -86,21 +90,24 @@ const uint8_t *ep_wasm_read_name(ep_wasm_reader_t *reader, uint32_t *size) {
   const uint8_t *name = reader->code + reader->at;
   ep_wasm_skip(reader, length);
   *size = ep_wasm_ok(reader) ? length : 0u;
-  if (!ep_wasm_utf8_valid(name, *size)) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed UTF-8 encoding");
+  if (!ep_wasm_utf8_valid(name, *size)) ep_wasm_fail(reader, EP_WASM_MALFORMED, "UTF-8");
   return name;
 }
 
 uint8_t ep_wasm_read_value_type(ep_wasm_reader_t *reader) {
   uint8_t type = ep_wasm_read_byte(reader);
   if (type >= 0x7Cu && type <= 0x7Fu) return type;
-  if (type == 0x7Bu) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "vector types");
-  else if (type == 0x70u || type == 0x6Fu) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-  else ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed value type");
+  if (type == 0x7Bu)
+    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "vector types");
+  else if (type == 0x70u || type == 0x6Fu)
+    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
+  else
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "value type");
   return 0x7Fu;
 }
 
 uint32_t ep_wasm_read_count(ep_wasm_reader_t *reader) {
   uint32_t count = ep_wasm_read_u32(reader);
-  if (count > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "length out of bounds");
+  if (count > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
   return ep_wasm_ok(reader) ? count : 0u;
 }

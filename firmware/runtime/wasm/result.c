@@ -23,7 +23,8 @@ static const char *const ep_wasm_result_names[] = {
 
 const char *ep_wasm_result_name(ep_wasm_result_t result) {
   uint32_t index = (uint32_t)result;
-  return index < sizeof ep_wasm_result_names / sizeof *ep_wasm_result_names ? ep_wasm_result_names[index] : "unknown";
+  return index < sizeof ep_wasm_result_names / sizeof *ep_wasm_result_names ? ep_wasm_result_names[index]
+                                                                            : "unknown";
 }
 
 void ep_wasm_note(ep_wasm_error_t *error, const char *detail) {

@@ -17,7 +17,7 @@ uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
 
 void ep_wasm_close(ep_wasm_loader_t *loader) {
   if (loader->reader.at != loader->reader.end)
-    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "section size mismatch");
+    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "size mismatch");
 }
 
 /* Sections other than custom ones come once and in this order (5.5.16). */
@@ -33,16 +33,16 @@ void ep_wasm_survey(ep_wasm_loader_t *loader) {
   uint32_t last = 0;
   ep_wasm_skip(reader, 8);
   if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 4) != 0)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "magic header not detected");
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "magic");
   if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 8) != 0)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "unknown binary version");
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "version");
   while (ep_wasm_ok(reader) && reader->at < loader->instance->size) {
     uint32_t id = ep_wasm_read_byte(reader);
     uint32_t size = ep_wasm_read_u32(reader);
     uint32_t at = reader->at;
     uint32_t rank = ep_wasm_section_rank(id);
     ep_wasm_skip(reader, size);
-    if (id >= EP_SECTION_IDS) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed section id");
+    if (id >= EP_SECTION_IDS) ep_wasm_fail(reader, EP_WASM_MALFORMED, "section id");
     if (!ep_wasm_ok(reader)) return;
     if (id == EP_SECTION_CUSTOM) {
       uint32_t name_size;
@@ -54,7 +54,7 @@ void ep_wasm_survey(ep_wasm_loader_t *loader) {
       reader->end = loader->instance->size;
       continue;
     }
-    if (rank <= last) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected content after last section");
+    if (rank <= last) ep_wasm_fail(reader, EP_WASM_MALFORMED, "section order");
     last = rank;
     loader->sections[id].at = at;
     loader->sections[id].end = at + size;
@@ -83,7 +83,7 @@ void ep_wasm_read_types(ep_wasm_loader_t *loader) {
   uint32_t count = ep_wasm_open(loader, EP_SECTION_TYPE);
   instance->types = ep_wasm_take(loader, count, sizeof *instance->types);
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
-    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed function type");
+    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "function type");
     instance->types[i].offset = (uint16_t)reader->at;
     ep_wasm_read_value_types(reader, EP_WASM_MAX_LOCALS, "parameters");
     ep_wasm_read_value_types(reader, EP_WASM_MAX_RESULTS, "results");
@@ -119,19 +119,20 @@ void ep_wasm_read_functions(ep_wasm_loader_t *loader) {
 /* Limits (5.3.7), within `range` (3.2.1). Without a maximum, `max` is `range`. */
 static void ep_wasm_read_limits(ep_wasm_reader_t *reader, uint32_t range, uint32_t *min, uint32_t *max) {
   uint8_t flags = ep_wasm_read_byte(reader);
-  if (flags > 1u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed limits flags (shared or 64-bit?)");
+  if (flags > 1u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "limits flags");
   *min = ep_wasm_read_u32(reader);
   *max = flags == 1u ? ep_wasm_read_u32(reader) : range;
-  if (*min > range || *max > range)
-    ep_wasm_fail(reader, EP_WASM_INVALID, "memory size must be at most 65536 pages");
-  if (*min > *max) ep_wasm_fail(reader, EP_WASM_INVALID, "size minimum must not be greater than maximum");
+  if (*min > range || *max > range) ep_wasm_fail(reader, EP_WASM_INVALID, "size out of range");
+  if (*min > *max) ep_wasm_fail(reader, EP_WASM_INVALID, "minimum above maximum");
 }
 
 void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
   ep_wasm_reader_t *reader = &loader->reader;
   uint8_t type = ep_wasm_read_byte(reader);
-  if (type == 0x6Fu) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-  else if (type != 0x70u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed element type");
+  if (type == 0x6Fu)
+    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
+  else if (type != 0x70u)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "element type");
   ep_wasm_read_limits(reader, UINT32_MAX, min, max);
   if (loader->instance->has_table) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "multiple tables");
   loader->instance->has_table = true;
@@ -165,7 +166,7 @@ void ep_wasm_read_memories(ep_wasm_loader_t *loader) {
 uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader) {
   uint8_t type = ep_wasm_read_value_type(&loader->reader);
   uint8_t mutability = ep_wasm_read_byte(&loader->reader);
-  if (mutability > 1u) ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "malformed mutability");
+  if (mutability > 1u) ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "mutability");
   return mutability == 1u ? type | EP_WASM_MUTABLE : type;
 }
 
@@ -199,9 +200,9 @@ static const uint8_t *ep_wasm_read_export(ep_wasm_loader_t *loader, uint32_t *na
   const uint8_t *name = ep_wasm_read_name(reader, name_size);
   uint8_t kind = ep_wasm_read_byte(reader);
   uint32_t index = ep_wasm_read_u32(reader);
-  if (kind > 3u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed export kind");
+  if (kind > 3u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "export kind");
   if (index >= ep_wasm_kind_count(loader->instance, kind))
-    ep_wasm_fail(reader, EP_WASM_INVALID, "export of what does not exist");
+    ep_wasm_fail(reader, EP_WASM_INVALID, "unknown export");
   return name;
 }
 
@@ -219,7 +220,7 @@ void ep_wasm_read_exports(ep_wasm_loader_t *loader) {
       uint32_t other_size;
       const uint8_t *other = ep_wasm_read_export(loader, &other_size);
       if (ep_wasm_ok(reader) && size == other_size && memcmp(name, other, size) == 0)
-        ep_wasm_fail(reader, EP_WASM_INVALID, "duplicate export name");
+        ep_wasm_fail(reader, EP_WASM_INVALID, "duplicate export");
     }
     if (ep_wasm_ok(reader)) reader->at = next;
     if (host->validate_step != NULL) host->validate_step(host->context);
@@ -236,7 +237,8 @@ void ep_wasm_read_start(ep_wasm_loader_t *loader) {
   loader->reader.at = section->at;
   loader->reader.end = section->end;
   index = ep_wasm_read_u32(&loader->reader);
-  if (index >= instance->function_count) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown function");
+  if (index >= instance->function_count)
+    ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown function");
   else if (instance->functions[index].params != 0u || instance->functions[index].results != 0u)
     ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "start function");
   loader->instance->start = (int32_t)index;

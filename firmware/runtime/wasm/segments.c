@@ -18,8 +18,7 @@ static uint64_t ep_wasm_read_constant_global(ep_wasm_loader_t *loader, uint8_t *
   if (index >= loader->import_globals) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown global");
   if (!ep_wasm_ok(&loader->reader)) return 0;
   *type = loader->global_types[index];
-  if ((*type & EP_WASM_MUTABLE) != 0u)
-    ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "constant expression required");
+  if ((*type & EP_WASM_MUTABLE) != 0u) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "constant expression");
   return loader->instance->globals[index];
 }
 
@@ -46,10 +45,10 @@ uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type) {
     actual = EP_WASM_F64;
     break;
   case EP_OP_global_get: value = ep_wasm_read_constant_global(loader, &actual); break;
-  default: ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression required");
+  default: ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
   }
   if (actual != type) ep_wasm_fail(reader, EP_WASM_INVALID, "type mismatch");
-  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression required");
+  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
   return value;
 }
 
@@ -64,10 +63,10 @@ static uint16_t ep_wasm_read_item(ep_wasm_loader_t *loader, bool expressions) {
     index = ep_wasm_read_u32(reader);
     if (index >= loader->instance->function_count) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown function");
   } else {
-    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression required");
+    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
   }
   if (expressions && ep_wasm_read_byte(reader) != EP_OP_end)
-    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression required");
+    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
   return (uint16_t)index;
 }
 
@@ -80,7 +79,7 @@ static uint32_t ep_wasm_read_element_head(ep_wasm_loader_t *loader, uint32_t *ki
   ep_wasm_reader_t *reader = &loader->reader;
   uint32_t offset = 0;
   *kind = ep_wasm_read_u32(reader);
-  if (*kind > 7u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed elements segment kind");
+  if (*kind > 7u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "segment kind");
   if ((*kind & EP_ELEMENT_NOT_ACTIVE) == 0u) {
     uint32_t table = (*kind & EP_ELEMENT_TABLE) != 0u ? ep_wasm_read_u32(reader) : 0u;
     if (table != 0u || !loader->instance->has_table) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown table");
@@ -89,7 +88,7 @@ static uint32_t ep_wasm_read_element_head(ep_wasm_loader_t *loader, uint32_t *ki
   if ((*kind & 3u) != 0u) {
     uint8_t type = ep_wasm_read_byte(reader);
     if ((*kind & EP_ELEMENT_EXPRESSIONS) == 0u) {
-      if (type != 0u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed element kind");
+      if (type != 0u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "element kind");
     } else if (type != 0x70u) {
       ep_wasm_fail(reader, type == 0x6Fu ? EP_WASM_UNSUPPORTED : EP_WASM_MALFORMED, "reference types");
     }
@@ -133,8 +132,10 @@ static void ep_wasm_apply_data(ep_wasm_loader_t *loader, uint32_t offset, uint32
   uint64_t end = (uint64_t)offset + size;
   if (end > (uint64_t)instance->memory_pages * EP_WASM_PAGE)
     ep_wasm_fail(&loader->reader, EP_WASM_TRAP_MEMORY, "data segment");
-  else if (end > instance->memory_size) ep_wasm_fail(&loader->reader, EP_WASM_LIMIT, "memory: data segment");
-  else memcpy(instance->memory + offset, instance->code + loader->reader.at, size);
+  else if (end > instance->memory_size)
+    ep_wasm_fail(&loader->reader, EP_WASM_LIMIT, "memory: data segment");
+  else
+    memcpy(instance->memory + offset, instance->code + loader->reader.at, size);
 }
 
 static void ep_wasm_read_data_segment(ep_wasm_loader_t *loader, bool apply, uint32_t index) {
@@ -143,7 +144,7 @@ static void ep_wasm_read_data_segment(ep_wasm_loader_t *loader, bool apply, uint
   uint32_t kind = ep_wasm_read_u32(reader);
   uint32_t offset = 0;
   uint32_t size;
-  if (kind > 2u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "malformed data segment kind");
+  if (kind > 2u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "segment kind");
   if (kind != 1u) {
     uint32_t memory = kind == 2u ? ep_wasm_read_u32(reader) : 0u;
     if (memory != 0u || !instance->has_memory) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown memory");
@@ -164,7 +165,8 @@ void ep_wasm_read_data(ep_wasm_loader_t *loader, bool apply) {
   uint32_t count = ep_wasm_open(loader, EP_SECTION_DATA);
   if (apply) instance->data = ep_wasm_take(loader, instance->data_count, sizeof(ep_wasm_segment_t));
   if (loader->sections[EP_SECTION_DATA_COUNT].at != 0u && count != instance->data_count)
-    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "data count and data section have inconsistent lengths");
-  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) ep_wasm_read_data_segment(loader, apply, i);
+    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "data count");
+  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++)
+    ep_wasm_read_data_segment(loader, apply, i);
   ep_wasm_close(loader);
 }

@@ -14,14 +14,14 @@
 /* Value types by their code in a signature, and the signatures of all plain instructions. */
 #define EP_SIG_TYPE(code) ((uint8_t)(EP_WASM_I32 - (code)))
 
-#define SPECIAL               EP_SIG_SPECIAL
-#define I32                   EP_SIG_I32
-#define I64                   EP_SIG_I64
-#define F32                   EP_SIG_F32
-#define F64                   EP_SIG_F64
-#define UNARY(from, to)       (EP_SIG_NUMERIC | (to) | (from) << 2)
-#define BINARY(from, to)      (EP_SIG_NUMERIC | (to) | (from) << 2 | EP_SIG_BINARY_BIT)
-#define LOAD(type, alignment) (EP_SIG_LOAD | (type) | (alignment) << 2)
+#define SPECIAL                EP_SIG_SPECIAL
+#define I32                    EP_SIG_I32
+#define I64                    EP_SIG_I64
+#define F32                    EP_SIG_F32
+#define F64                    EP_SIG_F64
+#define UNARY(from, to)        (EP_SIG_NUMERIC | (to) | (from) << 2)
+#define BINARY(from, to)       (EP_SIG_NUMERIC | (to) | (from) << 2 | EP_SIG_BINARY_BIT)
+#define LOAD(type, alignment)  (EP_SIG_LOAD | (type) | (alignment) << 2)
 #define STORE(type, alignment) (EP_SIG_STORE | (type) | (alignment) << 2)
 
 static const uint8_t ep_wasm_signatures[] = {
@@ -105,7 +105,8 @@ static uint8_t ep_wasm_peek(ep_wasm_validator_t *v, uint32_t below) {
 }
 
 static void ep_wasm_expect(ep_wasm_validator_t *v, uint8_t actual, uint8_t expected) {
-  if (actual != expected && actual != EP_WASM_ANY && expected != EP_WASM_ANY) ep_wasm_invalid(v, "type mismatch");
+  if (actual != expected && actual != EP_WASM_ANY && expected != EP_WASM_ANY)
+    ep_wasm_invalid(v, "type mismatch");
 }
 
 static uint8_t ep_wasm_pop_any(ep_wasm_validator_t *v) {
@@ -178,7 +179,8 @@ static void ep_wasm_type_lists(ep_wasm_validator_t *v, uint32_t index, ep_wasm_t
 }
 
 /* Block types (5.4.1): nothing, one value type, or a type index of 33 bits. */
-static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *params, ep_wasm_types_t *results) {
+static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *params,
+                                    ep_wasm_types_t *results) {
   ep_wasm_reader_t *reader = v->reader;
   uint32_t at = reader->at;
   int64_t index = ep_wasm_read_signed(reader, 33);
@@ -202,9 +204,12 @@ static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *par
 static ep_wasm_branch_t *ep_wasm_new_branch(ep_wasm_validator_t *v, uint32_t *index) {
   ep_wasm_loader_t *loader = v->loader;
   *index = loader->branch_count;
-  if (loader->branch_count >= EP_WASM_MAX_BRANCHES) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "side table");
-  else if (loader->branch_count >= loader->branch_room) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
-  else loader->branch_count++;
+  if (loader->branch_count >= EP_WASM_MAX_BRANCHES)
+    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "side table");
+  else if (loader->branch_count >= loader->branch_room)
+    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
+  else
+    loader->branch_count++;
   return &v->instance->branches[*index];
 }
 
@@ -363,7 +368,7 @@ static void ep_wasm_validate_call(ep_wasm_validator_t *v) {
 static void ep_wasm_validate_call_indirect(ep_wasm_validator_t *v) {
   uint32_t type = ep_wasm_read_u32(v->reader);
   ep_wasm_types_t params, results;
-  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero byte expected");
+  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero expected");
   if (!v->instance->has_table) ep_wasm_invalid(v, "unknown table");
   ep_wasm_pop(v, EP_WASM_I32);
   ep_wasm_type_lists(v, type, &params, &results);
@@ -385,7 +390,7 @@ static void ep_wasm_validate_select(ep_wasm_validator_t *v) {
 static void ep_wasm_validate_typed_select(ep_wasm_validator_t *v) {
   uint32_t count = ep_wasm_read_count(v->reader);
   uint8_t type = ep_wasm_read_value_type(v->reader);
-  if (count != 1u) ep_wasm_invalid(v, "invalid result arity");
+  if (count != 1u) ep_wasm_invalid(v, "select arity");
   ep_wasm_pop(v, EP_WASM_I32);
   ep_wasm_pop(v, type);
   ep_wasm_pop(v, type);
@@ -424,7 +429,7 @@ static void ep_wasm_need_memory(ep_wasm_validator_t *v) {
 
 /* Reserved indices of memories and tables. */
 static void ep_wasm_read_zero(ep_wasm_validator_t *v) {
-  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero byte expected");
+  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero expected");
 }
 
 /* Loads and stores; `signature` has the natural alignment (3.3.7). */
@@ -434,7 +439,7 @@ static void ep_wasm_validate_access(ep_wasm_validator_t *v, uint8_t signature) {
   uint32_t alignment = ep_wasm_read_u32(v->reader);
   (void)ep_wasm_read_u32(v->reader);
   ep_wasm_need_memory(v);
-  if (alignment > natural) ep_wasm_invalid(v, "alignment must not be larger than natural");
+  if (alignment > natural) ep_wasm_invalid(v, "alignment");
   if ((signature & EP_SIG_CLASS) == EP_SIG_STORE) ep_wasm_pop(v, type);
   ep_wasm_pop(v, EP_WASM_I32);
   if ((signature & EP_SIG_CLASS) == EP_SIG_LOAD) ep_wasm_push(v, type);
@@ -454,12 +459,12 @@ static void ep_wasm_pop_three(ep_wasm_validator_t *v) {
 static void ep_wasm_read_data_index(ep_wasm_validator_t *v) {
   uint32_t index = ep_wasm_read_u32(v->reader);
   if (v->loader->sections[EP_SECTION_DATA_COUNT].at == 0u)
-    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "data count section required");
-  if (index >= v->instance->data_count) ep_wasm_invalid(v, "unknown data segment");
+    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "data count");
+  if (index >= v->instance->data_count) ep_wasm_invalid(v, "unknown segment");
 }
 
 static void ep_wasm_read_element_index(ep_wasm_validator_t *v) {
-  if (ep_wasm_read_u32(v->reader) >= v->instance->element_count) ep_wasm_invalid(v, "unknown elem segment");
+  if (ep_wasm_read_u32(v->reader) >= v->instance->element_count) ep_wasm_invalid(v, "unknown segment");
 }
 
 static void ep_wasm_read_table_index(ep_wasm_validator_t *v) {
@@ -500,8 +505,10 @@ static void ep_wasm_validate_prefixed(ep_wasm_validator_t *v) {
     ep_wasm_read_table_index(v);
     break;
   default:
-    if (code >= 15u && code <= 17u) ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, "reference types");
-    else ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
+    if (code >= 15u && code <= 17u)
+      ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, "reference types");
+    else
+      ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
     return;
   }
   ep_wasm_pop_three(v);
@@ -511,24 +518,26 @@ static void ep_wasm_validate_prefixed(ep_wasm_validator_t *v) {
 static void ep_wasm_refuse(ep_wasm_validator_t *v, uint8_t opcode) {
   const char *feature = NULL;
   v->reader->at--;
-  if (opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u)) feature = "reference types";
-  else if (opcode == 0x12u || opcode == 0x13u) feature = "tail calls";
+  if (opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u))
+    feature = "reference types";
+  else if (opcode == 0x12u || opcode == 0x13u)
+    feature = "tail calls";
   else if ((opcode >= 0x06u && opcode <= 0x0Au) || opcode == 0x18u || opcode == 0x19u || opcode == 0x1Fu)
     feature = "exceptions";
-  else if (opcode == 0xFDu) feature = "vector instructions";
-  else if (opcode == 0xFEu) feature = "threads";
-  if (feature != NULL) ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, feature);
-  else ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
+  else if (opcode == 0xFDu)
+    feature = "vector instructions";
+  else if (opcode == 0xFEu)
+    feature = "threads";
+  if (feature != NULL)
+    ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, feature);
+  else
+    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
 }
 
 static void ep_wasm_validate_constant(ep_wasm_validator_t *v, uint8_t opcode) {
   switch (opcode) {
-  case EP_OP_i32_const:
-    (void)ep_wasm_read_signed(v->reader, 32);
-    break;
-  case EP_OP_i64_const:
-    (void)ep_wasm_read_signed(v->reader, 64);
-    break;
+  case EP_OP_i32_const: (void)ep_wasm_read_signed(v->reader, 32); break;
+  case EP_OP_i64_const: (void)ep_wasm_read_signed(v->reader, 64); break;
   case EP_OP_f32_const: ep_wasm_skip(v->reader, 4); break;
   default: ep_wasm_skip(v->reader, 8); break;
   }
@@ -605,8 +614,10 @@ static void ep_wasm_read_locals(ep_wasm_validator_t *v, const ep_wasm_types_t *p
     memset(v->locals + v->local_count, type, count);
     v->local_count += count;
   }
-  if (total > UINT32_MAX) ep_wasm_fail(reader, EP_WASM_MALFORMED, "too many locals");
-  else if (total > EP_WASM_MAX_LOCALS) ep_wasm_fail(reader, EP_WASM_LIMIT, "locals");
+  if (total > UINT32_MAX)
+    ep_wasm_fail(reader, EP_WASM_MALFORMED, "too many locals");
+  else if (total > EP_WASM_MAX_LOCALS)
+    ep_wasm_fail(reader, EP_WASM_LIMIT, "locals");
 }
 
 static void ep_wasm_step(ep_wasm_validator_t *v) {
@@ -630,7 +641,8 @@ static void ep_wasm_validate_body(ep_wasm_validator_t *v, ep_wasm_function_t *fu
   }
   function->end = (uint16_t)(v->reader->at - 1u);
   function->locals = (uint16_t)v->local_count;
-  function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 1u + v->highest);
+  /* two more than the operands: the top of an empty stack, and numeric.c reads a second operand even if there is none */
+  function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 2u + v->highest);
 }
 
 /* The stacks and the list of local types, at the end of the arena; the side table may grow up to them. */
@@ -645,7 +657,8 @@ static void ep_wasm_take_scratch(ep_wasm_validator_t *v) {
     ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
     return;
   }
-  loader->branch_room = (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
+  loader->branch_room =
+      (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
   scratch = loader->arena + ((loader->arena_size - bytes) & ~7u);
   v->blocks = (ep_wasm_block_t *)(void *)scratch;
   v->operands = scratch + blocks;
@@ -658,8 +671,7 @@ void ep_wasm_read_code(ep_wasm_loader_t *loader) {
   ep_wasm_validator_t v = {.loader = loader, .reader = reader, .instance = loader->instance};
   uint32_t bodies = loader->instance->function_count - loader->import_functions;
   uint32_t count = ep_wasm_open(loader, EP_SECTION_CODE);
-  if (count != bodies)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "function and code section have inconsistent lengths");
+  if (count != bodies) ep_wasm_fail(reader, EP_WASM_MALFORMED, "code count");
   ep_wasm_take_scratch(&v);
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
     uint32_t section_end = reader->end;

@@ -24,16 +24,16 @@ typedef enum {
   EP_WASM_UNLINKABLE,  /* an import that the host doesn't offer, or of another type */
   EP_WASM_LIMIT,       /* one of the engine's or the manifest's limits; detail names it */
   EP_WASM_TRAP_UNREACHABLE,
-  EP_WASM_TRAP_MEMORY,          /* out of bounds memory access */
-  EP_WASM_TRAP_TABLE,           /* out of bounds table access */
-  EP_WASM_TRAP_ELEMENT,         /* uninitialized element */
-  EP_WASM_TRAP_CALL_TYPE,       /* indirect call type mismatch */
+  EP_WASM_TRAP_MEMORY,    /* out of bounds memory access */
+  EP_WASM_TRAP_TABLE,     /* out of bounds table access */
+  EP_WASM_TRAP_ELEMENT,   /* uninitialized element */
+  EP_WASM_TRAP_CALL_TYPE, /* indirect call type mismatch */
   EP_WASM_TRAP_DIVIDE_BY_ZERO,
-  EP_WASM_TRAP_OVERFLOW,        /* integer overflow */
-  EP_WASM_TRAP_CONVERSION,      /* invalid conversion to integer */
-  EP_WASM_TRAP_STACK,           /* value stack or call depth exhausted */
+  EP_WASM_TRAP_OVERFLOW,   /* integer overflow */
+  EP_WASM_TRAP_CONVERSION, /* invalid conversion to integer */
+  EP_WASM_TRAP_STACK,      /* value stack or call depth exhausted */
   EP_WASM_TRAP_FUEL,
-  EP_WASM_TRAP_HOST             /* a host function asked for it (env.abort) */
+  EP_WASM_TRAP_HOST /* a host function asked for it (env.abort) */
 } ep_wasm_result_t;
 
 typedef struct ep_wasm_instance ep_wasm_instance_t;
@@ -56,9 +56,9 @@ typedef struct {
 typedef struct {
   const char *module;
   const char *name;
-  uint8_t kind;   /* EP_WASM_TABLE (of functions), EP_WASM_MEMORY or EP_WASM_GLOBAL */
-  uint8_t type;   /* global: its value type as in the binary format, plus 0x80 if mutable */
-  uint32_t min;   /* table: elements; memory: pages */
+  uint8_t kind; /* EP_WASM_TABLE (of functions), EP_WASM_MEMORY or EP_WASM_GLOBAL */
+  uint8_t type; /* global: its value type as in the binary format, plus 0x80 if mutable */
+  uint32_t min; /* table: elements; memory: pages */
   uint32_t max;
   uint64_t value; /* global */
 } ep_wasm_external_t;
