@@ -261,13 +261,26 @@ export function restore(size: i32): void {}
     expect(message).toMatch(/takes 3\d\d bytes, \d+ more than the 304/);
     expect(action).toContain("shorten version (16 characters) (-11)");
     expect(action).toContain("drop slew from all outputs (-26)");
-    const outputs = config.outputs.map(({ slew: _slew, ...output }) => output);
+    const outputs = config.outputs.map(({ name, unit, min, max, failSafe = 0 }) => ({
+      name,
+      unit,
+      min,
+      max,
+      failSafe,
+    }));
     expect(pack({ outputs })).toBe((refused as EdgePlugError).detail - 26);
   });
 
   it("refuses a module that `build` did not measure", async () => {
     const { config, wasm } = await buildAgent(agentFolder(ECHO));
-    const { fuel: _fuel, ...limits } = config.limits;
+    const { memory, stackSlots, callDepth, ioBuffer, initFuel } = config.limits;
+    const limits = {
+      memory,
+      stackSlots,
+      callDepth,
+      ioBuffer,
+      ...(initFuel === undefined ? {} : { initFuel }),
+    };
     expect(() => packAgent({ ...config, limits }, wasm)).toThrow("not one that `edgeplug build` made");
   });
 });

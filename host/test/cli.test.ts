@@ -7,11 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { agentFolder, ECHO, folderWith } from "./support/files.js";
 import { edgeplug } from "./support/run-cli.js";
 
-interface JsonRecord {
-  [name: string]: unknown;
-}
-
-const json = (text: string): JsonRecord => JSON.parse(text) as JsonRecord;
+const json = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
 
 /** The error's two lines, its exit code, and nothing on stdout. */
 function expectError(args: string[], id: string, exit: number, cwd: string): string {

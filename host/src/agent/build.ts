@@ -54,10 +54,11 @@ interface Stamp {
 }
 
 /**
- * Builds the agent in `directory`. Throws what reading agent.json, the compiler and the checks throw; then nothing is
+ * Builds the agent in `folder`. Throws what reading agent.json, the compiler and the checks throw; then nothing is
  * written.
  */
-export async function buildAgent(directory: string, options: BuildOptions = {}): Promise<BuildResult> {
+export async function buildAgent(folder: string, options: BuildOptions = {}): Promise<BuildResult> {
+  const directory = resolve(folder);
   const out = options.out ?? join(directory, "build");
   if (options.skipUnchanged === true) {
     const present = await readUnchanged(directory, out);
