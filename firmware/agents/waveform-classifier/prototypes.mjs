@@ -28,7 +28,11 @@ const turn = 2 * Math.PI;
 const sine = (t) => Math.sin(turn * t);
 const product = (first, second) => first.flatMap((a) => second.map((b) => [a, b]));
 const harmonic = (order, strengths, phases) =>
-  product(strengths, phases).map(([strength, phase]) => (t) => sine(t) + strength * sine(order * t + phase));
+  product(strengths, phases).map(
+    ([strength, phase]) =>
+      (t) =>
+        sine(t) + strength * sine(order * t + phase),
+  );
 
 const QUARTERS = [0, 0.25, 0.5, 0.75];
 
@@ -44,10 +48,20 @@ export const SHAPES = [
     const near = Math.abs((((t % 0.5) + 0.5) % 0.5) - at) < 0.03;
     return sine(t) * (near ? 1 - depth : 1);
   }),
-  product([0, 0.3, 0.6], [0.25, 0.4, 0.6, 0.75]).map(([left, at]) => (t) => sine(t) * (t < at ? 1 : left)),
-  product([0, 0.3, 0.6], [0.25, 0.4, 0.6, 0.75]).map(([left, at]) => (t) => sine(t) * (t < at ? left : 1)),
-  product([4, 5, 6], [0.15, 0.35, 0.6]).map(([order, at]) => (t) =>
-    t < at ? sine(t) : sine(t) + 0.5 * Math.exp(-8 * (t - at)) * sine(order * (t - at)),
+  product([0, 0.3, 0.6], [0.25, 0.4, 0.6, 0.75]).map(
+    ([left, at]) =>
+      (t) =>
+        sine(t) * (t < at ? 1 : left),
+  ),
+  product([0, 0.3, 0.6], [0.25, 0.4, 0.6, 0.75]).map(
+    ([left, at]) =>
+      (t) =>
+        sine(t) * (t < at ? left : 1),
+  ),
+  product([4, 5, 6], [0.15, 0.35, 0.6]).map(
+    ([order, at]) =>
+      (t) =>
+        t < at ? sine(t) : sine(t) + 0.5 * Math.exp(-8 * (t - at)) * sine(order * (t - at)),
   ),
   [-0.3, -0.2, -0.12, 0.12, 0.2, 0.3].map((offset) => (t) => sine(t) + offset),
   [0.01, 0.045, 0.08].map((gap) => (t) => {
