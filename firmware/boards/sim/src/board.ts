@@ -345,8 +345,9 @@ export class SimBoard {
     // run() ends in time, but a firmware that waits within one turn must not wait for ever at its end
     const limit = this.#limit > clock.nanos ? this.#limit : Infinity;
     const next = Math.min(clock.nextScan, this.serial.nextArrival(clock.nanos), limit);
-    // with nothing to wait for, the watchdog may still be
-    clock.pass(Number.isFinite(next) ? Math.max(0, next - clock.nanos) : MS);
+    // with nothing to wait for, the watchdog may still be; with something waiting already, a turn still takes time,
+    // or a wait by the clock within one turn would never end
+    clock.pass(Number.isFinite(next) ? Math.max(workNanos(0), next - clock.nanos) : MS);
   }
 
   #bytes(address: number, size: number): Uint8Array {

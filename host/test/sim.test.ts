@@ -1,0 +1,84 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { EdgePlugError } from "../src/errors.js";
+import { openDevice } from "../src/session/open.js";
+import { DeviceSession } from "../src/session/session.js";
+import { openSim } from "../src/transports/sim.js";
+
+describe("a simulated board as a device", () => {
+  let folder = "";
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "edgeplug-sim-"));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const failure = (promise: Promise<unknown>): Promise<EdgePlugError> =>
+    promise.then(
+      () => Promise.reject(new Error("it did not fail")),
+      (error: unknown) => error as EdgePlugError,
+    );
+
+  it("answers in virtual time, as fast as the processor allows", async () => {
+    const session = await openDevice("sim:");
+    const { clock } = session.connection.transport;
+    const [wall, virtual] = [performance.now(), clock.now()];
+    await new Promise<void>((resolve) => clock.after(60_000, resolve));
+    expect(clock.now() - virtual).toBeGreaterThanOrEqual(60_000);
+    expect(performance.now() - wall).toBeLessThan(20_000);
+    const status = await session.status();
+    expect(status.safeMode).toBe(true);
+    expect(status.counters.scansMissed).toBe(0);
+    await session.close();
+  });
+
+  it("takes a request that comes in while it boots", async () => {
+    const transport = await openSim("");
+    const session = await DeviceSession.connect(transport);
+    for (let boot = 0; boot < 5; boot++) {
+      transport.board.reset();
+      const hello = await session.refresh();
+      expect(hello.bootNumber).toBe(boot + 2);
+    }
+    await session.close();
+  });
+
+  it("keeps its identity and boot count in the file", async () => {
+    const device = `sim:${join(folder, "board.flash")}`;
+    const first = await openDevice(device);
+    const { boardId, bootNumber } = first.hello;
+    await first.close();
+    const second = await openDevice(device);
+    expect(Buffer.compare(second.hello.boardId, boardId)).toBe(0);
+    expect(second.hello.bootNumber).toBe(bootNumber + 1);
+    await second.close();
+    const other = await openDevice("sim:");
+    expect(Buffer.compare(other.hello.boardId, boardId)).not.toBe(0);
+    await other.close();
+  });
+
+  it("belongs to one process at a time, and a lock left behind by a dead one is no obstacle", async () => {
+    const path = join(folder, "board.flash");
+    const session = await openDevice(`sim:${path}`);
+    expect(await failure(openDevice(`sim:${path}`))).toMatchObject({
+      code: "PORT_BUSY",
+      message: `sim:${path} is held by process ${process.pid}.`,
+    });
+    await session.close();
+    expect(existsSync(`${path}.lock`)).toBe(false);
+    await writeFile(`${path}.lock`, "4194304999\n");
+    await (await openDevice(`sim:${path}`)).close();
+  });
+
+  it("refuses a file that is no flash, and leaves it as it is", async () => {
+    const path = join(folder, "letter.txt");
+    await writeFile(path, "Dear board,");
+    expect(await failure(openDevice(`sim:${path}`))).toMatchObject({ code: "FILE_UNREADABLE", exit: 10 });
+    expect(await readFile(path, "utf8")).toBe("Dear board,");
+    expect(existsSync(`${path}.lock`)).toBe(false);
+  });
+});
