@@ -13,7 +13,7 @@
 #include "agent_port.h"
 #include "device.pb.h"
 #include "journal.h"
-#include "record_layout.h"
+#include "record.h"
 
 /* What happened, for the host. Must only queue. */
 typedef void (*ep_hotswap_event_fn)(void *context, edgeplug_EventKind kind, uint32_t swap_number,
@@ -79,28 +79,23 @@ struct ep_hotswap {
   ep_agents_t *agents;
   ep_hotswap_event_fn event;
   void *event_context;
-  uint64_t touched_us;  /* last frame of the session */
-  uint64_t checked_us;  /* last check of a slot at rest */
+  uint64_t touched_us;  /* last frame of the session; while idle: last check of a slot at rest */
   uint32_t active_swap; /* of the agent that runs, or would come back after the trial */
   uint32_t active_fuel; /* a scan, 0 if it takes none */
   uint32_t active_divider;
-  uint32_t payload_size;
-  uint32_t next_offset; /* bytes received */
-  uint32_t trial_needed;
-  uint32_t trial_deadline;
-  uint32_t trial_requests;
-  int last_error;       /* why the last staging ended */
-  uint8_t phase;        /* edgeplug_UpdatePhase */
-  uint8_t active;       /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */
-  uint8_t target;       /* slot of the session or trial */
-  uint8_t scrub;        /* slot to check next */
-  uint8_t rotten;       /* bit per slot: told the host already */
-  uint8_t retries;      /* pages that had to be written again in this session */
-  uint8_t tail_size;    /* bytes received that don't fill a program unit yet */
-  bool page_open;       /* the page of next_offset has been erased */
-  bool confirm_by_host; /* the trial waits for Confirm */
+  uint32_t next_offset;      /* bytes received */
+  edgeplug_TrialRules rules; /* of the running trial */
+  int last_error;            /* why the last staging or trial ended */
+  uint8_t phase;             /* edgeplug_UpdatePhase */
+  uint8_t active;            /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */
+  uint8_t target;            /* slot of the session or trial */
+  uint8_t scrub;             /* slot to check next */
+  uint8_t rotten;            /* bit per slot: told the host already */
+  uint8_t retries;           /* pages that had to be written again in this session */
+  uint8_t tail_size;         /* bytes received that don't fill a program unit yet */
+  bool page_open;            /* the page of next_offset has been erased */
   uint8_t tail[8];
-  uint8_t header[EP_RECORD_HEADER_SIZE]; /* the session's record, as Begin gave it */
+  ep_record_t record; /* of the session or trial, as Begin gave it; scratch while idle */
 };
 
 #endif

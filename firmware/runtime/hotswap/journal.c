@@ -11,22 +11,13 @@
 
 #define EP_ENTRY_SIZE  32u
 #define EP_HEADERS     2u /* entries before the keys */
-#define EP_MAX_ENTRIES 1024u
+#define EP_MAX_ENTRIES 256u
 #define EP_RETRIES     4u
 
 /* So many entries at the end of a half are kept for writing the last one again after cuts. */
 #define EP_RESERVE 4u
 
 _Static_assert(sizeof(ep_journal_entry_t) == EP_ENTRY_SIZE, "an entry is what lies in flash");
-
-/* What mount finds in one half. */
-typedef struct {
-  ep_journal_entry_t header;
-  uint8_t copies;    /* of the header; 0: the rest means nothing */
-  bool used;         /* the log went on behind the snapshot */
-  bool secure;       /* all keys are there, as the header says */
-  uint32_t given_up; /* generation of the other half that this one outlived, 0 = none */
-} ep_journal_half_t;
 
 static uint32_t ep_journal_capacity(void) {
   uint32_t entries = ep_board_map()->journal_half_size / EP_ENTRY_SIZE;
@@ -47,54 +38,12 @@ static ep_flash_state_t ep_journal_read(uint32_t half, uint32_t index, ep_journa
   return state == EP_FLASH_DATA && ep_journal_crc(entry) != entry->crc ? EP_FLASH_TORN : state;
 }
 
-static int ep_journal_put(ep_journal_t *journal, uint32_t half, uint32_t index, ep_journal_entry_t *entry) {
+static int ep_journal_put(ep_journal_t *journal, uint32_t index, ep_journal_entry_t *entry) {
   entry->crc = ep_journal_crc(entry);
-  return ep_flash_program(&journal->flash, ep_journal_address(half, index), entry, EP_ENTRY_SIZE);
+  return ep_flash_program(&journal->flash, ep_journal_address(journal->half, index), entry, EP_ENTRY_SIZE);
 }
 
-/* ---- state ------------------------------------------------------------------------------------ */
-
-static void ep_journal_apply(ep_journal_t *journal, const ep_journal_entry_t *entry) {
-  ep_journal_staging_t *staging = &journal->staging;
-  ep_journal_facts_t *facts = &journal->facts[entry->slot & 1u];
-  switch (entry->kind) {
-  case EP_JOURNAL_BOOT:
-  case EP_JOURNAL_STATE:
-    journal->resets = entry->extra >> 4;
-    journal->resets_swap = entry->u.word[0];
-    journal->boot_number = entry->u.word[1];
-    journal->nonce = entry->u.word[2];
-    journal->security_version = entry->u.word[3];
-    break;
-  case EP_JOURNAL_BEGIN:
-  case EP_JOURNAL_PROGRESS:
-    memcpy(staging->digest, entry->u.data, sizeof staging->digest);
-    staging->swap_number = entry->swap_number;
-    staging->slot = entry->slot & 1u;
-    staging->pages = entry->extra & 15u;
-    staging->done = entry->extra >> 4;
-    staging->active = true;
-    break;
-  case EP_JOURNAL_REJECTED:
-    journal->last_reason = entry->reason;
-    journal->last_swap = entry->swap_number;
-    if (facts->swap_number != entry->swap_number) memset(facts, 0, sizeof *facts);
-    facts->swap_number = entry->swap_number;
-    facts->set |= EP_MARK_BIT(EP_MARK_REJECTED);
-    facts->reason = entry->reason;
-    /* fall through */
-  case EP_JOURNAL_CONFIRMED:
-    if (staging->swap_number == entry->swap_number) staging->active = false;
-    break;
-  case EP_JOURNAL_FACTS:
-    facts->swap_number = entry->swap_number;
-    facts->set = entry->u.data[0];
-    facts->absent = entry->u.data[1];
-    facts->reason = entry->u.data[2];
-    break;
-  default: break;
-  }
-}
+/* ---- reading ---------------------------------------------------------------------------------- */
 
 /* Newer in the sense of numbers that may wrap. */
 static bool ep_journal_newer(uint32_t sequence, uint32_t than) {
@@ -119,21 +68,19 @@ bool ep_journal_previous(const ep_journal_t *journal, ep_journal_cursor_t *curso
   return false;
 }
 
-bool ep_journal_previous_spent(const ep_journal_t *journal, ep_journal_cursor_t *cursor,
-                               ep_journal_entry_t *entry) {
-  while (ep_journal_previous(journal, cursor, entry)) {
-    if (entry->kind == EP_JOURNAL_REJECTED && entry->extra == EP_JOURNAL_SPENDS) return true;
-  }
-  return false;
+bool ep_journal_spends(const ep_journal_entry_t *entry) {
+  return entry->kind == EP_JOURNAL_REJECTED && entry->extra != 0u;
 }
 
 bool ep_journal_is_spent(const ep_journal_t *journal, const uint8_t digest[EP_JOURNAL_DIGEST]) {
   ep_journal_cursor_t cursor;
   ep_journal_entry_t entry;
+  uint32_t left = EP_JOURNAL_SPENT;
   ep_journal_newest(journal, &cursor);
-  for (uint32_t left = EP_JOURNAL_SPENT; left > 0u && ep_journal_previous_spent(journal, &cursor, &entry);
-       left--) {
+  while (left > 0u && ep_journal_previous(journal, &cursor, &entry)) {
+    if (!ep_journal_spends(&entry)) continue;
     if (memcmp(entry.u.data, digest, EP_JOURNAL_DIGEST) == 0) return true;
+    left--;
   }
   return false;
 }
@@ -149,53 +96,45 @@ uint32_t ep_journal_key(const ep_journal_t *journal, uint32_t index, uint8_t key
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
+static void ep_journal_apply(ep_journal_t *journal, const ep_journal_entry_t *entry) {
+  static const uint8_t places[] = {
+      [EP_JOURNAL_BOOT] = EP_KEPT_STATE + 1,       [EP_JOURNAL_STATE] = EP_KEPT_STATE + 1,
+      [EP_JOURNAL_FACTS] = EP_KEPT_FACTS + 1,      [EP_JOURNAL_BEGIN] = EP_KEPT_STAGING + 1,
+      [EP_JOURNAL_PROGRESS] = EP_KEPT_STAGING + 1, [EP_JOURNAL_REJECTED] = EP_KEPT_REJECTED + 1,
+  };
+  ep_journal_entry_t *kept = journal->kept, *facts = &kept[EP_KEPT_FACTS + (entry->slot & 1u)];
+  uint32_t place = entry->kind < sizeof places ? places[entry->kind] : 0u;
+  if (entry->kind == EP_JOURNAL_FACTS) {
+    *facts = *entry;
+  } else if (place != 0u) {
+    kept[place - 1u] = *entry;
+  }
+  if (entry->kind != EP_JOURNAL_REJECTED && entry->kind != EP_JOURNAL_CONFIRMED) return;
+  if (kept[EP_KEPT_STAGING].swap_number == entry->swap_number) kept[EP_KEPT_STAGING].kind = 0;
+  if (entry->kind != EP_JOURNAL_REJECTED) return;
+  ep_marks_facts(journal, entry->slot & 1u, entry->swap_number);
+  facts->u.facts.set |= EP_MARK_BIT(EP_MARK_REJECTED);
+  facts->u.facts.reason = entry->reason;
+}
+
 /* Writes `entry` at the end of the log; a place that doesn't take it is left behind. */
 static int ep_journal_push(ep_journal_t *journal, ep_journal_entry_t *entry) {
   int error = EP_ERR_FLASH;
-  for (uint32_t retry = 0; retry < EP_RETRIES && journal->next < ep_journal_capacity(); retry++) {
-    error = ep_journal_put(journal, journal->half, journal->next++, entry);
-    if (error == EP_OK) break;
+  for (uint32_t retry = 0; retry < EP_RETRIES && journal->next < ep_journal_capacity() && error != EP_OK;
+       retry++) {
+    error = ep_journal_put(journal, journal->next++, entry);
   }
   return error;
 }
 
-/* Applies an entry to the state and writes it. */
-static int ep_journal_note(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t extra,
-                           uint32_t swap_number, const void *data, uint32_t reason) {
-  ep_journal_entry_t entry;
+static int ep_journal_add(ep_journal_t *journal, ep_journal_entry_t *entry) {
   int error;
-  memset(&entry, 0, sizeof entry);
-  entry.kind = (uint8_t)kind;
-  entry.slot = (uint8_t)slot;
-  entry.reason = (uint8_t)reason;
-  entry.extra = (uint8_t)extra;
-  entry.sequence = journal->sequence;
-  entry.swap_number = swap_number;
-  if (data != NULL) memcpy(entry.u.data, data, sizeof entry.u.data);
-  ep_journal_apply(journal, &entry);
+  entry->sequence = journal->sequence;
+  ep_journal_apply(journal, entry);
   if (journal->damaged) return EP_ERR_JOURNAL;
-  error = ep_journal_push(journal, &entry);
+  error = ep_journal_push(journal, entry);
   if (error == EP_OK) journal->sequence++;
   return error;
-}
-
-static int ep_journal_note_state(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t swap_number,
-                                 uint32_t cause) {
-  const uint32_t words[4] = {journal->resets_swap, journal->boot_number, journal->nonce,
-                             journal->security_version};
-  return ep_journal_note(journal, kind, slot, cause | (uint32_t)journal->resets << 4, swap_number, words, 0);
-}
-
-static int ep_journal_note_facts(ep_journal_t *journal, uint32_t slot) {
-  const ep_journal_facts_t *facts = &journal->facts[slot];
-  const uint8_t data[16] = {facts->set, facts->absent, facts->reason};
-  return ep_journal_note(journal, EP_JOURNAL_FACTS, slot, 0, facts->swap_number, data, 0);
-}
-
-static int ep_journal_note_staging(ep_journal_t *journal, uint32_t kind) {
-  const ep_journal_staging_t staging = journal->staging;
-  return ep_journal_note(journal, kind, staging.slot, staging.pages | (uint32_t)staging.done << 4,
-                         staging.swap_number, staging.digest, 0);
 }
 
 /* ---- compaction ------------------------------------------------------------------------------- */
@@ -205,92 +144,94 @@ static bool ep_journal_clears(const ep_journal_change_t *change, const ep_journa
                            memcmp(change->clear_digest, entry->u.data, EP_JOURNAL_DIGEST) == 0);
 }
 
-/* Copies what is still of interest of the log in `from` to the half that the journal now writes to. */
-static int ep_journal_copy(ep_journal_t *journal, ep_journal_t *from, const ep_journal_change_t *change) {
-  uint8_t keep[EP_MAX_ENTRIES / 8u];
-  uint32_t history = 0, spent = 0;
+/* Copies what is still of interest of the log of `from` to the half that the journal now writes to. */
+static int ep_journal_copy(ep_journal_t *journal, const ep_journal_t *from,
+                           const ep_journal_change_t *change) {
+  bool keep[EP_MAX_ENTRIES];
+  uint32_t history = EP_JOURNAL_HISTORY, spent = EP_JOURNAL_SPENT;
   ep_journal_cursor_t cursor;
   ep_journal_entry_t entry;
+  int error = EP_OK;
   memset(keep, 0, sizeof keep);
   ep_journal_newest(from, &cursor);
   while (ep_journal_previous(from, &cursor, &entry)) {
-    bool spends = entry.kind == EP_JOURNAL_REJECTED && entry.extra == EP_JOURNAL_SPENDS &&
-                  !ep_journal_clears(change, &entry) && spent++ < EP_JOURNAL_SPENT;
-    if (entry.kind <= EP_JOURNAL_LAST_HISTORY && (history++ < EP_JOURNAL_HISTORY || spends)) {
-      keep[cursor.index / 8u] |= (uint8_t)(1u << cursor.index % 8u);
+    if (entry.kind > EP_JOURNAL_LAST_HISTORY) continue;
+    keep[cursor.index] = history > 0u;
+    if (history > 0u) history--;
+    if (spent > 0u && ep_journal_spends(&entry) && !ep_journal_clears(change, &entry)) {
+      keep[cursor.index] = true;
+      spent--;
     }
   }
-  for (uint32_t index = EP_HEADERS; index < from->next; index++) {
-    int error;
-    if ((keep[index / 8u] >> index % 8u & 1u) == 0u) continue;
-    if (ep_journal_read(from->half, index, &entry) != EP_FLASH_DATA) continue;
+  for (uint32_t index = EP_HEADERS; index < from->next && error == EP_OK; index++) {
+    if (!keep[index] || ep_journal_read(from->half, index, &entry) != EP_FLASH_DATA) continue;
     if (entry.kind == EP_JOURNAL_REJECTED && ep_journal_clears(change, &entry)) entry.extra = 0;
     error = ep_journal_push(journal, &entry);
-    if (error != EP_OK) return error;
   }
-  return EP_OK;
+  return error;
 }
 
 /* Copies the keys, and a new one. A key that can't be read or doesn't get written ends the compaction: a half
- * with fewer keys must not come to be. `crc` is over all of them. */
+ * with fewer keys must not come to be. */
 static int ep_journal_copy_keys(ep_journal_t *journal, const ep_journal_t *from,
-                                const ep_journal_change_t *change, uint32_t *crc) {
+                                const ep_journal_change_t *change) {
   ep_journal_entry_t entry;
-  uint32_t parts = 2u * from->keys + (change->add_key != NULL ? 2u : 0u);
-  journal->keys = (uint8_t)(parts / 2u);
-  for (uint32_t part = 0; part < parts; part++) {
-    int error;
-    if (part < 2u * from->keys) {
+  uint32_t old = 2u * from->keys, parts = old;
+  int error = EP_OK;
+  if (change->add_key != NULL) {
+    journal->keys++;
+    parts += 2u;
+  }
+  for (uint32_t part = 0; part < parts && error == EP_OK; part++) {
+    if (part < old) {
       if (ep_journal_read(from->half, EP_HEADERS + part, &entry) != EP_FLASH_DATA) return EP_ERR_JOURNAL;
     } else {
       memset(&entry, 0, sizeof entry);
       entry.kind = EP_JOURNAL_KEY;
-      entry.slot = (uint8_t)(part / 2u);
+      entry.slot = from->keys;
       entry.reason = change->add_role;
       entry.extra = part & 1u;
       memcpy(entry.u.data, change->add_key + 16u * (part & 1u), 16);
     }
-    error = ep_journal_put(journal, journal->half, journal->next++, &entry);
-    if (error != EP_OK) return error;
-    *crc = ep_crc32(*crc, &entry, sizeof entry);
+    error = ep_journal_put(journal, journal->next++, &entry);
   }
-  return EP_OK;
-}
-
-/* Fills the other half, whose header comes last. Until then the one in use is untouched. */
-static int ep_journal_fill(ep_journal_t *journal, ep_journal_t *from, const ep_journal_change_t *change) {
-  uint32_t erase_size = ep_board_map()->erase_size, crc = 0;
-  ep_journal_entry_t header;
-  int error = EP_OK;
-  journal->half = from->half ^ 1u;
-  journal->next = EP_HEADERS;
-  for (uint32_t done = 0; done < ep_board_map()->journal_half_size && error == EP_OK; done += erase_size) {
-    error = ep_flash_erase(&journal->flash, ep_journal_address(journal->half, 0) + done);
-  }
-  if (error == EP_OK) error = ep_journal_copy_keys(journal, from, change, &crc);
-  if (error == EP_OK) error = ep_journal_copy(journal, from, change);
-  if (error == EP_OK) error = ep_journal_note_state(journal, EP_JOURNAL_STATE, 0, 0, 0);
-  for (uint32_t slot = 0; slot < 2u && error == EP_OK; slot++) error = ep_journal_note_facts(journal, slot);
-  if (error == EP_OK && journal->staging.active)
-    error = ep_journal_note_staging(journal, EP_JOURNAL_PROGRESS);
-  if (error != EP_OK) return error;
-  memset(&header, 0, sizeof header);
-  header.kind = EP_JOURNAL_HEADER;
-  header.slot = journal->keys;
-  header.reason = journal->locked;
-  header.swap_number = ++journal->generation;
-  header.u.word[0] = crc;
-  header.u.word[1] = journal->next;
-  error = ep_journal_put(journal, journal->half, 0, &header);
-  if (error == EP_OK) error = ep_journal_put(journal, journal->half, 1, &header);
   return error;
 }
 
+/* Fills the other half, whose header comes last. Until then the one in use is untouched. */
+static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
+                           const ep_journal_change_t *change) {
+  static const uint8_t kinds[] = {EP_JOURNAL_STATE, EP_JOURNAL_FACTS, EP_JOURNAL_FACTS, EP_JOURNAL_PROGRESS};
+  ep_journal_entry_t entry;
+  int error = EP_OK;
+  journal->half ^= 1u;
+  journal->next = EP_HEADERS;
+  for (uint32_t index = 0; index < ep_board_map()->journal_half_size / EP_ENTRY_SIZE && error == EP_OK;
+       index += ep_board_map()->erase_size / EP_ENTRY_SIZE) {
+    error = ep_flash_erase(&journal->flash, ep_journal_address(journal->half, index));
+  }
+  if (error == EP_OK) error = ep_journal_copy_keys(journal, from, change);
+  if (error == EP_OK) error = ep_journal_copy(journal, from, change);
+  for (uint32_t kept = 0; kept < sizeof kinds && error == EP_OK; kept++) {
+    entry = journal->kept[kept];
+    if (kept == EP_KEPT_STAGING && entry.kind == 0u) continue;
+    entry.kind = kinds[kept];
+    error = ep_journal_add(journal, &entry);
+  }
+  if (error != EP_OK) return error;
+  memset(&entry, 0, sizeof entry);
+  entry.kind = EP_JOURNAL_HEADER;
+  entry.slot = journal->keys;
+  entry.reason = journal->locked;
+  entry.swap_number = ++journal->generation;
+  entry.u.snapshot_end = journal->next;
+  error = ep_journal_put(journal, 0, &entry);
+  return error != EP_OK ? error : ep_journal_put(journal, 1, &entry);
+}
+
 static int ep_journal_compact(ep_journal_t *journal, const ep_journal_change_t *change) {
-  static const ep_journal_change_t nothing;
   ep_journal_t from = *journal;
   int error;
-  if (change == NULL) change = &nothing;
   journal->locked |= change->lock;
   error = ep_journal_fill(journal, &from, change);
   if (error != EP_OK) {
@@ -300,149 +241,140 @@ static int ep_journal_compact(ep_journal_t *journal, const ep_journal_change_t *
   return error;
 }
 
+static const ep_journal_change_t ep_journal_no_change;
+
 int ep_journal_change(ep_journal_t *journal, const ep_journal_change_t *change) {
-  int error;
-  if (journal->damaged) return EP_ERR_JOURNAL;
-  error = ep_journal_compact(journal, change);
-  if (error == EP_OK && (change->add_key != NULL || change->lock)) error = ep_journal_compact(journal, NULL);
+  int error = journal->damaged ? EP_ERR_JOURNAL : ep_journal_compact(journal, change);
+  if (error == EP_OK && !change->clear) error = ep_journal_compact(journal, &ep_journal_no_change);
   return error;
 }
 
 /* ---- appending -------------------------------------------------------------------------------- */
 
-/* If that fails, the reserve still takes a few entries. */
-static void ep_journal_make_room(ep_journal_t *journal) {
+int ep_journal_write(ep_journal_t *journal, ep_journal_entry_t *entry) {
+  /* If that fails, the reserve still takes a few entries. */
   if (!journal->damaged && journal->next + EP_RESERVE >= ep_journal_capacity()) {
-    (void)ep_journal_compact(journal, NULL);
+    (void)ep_journal_compact(journal, &ep_journal_no_change);
   }
+  return ep_journal_add(journal, entry);
 }
 
-int ep_journal_append(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason, uint32_t extra,
-                      uint32_t swap_number, const void *data) {
-  ep_journal_make_room(journal);
-  return ep_journal_note(journal, kind, slot, extra, swap_number, data, reason);
+int ep_journal_note(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason,
+                    uint32_t swap_number) {
+  ep_journal_entry_t entry;
+  memset(&entry, 0, sizeof entry);
+  entry.kind = (uint8_t)kind;
+  entry.slot = (uint8_t)slot;
+  entry.reason = (uint8_t)reason;
+  entry.swap_number = swap_number;
+  return ep_journal_write(journal, &entry);
 }
 
-int ep_journal_state(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t swap_number,
-                     uint32_t cause) {
-  ep_journal_make_room(journal);
-  return ep_journal_note_state(journal, kind, slot, swap_number, cause);
-}
-
-int ep_journal_facts(ep_journal_t *journal, uint32_t slot) {
-  ep_journal_make_room(journal);
-  return ep_journal_note_facts(journal, slot);
-}
-
-int ep_journal_staging(ep_journal_t *journal, uint32_t kind) {
-  ep_journal_make_room(journal);
-  return ep_journal_note_staging(journal, kind);
+int ep_journal_save(ep_journal_t *journal, uint32_t kept, uint32_t kind) {
+  ep_journal_entry_t entry = journal->kept[kept];
+  entry.kind = (uint8_t)kind;
+  return ep_journal_write(journal, &entry);
 }
 
 /* ---- mount ------------------------------------------------------------------------------------ */
 
-static void ep_journal_inspect(uint32_t half, ep_journal_half_t *found) {
-  ep_journal_entry_t entry;
-  uint32_t crc = 0;
-  memset(found, 0, sizeof *found);
-  for (uint32_t copy = 0; copy < EP_HEADERS; copy++) {
-    if (ep_journal_read(half, copy, &entry) != EP_FLASH_DATA || entry.kind != EP_JOURNAL_HEADER) continue;
-    found->header = entry;
-    found->copies++;
-  }
-  if (found->copies == 0u) return;
-  for (uint32_t index = found->header.u.word[1]; index < ep_journal_capacity(); index++) {
-    if (ep_journal_read(half, index, &entry) != EP_FLASH_DATA) continue;
-    found->used = true;
-    if (entry.kind == EP_JOURNAL_HEADER) found->given_up = entry.swap_number;
-  }
-  for (uint32_t part = 0; part < 2u * found->header.slot; part++) {
-    if (ep_journal_read(half, EP_HEADERS + part, &entry) != EP_FLASH_DATA) return;
-    crc = ep_crc32(crc, &entry, sizeof entry);
-  }
-  found->secure = crc == found->header.u.word[0];
-}
+/* One half as it was found. */
+typedef struct {
+  ep_journal_t journal;
+  ep_journal_entry_t last; /* of the log */
+  uint32_t outlived;       /* generation of the other half that this one went on without, 0 = none */
+  uint32_t security;       /* CRC-32 over keys and lock state */
+  uint8_t copies;          /* of the header; 0: the rest means nothing */
+  bool used;               /* the log went on behind the snapshot */
+  bool secure;             /* all keys are there */
+  bool again;              /* the last entry has to be written once more */
+} ep_journal_found_t;
 
-/* Applies the log of the half in use. An entry counts only if the next readable one is newer. Returns whether
- * the last one has to be written again, and leaves it in `last`. */
-static bool ep_journal_replay(ep_journal_t *journal, ep_journal_entry_t *last) {
-  ep_journal_entry_t entry;
-  bool pending = false, torn = false;
+/* Reads a half and applies its log. An entry counts only if the next readable one is newer. */
+static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
+  ep_journal_t *journal = &found->journal;
+  ep_journal_entry_t entry, *last = &found->last;
+  uint32_t parts = 0, snapshot_end = 0;
+  memset(found, 0, sizeof *found);
+  journal->half = (uint8_t)half;
   journal->next = EP_HEADERS;
-  for (uint32_t index = EP_HEADERS; index < ep_journal_capacity(); index++) {
-    ep_flash_state_t state = ep_journal_read(journal->half, index, &entry);
+  for (uint32_t index = 0; index < ep_journal_capacity(); index++) {
+    ep_flash_state_t state = ep_journal_read(half, index, &entry);
     if (state == EP_FLASH_BLANK) continue;
-    journal->next = (uint16_t)(index + 1u);
-    torn = state == EP_FLASH_TORN;
-    if (torn || entry.kind == EP_JOURNAL_KEY) continue;
-    if (pending && ep_journal_newer(entry.sequence, last->sequence)) ep_journal_apply(journal, last);
-    *last = entry;
-    pending = true;
+    if (index >= EP_HEADERS) journal->next = (uint16_t)(index + 1u);
+    found->again = true;
+    if (state == EP_FLASH_TORN) continue;
+    if (index < EP_HEADERS) {
+      found->copies++;
+      journal->generation = entry.swap_number;
+      journal->keys = entry.slot;
+      journal->locked = entry.reason != 0u;
+      snapshot_end = entry.u.snapshot_end;
+      found->security = entry.reason;
+    } else if (index < EP_HEADERS + 2u * journal->keys) {
+      parts++;
+      found->security = ep_crc32(found->security, &entry, sizeof entry);
+    } else {
+      if (index >= snapshot_end) found->used = true;
+      if (entry.kind == EP_JOURNAL_HEADER) found->outlived = entry.swap_number;
+      if (ep_journal_newer(entry.sequence, last->sequence)) ep_journal_apply(journal, last);
+      *last = entry;
+      found->again = entry.kind != EP_JOURNAL_BOOT;
+    }
   }
-  if (!pending) return false;
   ep_journal_apply(journal, last);
   journal->sequence = last->sequence + 1u;
-  return torn || last->kind != EP_JOURNAL_BOOT;
-}
-
-static bool ep_journal_same_keys(const ep_journal_half_t *a, const ep_journal_half_t *b) {
-  return a->secure && b->secure && a->header.u.word[0] == b->header.u.word[0] &&
-         a->header.slot == b->header.slot && a->header.reason == b->header.reason;
+  found->secure = parts == 2u * journal->keys;
 }
 
 /* What matters most first. Keys: what they are can't be found out again. Then that the other half has not outlived
  * this one. A header of which only one copy can be read may be a torn commit, but not if the log went on. */
-static uint32_t ep_journal_score(const ep_journal_half_t *half, const ep_journal_half_t *other) {
-  bool outlived = other->given_up != 0u && other->given_up == half->header.swap_number;
+static uint32_t ep_journal_score(const ep_journal_found_t *half, const ep_journal_found_t *other) {
+  bool outlived = other->outlived != 0u && other->outlived == half->journal.generation;
   if (half->copies == 0u) return 0;
   return 1u + half->secure * 8u + !outlived * 4u + (half->copies == EP_HEADERS || half->used) * 2u;
 }
 
-static void ep_journal_format(ep_journal_t *journal) {
-  bool blank = true;
-  for (uint32_t slot = 0; slot < 2u; slot++) {
-    blank = blank && ep_flash_compare(ep_board_map()->slot_address[slot], NULL, EP_RECORD_SLOT_SIZE) == EP_OK;
-  }
-  journal->half = 1;
-  journal->next = EP_HEADERS;
-  journal->damaged =
-      !blank || ep_journal_compact(journal, NULL) != EP_OK || ep_journal_compact(journal, NULL) != EP_OK;
+static bool ep_journal_slots_blank(void) {
+  const ep_board_map_t *map = ep_board_map();
+  return ep_flash_compare(map->slot_address[0], NULL, EP_RECORD_SLOT_SIZE) == EP_OK &&
+         ep_flash_compare(map->slot_address[1], NULL, EP_RECORD_SLOT_SIZE) == EP_OK;
 }
 
 void ep_journal_mount(ep_journal_t *journal) {
-  ep_journal_half_t halves[2];
-  ep_journal_entry_t last;
-  const ep_journal_half_t *here, *there;
-  uint32_t score[2];
-  bool again;
-  memset(journal, 0, sizeof *journal);
-  for (uint32_t half = 0; half < 2u; half++) ep_journal_inspect(half, &halves[half]);
-  if (halves[0].copies == 0u && halves[1].copies == 0u) {
-    ep_journal_format(journal);
-    return;
+  ep_journal_found_t halves[2], *here = &halves[0], *there = &halves[1];
+  uint32_t score, other, compactions;
+  ep_journal_load(here, 0);
+  ep_journal_load(there, 1);
+  score = ep_journal_score(here, there);
+  other = ep_journal_score(there, here);
+  if (other > score ||
+      (other == score && ep_journal_newer(there->journal.generation, here->journal.generation))) {
+    here = &halves[1];
+    there = &halves[0];
   }
-  for (uint32_t half = 0; half < 2u; half++)
-    score[half] = ep_journal_score(&halves[half], &halves[half ^ 1u]);
-  journal->half = score[0] == score[1]
-                      ? ep_journal_newer(halves[1].header.swap_number, halves[0].header.swap_number)
-                      : score[1] > score[0];
-  here = &halves[journal->half];
-  there = &halves[journal->half ^ 1u];
-  journal->generation = here->given_up != 0u ? here->given_up : here->header.swap_number;
-  journal->keys = here->header.slot;
-  journal->locked = here->header.reason != 0u;
-  again = ep_journal_replay(journal, &last);
+  if (here->copies == 0u) {
+    /* Nothing there at all: a new board, or one that lost its keys and must not be taken for new. */
+    memset(here, 0, sizeof *here);
+    here->journal.next = EP_HEADERS;
+    here->journal.sequence = 1;
+    here->secure = ep_journal_slots_blank();
+  }
+  *journal = here->journal;
   journal->damaged = !here->secure;
   if (journal->damaged) return;
-  if (again) (void)ep_journal_push(journal, &last);
-  if (there->copies != 0u && ep_journal_newer(there->header.swap_number, journal->generation)) {
+  if (here->again) (void)ep_journal_push(journal, &here->last);
+  if (here->outlived != 0u) journal->generation = here->outlived;
+  if (there->copies != 0u && ep_journal_newer(there->journal.generation, journal->generation)) {
     /* It must stay dead if it becomes readable later, while this one goes on. */
-    journal->generation = there->header.swap_number;
-    (void)ep_journal_note(journal, EP_JOURNAL_HEADER, 0, 0, journal->generation, NULL, 0);
+    journal->generation = there->journal.generation;
+    (void)ep_journal_note(journal, EP_JOURNAL_HEADER, 0, 0, journal->generation);
   }
-  /* Both halves are to be whole and to agree about the keys. */
-  if (here->copies < EP_HEADERS) (void)ep_journal_compact(journal, NULL);
-  if (here->copies + there->copies < 2u * EP_HEADERS || !ep_journal_same_keys(here, there)) {
-    (void)ep_journal_compact(journal, NULL);
-  }
+  /* Both halves are to be whole and to agree about keys and lock. */
+  compactions = here->copies < EP_HEADERS ? 2u
+                : there->copies < EP_HEADERS || here->security != there->security ||
+                        here->journal.keys != there->journal.keys || !there->secure
+                    ? 1u
+                    : 0u;
+  for (; compactions > 0u; compactions--) (void)ep_journal_compact(journal, &ep_journal_no_change);
 }

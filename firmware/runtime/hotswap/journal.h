@@ -29,8 +29,8 @@
 /* Kinds of entries. 1..15 are those of edgeplug_HistoryKind and show up in the history; some of them
  * also change state, as said behind them. */
 typedef enum {
-  EP_JOURNAL_BOOT = 1,  /* the state; extra: cause of the reset, 16 × watchdog resets counted */
-  EP_JOURNAL_BEGIN = 2, /* the staging; extra: pages, 16 × pages done; data: digest */
+  EP_JOURNAL_BOOT = 1,  /* the state; slot, swap_number: what is about to run; extra: cause of the reset */
+  EP_JOURNAL_BEGIN = 2, /* the staging; reason: pages; extra: pages done; data: digest */
   EP_JOURNAL_STAGED = 3,
   EP_JOURNAL_TRIAL = 4,
   EP_JOURNAL_CONFIRMED = 5, /* ends the staging */
@@ -42,13 +42,12 @@ typedef enum {
   EP_JOURNAL_SPENT_CLEARED = 10,
   EP_JOURNAL_DAMAGE = 11,
   EP_JOURNAL_LAST_HISTORY = 15,
-  EP_JOURNAL_HEADER =
-      16, /* swap_number: generation; slot: keys; reason: locked; words: CRC-32 of the keys, end of
-                               the snapshot */
+  EP_JOURNAL_HEADER = 16, /* of a half: swap_number: its generation; slot: keys; reason: locked.
+                               In the log: swap_number: generation of the other half that this one has outlived */
   EP_JOURNAL_KEY = 17, /* slot: index; reason: role; extra: 0 or 1, which half of the key; data: that half */
   EP_JOURNAL_STATE = 18,    /* as BOOT */
   EP_JOURNAL_PROGRESS = 19, /* as BEGIN */
-  EP_JOURNAL_FACTS = 20     /* what is known of the marks of `slot`; data: set, absent, reason */
+  EP_JOURNAL_FACTS = 20
 } ep_journal_kind_t;
 
 #define EP_JOURNAL_SPENDS 1u
@@ -63,32 +62,34 @@ typedef struct {
   uint32_t swap_number;
   union {
     uint8_t data[16];
-    uint32_t word[4];
+    struct {
+      uint32_t
+          resets; /* watchdog resets of the confirmed agent `swap_number` without 1,000 healthy scans between */
+      uint32_t boot_number;
+      uint32_t nonce;
+      uint32_t security_version;
+    } state;
+    struct {          /* about the marks of the record in `slot` with `swap_number`, bits by ep_mark_t */
+      uint8_t set;    /* holds, whatever can be read */
+      uint8_t absent; /* was torn and does not hold, whatever may be read later */
+      uint8_t reason; /* of a rejection in `set` */
+    } facts;
+    uint32_t snapshot_end; /* of a header: index behind the snapshot */
   } u;
   uint32_t crc; /* over the 28 bytes before */
 } ep_journal_entry_t;
 
-/* What is known of a slot's marks beyond what they say themselves: bits by ep_mark_t. */
-typedef struct {
-  uint32_t swap_number; /* of the record that this is about */
-  uint8_t set;          /* holds, whatever can be read */
-  uint8_t absent;       /* was torn and does not hold, whatever may be read later */
-  uint8_t reason;       /* of a rejection in `set` */
-} ep_journal_facts_t;
-
-/* How far a staging has come. */
-typedef struct {
-  uint8_t digest[EP_JOURNAL_DIGEST];
-  uint32_t swap_number;
-  uint8_t slot;
-  uint8_t pages; /* flash pages that the payload takes */
-  uint8_t done;  /* of them, from the first, programmed and read back */
-  bool active;
-} ep_journal_staging_t;
+/* The newest entry of each kind that carries state is kept in RAM. */
+typedef enum {
+  EP_KEPT_STATE,
+  EP_KEPT_FACTS,       /* two: slot A, slot B */
+  EP_KEPT_STAGING = 3, /* kind 0: none */
+  EP_KEPT_REJECTED,    /* the last rejection */
+  EP_KEPT_COUNT
+} ep_journal_kept_t;
 
 typedef struct {
   ep_flash_t flash;
-  /* where the log stands */
   uint32_t generation;
   uint32_t sequence; /* of the next entry */
   uint16_t next;     /* index of the next entry */
@@ -96,18 +97,7 @@ typedef struct {
   uint8_t keys;      /* how many */
   bool locked;
   bool damaged; /* no valid copy was left: nothing is written any more, and the board counts as locked */
-  /* state, saved by ep_journal_state() */
-  uint8_t
-      resets; /* watchdog resets of the confirmed agent `resets_swap` without 1,000 healthy scans between */
-  uint32_t resets_swap;
-  uint32_t boot_number;
-  uint32_t nonce;
-  uint32_t security_version;
-  /* the last rejection */
-  uint32_t last_swap;
-  uint8_t last_reason;
-  ep_journal_facts_t facts[2];
-  ep_journal_staging_t staging;
+  ep_journal_entry_t kept[EP_KEPT_COUNT];
 } ep_journal_t;
 
 /* What a compaction is to change. All zeros: nothing. */
@@ -123,19 +113,18 @@ typedef struct {
  * If neither half is good and a slot isn't blank: `damaged`. */
 void ep_journal_mount(ep_journal_t *journal);
 
-/* Writes one entry and applies it to the state above. `data` is 16 bytes or NULL. EP_OK, EP_ERR_JOURNAL
+/* Applies an entry to what is kept and writes it; `sequence` and `crc` are filled in. EP_OK, EP_ERR_JOURNAL
  * (damaged) or the flash's error. */
-int ep_journal_append(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason, uint32_t extra,
-                      uint32_t swap_number, const void *data);
+int ep_journal_write(ep_journal_t *journal, ep_journal_entry_t *entry);
 
-/* Append the state, the facts about one slot, the staging, as they now stand in the context. `slot`, `swap_number`
- * and `cause` (of the reset, 0..15) are for the history of BOOT. */
-int ep_journal_state(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t swap_number,
-                     uint32_t cause);
-int ep_journal_facts(ep_journal_t *journal, uint32_t slot);
-int ep_journal_staging(ep_journal_t *journal, uint32_t kind);
+/* Writes an entry without data. */
+int ep_journal_note(ep_journal_t *journal, uint32_t kind, uint32_t slot, uint32_t reason,
+                    uint32_t swap_number);
 
-/* Compacts with a change, into both halves if it is about keys or the lock. */
+/* Writes what is kept, as it now stands in the context, as an entry of `kind`. */
+int ep_journal_save(ep_journal_t *journal, uint32_t kept, uint32_t kind);
+
+/* Compacts with a change, into both halves unless it clears spent packages. */
 int ep_journal_change(ep_journal_t *journal, const ep_journal_change_t *change);
 
 /* Goes through the log from the newest entry to the oldest. */
@@ -146,9 +135,8 @@ typedef struct {
 void ep_journal_newest(const ep_journal_t *journal, ep_journal_cursor_t *cursor);
 bool ep_journal_previous(const ep_journal_t *journal, ep_journal_cursor_t *cursor, ep_journal_entry_t *entry);
 
-/* The next older spent package. */
-bool ep_journal_previous_spent(const ep_journal_t *journal, ep_journal_cursor_t *cursor,
-                               ep_journal_entry_t *entry);
+/* Whether the entry spends a package, the one named by its data. */
+bool ep_journal_spends(const ep_journal_entry_t *entry);
 bool ep_journal_is_spent(const ep_journal_t *journal, const uint8_t digest[EP_JOURNAL_DIGEST]);
 
 /* Reads key `index`; returns its role, or 0 if it can't be read. */

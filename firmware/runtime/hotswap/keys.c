@@ -12,32 +12,25 @@ static void ep_keys_step(void *context) {
   ep_board_work(EP_WORK_ED25519_STEP);
 }
 
-static void ep_keys_id(const uint8_t key[32], uint8_t id[EP_RECORD_KEY_ID_SIZE]) {
+/* Finds the publisher's key that the record names. */
+static bool ep_keys_find(const ep_journal_t *journal, const ep_record_header_t *header, uint8_t key[32]) {
   uint8_t digest[EP_SHA512_SIZE];
   ep_sha512_t hash;
-  ep_sha512_init(&hash);
-  ep_sha512_update(&hash, key, 32);
-  ep_sha512_final(&hash, digest);
-  memcpy(id, digest, EP_RECORD_KEY_ID_SIZE);
-}
-
-/* Finds the publisher's key that the record names. */
-static bool ep_keys_find(const ep_journal_t *journal, const uint8_t id[EP_RECORD_KEY_ID_SIZE],
-                         uint8_t key[32]) {
-  uint8_t own[EP_RECORD_KEY_ID_SIZE];
   for (uint32_t index = 0; index < journal->keys; index++) {
     if (ep_journal_key(journal, index, key) != edgeplug_KeyRole_KEY_ROLE_PUBLISHER) continue;
-    ep_keys_id(key, own);
-    if (memcmp(own, id, sizeof own) == 0) return true;
+    ep_sha512_init(&hash);
+    ep_sha512_update(&hash, key, 32);
+    ep_sha512_final(&hash, digest);
+    if (memcmp(digest, header->key_id, EP_RECORD_KEY_ID_SIZE) == 0) return true;
   }
   return false;
 }
 
-int ep_keys_verify(const ep_journal_t *journal, const uint8_t header[EP_RECORD_HEADER_SIZE]) {
+int ep_keys_verify(const ep_journal_t *journal, const ep_record_header_t *header) {
   uint8_t key[32];
-  if (!ep_keys_find(journal, header + EP_RECORD_KEY_ID_OFFSET, key)) return EP_ERR_KEY_UNKNOWN;
-  return ep_ed25519_verify(header + EP_RECORD_SIGNATURE_OFFSET, key, header + EP_RECORD_MANIFEST_OFFSET,
-                           ep_record_manifest_size(header), ep_keys_step, NULL) == 0
+  if (!ep_keys_find(journal, header, key)) return EP_ERR_KEY_UNKNOWN;
+  return ep_ed25519_verify(header->signature, key, header->manifest, header->manifest_length, ep_keys_step,
+                           NULL) == 0
              ? EP_OK
              : EP_ERR_SIGNATURE;
 }
@@ -46,15 +39,14 @@ bool ep_hotswap_locked(const ep_hotswap_t *engine) {
   return engine->journal.locked || engine->journal.damaged;
 }
 
-static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *change, ep_journal_kind_t kind,
-                          uint32_t extra) {
+static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *change, ep_journal_kind_t kind) {
   int error = ep_journal_change(&engine->journal, change);
-  if (error == EP_OK) (void)ep_journal_append(&engine->journal, kind, 0, 0, extra, 0, NULL);
+  if (error == EP_OK) (void)ep_journal_note(&engine->journal, kind, 0, 0, 0);
   return error;
 }
 
 int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
-  ep_journal_change_t change;
+  const ep_journal_change_t change = {.add_key = key->public_key, .add_role = (uint8_t)key->role};
   uint8_t present[32];
   if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
   if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
@@ -66,46 +58,32 @@ int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
     }
   }
   if (engine->journal.keys == EP_JOURNAL_KEYS) return EP_ERR_KEYS_FULL;
-  memset(&change, 0, sizeof change);
-  change.add_key = key->public_key;
-  change.add_role = (uint8_t)key->role;
-  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_ADDED, change.add_role);
-}
-
-/* Whether every confirmed package could be staged again on the locked board. */
-static bool ep_keys_slots_verify(const ep_hotswap_t *engine) {
-  uint8_t header[EP_RECORD_HEADER_SIZE];
-  ep_record_t record;
-  for (uint32_t slot = 0; slot < 2u; slot++) {
-    ep_record_read(&engine->journal, slot, header, &record);
-    if (record.intact && (record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u &&
-        ep_keys_verify(&engine->journal, header) != EP_OK) {
-      return false;
-    }
-  }
-  return true;
+  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_ADDED);
 }
 
 int ep_hotswap_lock(ep_hotswap_t *engine) {
-  ep_journal_change_t change;
+  const ep_journal_change_t change = {.lock = true};
   uint8_t key[32];
+  ep_record_t record;
   uint32_t roles = 0;
   if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
   for (uint32_t index = 0; index < engine->journal.keys; index++) {
     roles |= 1u << ep_journal_key(&engine->journal, index, key);
   }
-  if ((roles & 6u) != 6u || !ep_keys_slots_verify(engine)) return EP_ERR_LOCK_REFUSED;
-  memset(&change, 0, sizeof change);
-  change.lock = true;
-  return ep_keys_change(engine, &change, EP_JOURNAL_LOCKED, 0);
+  if ((roles & 6u) != 6u) return EP_ERR_LOCK_REFUSED;
+  for (uint32_t slot = 0; slot < 2u; slot++) {
+    ep_record_read(&engine->journal, slot, &record);
+    if ((record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u &&
+        ep_keys_verify(&engine->journal, &record.header) != EP_OK) {
+      return EP_ERR_LOCK_REFUSED;
+    }
+  }
+  return ep_keys_change(engine, &change, EP_JOURNAL_LOCKED);
 }
 
 int ep_hotswap_clear_spent(ep_hotswap_t *engine, const uint8_t *digest, uint32_t size) {
-  ep_journal_change_t change;
+  const ep_journal_change_t change = {.clear = true, .clear_digest = size != 0u ? digest : NULL};
   if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
   if (size != 0u && size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
-  memset(&change, 0, sizeof change);
-  change.clear = true;
-  change.clear_digest = size != 0u ? digest : NULL;
-  return ep_keys_change(engine, &change, EP_JOURNAL_SPENT_CLEARED, 0);
+  return ep_keys_change(engine, &change, EP_JOURNAL_SPENT_CLEARED);
 }

@@ -40,19 +40,23 @@ typedef enum {
 #define EP_MARK_TRIALS    (7u << EP_MARK_TRIAL)
 
 typedef struct {
-  uint8_t set;     /* bit per mark: holds */
-  uint8_t touched; /* bit per mark: at least one copy isn't blank, or the journal knows of it */
-  uint8_t reason;  /* edgeplug_Reason of a rejection */
+  uint8_t set;       /* bit per mark: holds */
+  uint8_t touched;   /* bit per mark: a copy isn't blank, or the journal knows of it */
+  uint8_t unsettled; /* bit per mark: boot has something to do */
+  uint8_t reason;    /* edgeplug_Reason of a rejection */
 } ep_marks_t;
 
 /* Reads all marks of `slot`, whose record has `swap_number`. */
 void ep_marks_read(const ep_journal_t *journal, uint32_t slot, uint32_t swap_number, ep_marks_t *marks);
 
-/* The same at boot: completes and notes what the table says. */
-void ep_marks_settle(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, ep_marks_t *marks);
+/* Completes and notes what the table says. */
+void ep_marks_settle(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, const ep_marks_t *marks);
 
-/* Programs one mark and reads it back. If a copy doesn't take it, the journal holds it too. EP_OK, or the error
- * of the last attempt if the mark stands nowhere. */
-int ep_marks_set(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, ep_mark_t mark, uint32_t reason);
+/* Programs one mark and reads it back. If a copy doesn't take it, the journal holds it too. EP_OK, or the journal's
+ * error if the mark stands nowhere. */
+int ep_marks_set(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, uint32_t mark, uint32_t reason);
+
+/* What the journal keeps about the marks of this very record; begins anew if it is about another one. */
+ep_journal_entry_t *ep_marks_facts(ep_journal_t *journal, uint32_t slot, uint32_t swap_number);
 
 #endif

@@ -5,47 +5,55 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "device.pb.h"
 #include "marks.h"
 #include "package.pb.h"
 #include "record_layout.h"
 
+/* The bytes before the marks, as they lie in flash; all boards are little endian. */
 typedef struct {
-  bool intact;     /* magic, format, lengths and record CRC hold in three readings; else the rest is zero */
-  bool unreadable; /* not even that could be read */
+  uint32_t magic;
+  uint16_t format;
+  uint16_t manifest_length;
   uint32_t swap_number;
+  uint32_t payload_size;
+  uint32_t payload_crc;
+  uint32_t timestamp;
+  uint8_t key_id[EP_RECORD_KEY_ID_SIZE];
+  uint8_t signature[EP_RECORD_SIGNATURE_SIZE];
+  uint8_t manifest[EP_RECORD_MANIFEST_MAX];
+  uint32_t flags;
+  uint8_t reserved[8];
+  uint32_t crc;
+} ep_record_header_t;
+
+typedef struct {
+  ep_record_header_t header;
   ep_marks_t marks;
+  uint8_t state; /* edgeplug_SlotState: what header and marks say; the payload is not looked at */
 } ep_record_t;
 
-/* Reads the record of `slot` into `header` (the bytes before the marks), and its marks into `record`. */
-void ep_record_read(const ep_journal_t *journal, uint32_t slot, uint8_t header[EP_RECORD_HEADER_SIZE],
-                    ep_record_t *record);
+/* The record holds, whatever its marks say. */
+static inline bool ep_record_intact(const ep_record_t *record) {
+  return record->state != edgeplug_SlotState_SLOT_STATE_EMPTY &&
+         record->state != edgeplug_SlotState_SLOT_STATE_UNREADABLE;
+}
 
-/* The same at boot: also settles the marks. */
-void ep_record_settle(ep_journal_t *journal, uint32_t slot, uint8_t header[EP_RECORD_HEADER_SIZE],
-                      ep_record_t *record);
+/* Reads the record of `slot`. Marks and swap number are 0 if it isn't intact. */
+void ep_record_read(const ep_journal_t *journal, uint32_t slot, ep_record_t *record);
 
-uint32_t ep_record_u32(const uint8_t *bytes);
-void ep_record_put_u32(uint8_t *bytes, uint32_t value);
+/* Erases the page of `slot` that holds payload byte `offset`. If that is the record's page too, programs the header
+ * into it, with its CRC. Errors of flash.h. */
+int ep_record_open_page(ep_flash_t *flash, uint32_t slot, uint32_t offset, ep_record_header_t *header);
 
-uint32_t ep_record_manifest_size(const uint8_t header[EP_RECORD_HEADER_SIZE]);
-
-/* Writes the record CRC into a header whose other fields are filled in. */
-void ep_record_seal(uint8_t header[EP_RECORD_HEADER_SIZE]);
-
-/* Programs a sealed header; the page must be erased. Errors of ep_flash_program(). */
-int ep_record_write(ep_flash_t *flash, uint32_t slot, const uint8_t header[EP_RECORD_HEADER_SIZE]);
-
-/* Decodes the manifest in `header`. EP_OK or EP_ERR_MANIFEST. */
-int ep_record_manifest(const uint8_t header[EP_RECORD_HEADER_SIZE], edgeplug_Manifest *manifest);
+/* Decodes the manifest and fills in what it leaves to defaults. EP_OK or EP_ERR_MANIFEST. */
+int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest);
 
 /* First 16 bytes of the SHA-512 of the manifest bytes: the package's name in journal and lists. */
-void ep_record_digest(const uint8_t header[EP_RECORD_HEADER_SIZE], uint8_t digest[EP_JOURNAL_DIGEST]);
+void ep_record_digest(const ep_record_t *record, uint8_t digest[EP_JOURNAL_DIGEST]);
 
 /* Checks the payload in flash against the manifest; three tries, since a reading may fail. EP_OK,
  * EP_ERR_PAYLOAD_CRC, EP_ERR_PAYLOAD_DIGEST, EP_ERR_ECC or EP_ERR_FLASH. */
 int ep_record_check_payload(uint32_t slot, const edgeplug_Manifest *manifest);
-
-/* Which page of a slot holds the record, counted from 0. */
-uint32_t ep_record_page(void);
 
 #endif

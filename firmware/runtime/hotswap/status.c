@@ -6,27 +6,15 @@
 #include "engine.h"
 #include "errors.h"
 
-static edgeplug_SlotState ep_status_slot_state(const ep_record_t *record) {
-  uint32_t set = record->marks.set;
-  if (record->unreadable) return edgeplug_SlotState_SLOT_STATE_UNREADABLE;
-  if (!record->intact) return edgeplug_SlotState_SLOT_STATE_EMPTY;
-  if ((set & EP_MARK_BIT(EP_MARK_REJECTED)) != 0u) return edgeplug_SlotState_SLOT_STATE_REJECTED;
-  if ((set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u) return edgeplug_SlotState_SLOT_STATE_CONFIRMED;
-  if ((set & EP_MARK_TRIALS) != 0u) return edgeplug_SlotState_SLOT_STATE_TRIAL;
-  if ((set & EP_MARK_BIT(EP_MARK_STAGED)) != 0u) return edgeplug_SlotState_SLOT_STATE_STAGED;
-  return edgeplug_SlotState_SLOT_STATE_PARTIAL;
-}
-
 int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info) {
-  uint8_t header[EP_RECORD_HEADER_SIZE];
   edgeplug_Manifest manifest;
   ep_record_t record;
   memset(info, 0, sizeof *info);
   if (slot > 1u) return EP_ERR_BAD_REQUEST;
-  ep_record_read(&engine->journal, slot, header, &record);
-  info->state = ep_status_slot_state(&record);
-  if (!record.intact || ep_record_manifest(header, &manifest) != EP_OK) return EP_OK;
-  info->swap_number = record.swap_number;
+  ep_record_read(&engine->journal, slot, &record);
+  info->state = (edgeplug_SlotState)record.state;
+  if (!ep_record_intact(&record) || ep_record_manifest(&record, &manifest) != EP_OK) return EP_OK;
+  info->swap_number = record.header.swap_number;
   memcpy(info->name, manifest.name, sizeof info->name);
   memcpy(info->version, manifest.version, sizeof info->version);
   info->release = manifest.release;
@@ -35,25 +23,24 @@ int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_Slo
   info->kind = manifest.kind;
   info->reason = (edgeplug_Reason)record.marks.reason;
   info->attempts = (uint32_t)__builtin_popcount(record.marks.set & EP_MARK_TRIALS);
-  info->timestamp = ep_record_u32(header + EP_RECORD_TIMESTAMP_OFFSET);
-  ep_record_digest(header, info->digest);
-  if ((header[EP_RECORD_FLAGS_OFFSET] & EP_RECORD_FLAG_SIGNED) != 0u) {
-    info->signature = (header[EP_RECORD_FLAGS_OFFSET] & EP_RECORD_FLAG_VERIFIED) != 0u
-                          ? edgeplug_Signature_SIGNATURE_VERIFIED
-                          : edgeplug_Signature_SIGNATURE_UNVERIFIED;
-    info->key_id.size = EP_RECORD_KEY_ID_SIZE;
-    memcpy(info->key_id.bytes, header + EP_RECORD_KEY_ID_OFFSET, EP_RECORD_KEY_ID_SIZE);
-  }
+  info->timestamp = record.header.timestamp;
+  ep_record_digest(&record, info->digest);
+  if ((record.header.flags & EP_RECORD_FLAG_SIGNED) == 0u) return EP_OK;
+  info->signature = (record.header.flags & EP_RECORD_FLAG_VERIFIED) != 0u
+                        ? edgeplug_Signature_SIGNATURE_VERIFIED
+                        : edgeplug_Signature_SIGNATURE_UNVERIFIED;
+  info->key_id.size = EP_RECORD_KEY_ID_SIZE;
+  memcpy(info->key_id.bytes, record.header.key_id, EP_RECORD_KEY_ID_SIZE);
   return EP_OK;
 }
 
 void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list) {
   ep_journal_cursor_t cursor;
   ep_journal_entry_t entry;
-  memset(list, 0, sizeof *list);
+  list->digests_count = 0;
   ep_journal_newest(&engine->journal, &cursor);
-  while (list->digests_count < EP_JOURNAL_SPENT &&
-         ep_journal_previous_spent(&engine->journal, &cursor, &entry)) {
+  while (list->digests_count < EP_JOURNAL_SPENT && ep_journal_previous(&engine->journal, &cursor, &entry)) {
+    if (!ep_journal_spends(&entry)) continue;
     memcpy(list->digests[list->digests_count++], entry.u.data, EP_JOURNAL_DIGEST);
   }
 }
@@ -62,8 +49,7 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   const ep_journal_t *journal = &engine->journal;
   bool in_trial = engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL;
   uint32_t slot = in_trial ? engine->target : engine->active;
-  ep_journal_cursor_t cursor;
-  ep_journal_entry_t entry;
+  edgeplug_SpentList spent;
   ep_agent_trial_t trial;
   memset(status, 0, sizeof *status);
   status->phase = (edgeplug_UpdatePhase)engine->phase;
@@ -77,18 +63,17 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   if (in_trial) {
     ep_agent_trial(engine->agents, &trial);
     status->trial_scans = trial.healthy_scans;
-    status->trial_needed = engine->trial_needed;
+    status->trial_needed = engine->rules.healthy_scans;
   }
-  status->last_reason = (edgeplug_Reason)journal->last_reason;
-  status->last_reason_swap = journal->last_swap;
+  ep_hotswap_spent(engine, &spent);
+  status->spent = spent.digests_count;
+  status->last_reason = (edgeplug_Reason)journal->kept[EP_KEPT_REJECTED].reason;
+  status->last_reason_swap = journal->kept[EP_KEPT_REJECTED].swap_number;
   status->last_error = (uint32_t)-engine->last_error;
-  status->security_version = journal->security_version;
+  status->security_version = journal->kept[EP_KEPT_STATE].u.state.security_version;
   status->locked = ep_hotswap_locked(engine);
-  ep_journal_newest(journal, &cursor);
-  while (status->spent < EP_JOURNAL_SPENT && ep_journal_previous_spent(journal, &cursor, &entry))
-    status->spent++;
   status->journal_error = journal->damaged ? (uint32_t)-EP_ERR_JOURNAL : 0u;
-  status->boot_number = journal->boot_number;
+  status->boot_number = ep_hotswap_boot_number(engine);
   status->has_counters = true;
   status->counters.flash_erases = journal->flash.erases;
   status->counters.flash_programs = journal->flash.programs;
@@ -97,14 +82,13 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
 void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list) {
   uint8_t key[32], digest[EP_SHA512_SIZE];
   ep_sha512_t hash;
-  memset(list, 0, sizeof *list);
+  list->keys_count = engine->journal.keys;
   for (uint32_t index = 0; index < engine->journal.keys; index++) {
-    edgeplug_KeyInfo *info = &list->keys[list->keys_count++];
-    info->role = (edgeplug_KeyRole)ep_journal_key(&engine->journal, index, key);
+    list->keys[index].role = (edgeplug_KeyRole)ep_journal_key(&engine->journal, index, key);
     ep_sha512_init(&hash);
     ep_sha512_update(&hash, key, sizeof key);
     ep_sha512_final(&hash, digest);
-    memcpy(info->key_id, digest, sizeof info->key_id);
+    memcpy(list->keys[index].key_id, digest, sizeof list->keys[index].key_id);
   }
 }
 
@@ -112,7 +96,7 @@ void ep_hotswap_history(const ep_hotswap_t *engine, uint32_t before, edgeplug_Hi
   const uint32_t room = sizeof history->entries / sizeof history->entries[0];
   ep_journal_cursor_t cursor;
   ep_journal_entry_t entry;
-  memset(history, 0, sizeof *history);
+  history->entries_count = 0;
   ep_journal_newest(&engine->journal, &cursor);
   while (history->entries_count < room && ep_journal_previous(&engine->journal, &cursor, &entry)) {
     edgeplug_HistoryEntry *said;
@@ -122,8 +106,9 @@ void ep_hotswap_history(const ep_hotswap_t *engine, uint32_t before, edgeplug_Hi
     said->kind = (edgeplug_HistoryKind)entry.kind;
     said->swap_number = entry.swap_number;
     said->slot = entry.slot;
-    said->reason = (edgeplug_Reason)entry.reason;
-    said->detail = entry.extra & 15u;
+    said->reason =
+        entry.kind == EP_JOURNAL_REJECTED ? (edgeplug_Reason)entry.reason : edgeplug_Reason_REASON_NONE;
+    said->detail = entry.extra;
   }
 }
 
@@ -132,9 +117,9 @@ int ep_hotswap_read_slot(const ep_hotswap_t *engine, uint32_t slot, uint32_t off
   (void)engine;
   if (slot > 1u || offset > EP_RECORD_SLOT_SIZE || size > EP_RECORD_SLOT_SIZE - offset)
     return EP_ERR_BAD_REQUEST;
-  return ep_board_flash_read(ep_board_map()->slot_address[slot] + offset, data, size);
+  return ep_flash_fetch(ep_board_map()->slot_address[slot] + offset, data, size);
 }
 
 uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine) {
-  return engine->journal.boot_number;
+  return engine->journal.kept[EP_KEPT_STATE].u.state.boot_number;
 }

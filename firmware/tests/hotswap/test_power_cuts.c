@@ -333,7 +333,7 @@ static void run_wrap(world_t *world) {
   uint32_t generation = journal->generation;
   flash_watch(NULL, NULL);
   while (journal->next < ep_board_map()->journal_half_size / 32u - 8u) {
-    (void)ep_journal_state(journal, 18, 0, 0, 0);
+    (void)ep_journal_save(journal, EP_KEPT_STATE, EP_JOURNAL_STATE);
   }
   flash_watch(on_operation, NULL);
   run_update(world);

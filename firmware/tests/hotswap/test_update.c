@@ -297,14 +297,14 @@ static void run_in(flash_geometry_t geometry) {
     with_first(geometry);
     package_make(&second, 2, AGENT_GOOD, 400, security_two);
     CHECK_EQ(world_push(&world, &second), EP_OK);
-    CHECK_EQ(world.engine.journal.security_version, 0);
+    CHECK_EQ(world.engine.journal.kept[EP_KEPT_STATE].u.state.security_version, 0);
     world_settle(&world);
-    CHECK_EQ(world.engine.journal.security_version, 2);
+    CHECK_EQ(world.engine.journal.kept[EP_KEPT_STATE].u.state.security_version, 2);
     CHECK_EQ(refused(3, NULL), EP_ERR_SECURITY_VERSION);
     CHECK_EQ(ep_hotswap_rollback(&world.engine, false), EP_ERR_DOWNGRADE);
     CHECK_EQ(ep_hotswap_rollback(&world.engine, true), EP_OK);
     world_boot(&world, EP_RESET_POWER_ON);
-    CHECK_EQ(world.engine.journal.security_version, 2);
+    CHECK_EQ(world.engine.journal.kept[EP_KEPT_STATE].u.state.security_version, 2);
     CHECK_EQ(world_running(&world), 1);
   }
   TEST("three watchdog resets of a confirmed agent hand over to the other confirmed one") {
@@ -340,8 +340,8 @@ static void run_in(flash_geometry_t geometry) {
   }
   TEST("swap numbers end cleanly at 0xFFFFFFFF") {
     with_first(geometry);
-    world.engine.journal.facts[1].swap_number = 0xFFFFFFFEu;
-    CHECK_EQ(ep_journal_facts(&world.engine.journal, 1), EP_OK);
+    world.engine.journal.kept[EP_KEPT_FACTS + 1].swap_number = 0xFFFFFFFEu;
+    CHECK_EQ(ep_journal_save(&world.engine.journal, EP_KEPT_FACTS + 1, EP_JOURNAL_FACTS), EP_OK);
     package_make(&second, 2, AGENT_GOOD, 400, NULL);
     CHECK_EQ(world_update(&world, &second), EP_OK);
     CHECK_EQ(world.agents.active.swap_number, 0xFFFFFFFFu);
