@@ -169,7 +169,6 @@ static int ep_update_open(ep_hotswap_t *engine, const edgeplug_Manifest *manifes
   }
   engine->next_offset = staging->extra * erase_size;
   if (engine->next_offset > manifest->payload_size) engine->next_offset = manifest->payload_size;
-  engine->tail_size = 0;
   engine->retries = 0;
   engine->page_open = false;
   engine->last_error = EP_OK;
@@ -224,59 +223,40 @@ int ep_hotswap_begin(ep_hotswap_t *engine, const edgeplug_Begin *begin, edgeplug
 
 /* ---- receiving -------------------------------------------------------------------------------- */
 
-/* Programs what has come of the open page, which ends at `end`; the last unit of the payload is filled up with ones. */
-static int ep_update_program(ep_hotswap_t *engine, const uint8_t *data, uint32_t size, uint32_t end) {
-  ep_flash_t *flash = &engine->journal.flash;
-  uint32_t slot = ep_board_map()->slot_address[engine->target];
-  int error = EP_OK;
-  while (size > 0u && error == EP_OK) {
-    uint32_t part = size & ~(EP_FLASH_UNIT - 1u), at = slot + engine->next_offset;
-    if (engine->tail_size == 0u && part > 0u) {
-      error = ep_flash_program(flash, at, data, part);
-    } else {
-      part = EP_FLASH_UNIT - engine->tail_size < size ? EP_FLASH_UNIT - engine->tail_size : size;
-      if (engine->tail_size == 0u) memset(engine->tail, 0xFF, sizeof engine->tail);
-      memcpy(engine->tail + engine->tail_size, data, part);
-      engine->tail_size = (uint8_t)(engine->tail_size + part);
-      if (engine->tail_size == EP_FLASH_UNIT || engine->next_offset + part == end) {
-        error = ep_flash_program(flash, at & ~(EP_FLASH_UNIT - 1u), engine->tail, EP_FLASH_UNIT);
-        engine->tail_size = 0;
-      }
-    }
-    engine->next_offset += part;
-    data += part;
-    size -= part;
-  }
-  return error;
-}
-
-/* Takes data of one page. */
-static int ep_update_take(ep_hotswap_t *engine, const uint8_t *data, uint32_t size, uint32_t end) {
+/* Takes bytes up to the end of a block and programs it when it is full; the last one of the payload is filled up
+ * with ones. Returns how many bytes it took. */
+static uint32_t ep_update_take(ep_hotswap_t *engine, const uint8_t *data, uint32_t size, int *error) {
   ep_journal_t *journal = &engine->journal;
-  uint32_t start = engine->next_offset & ~(ep_board_map()->erase_size - 1u);
-  int error = EP_OK;
+  uint32_t total = engine->record.header.payload_size, erase_size = ep_board_map()->erase_size;
+  uint32_t in_block = engine->next_offset % EP_HOTSWAP_BLOCK, block = engine->next_offset - in_block, end;
   if (!engine->page_open) {
-    error = ep_record_open_page(&journal->flash, engine->target, start, &engine->record.header);
-    engine->page_open = true;
+    *error = ep_record_open_page(&journal->flash, engine->target, block, &engine->record.header);
+    engine->page_open = *error == EP_OK;
+    if (*error != EP_OK) return 0;
   }
-  if (error == EP_OK) error = ep_update_program(engine, data, size, end);
-  if (error != EP_OK) {
+  end = block + EP_HOTSWAP_BLOCK < total ? block + EP_HOTSWAP_BLOCK : total;
+  if (size > end - engine->next_offset) size = end - engine->next_offset;
+  if (in_block == 0u) memset(engine->block, 0xFF, sizeof engine->block);
+  memcpy(engine->block + in_block, data, size);
+  engine->next_offset += size;
+  if (engine->next_offset != end) return size;
+  *error = ep_flash_program(&journal->flash, ep_board_map()->slot_address[engine->target] + block,
+                            engine->block, (end - block + EP_FLASH_UNIT - 1u) & ~(EP_FLASH_UNIT - 1u));
+  if (*error != EP_OK) {
     /* The page is tried again from its start. */
-    engine->next_offset = start;
-    engine->tail_size = 0;
+    engine->next_offset = block & ~(erase_size - 1u);
     engine->page_open = false;
-  } else if (engine->next_offset == end) {
+  } else if (end % erase_size == 0u || end == total) {
     engine->page_open = false;
     journal->kept[EP_KEPT_STAGING].extra++;
     (void)ep_journal_save(journal, EP_KEPT_STAGING, EP_JOURNAL_PROGRESS);
   }
-  return error;
+  return size;
 }
 
 int ep_hotswap_chunk(ep_hotswap_t *engine, uint32_t offset, const uint8_t *data, uint32_t size,
                      uint32_t *next_offset) {
-  uint32_t erase_size = ep_board_map()->erase_size, total = engine->record.header.payload_size,
-           end = offset + size;
+  uint32_t total = engine->record.header.payload_size, skip = engine->next_offset - offset;
   int error = EP_OK;
   *next_offset = engine->next_offset;
   /* A late copy of the last chunk is no fault. */
@@ -284,14 +264,9 @@ int ep_hotswap_chunk(ep_hotswap_t *engine, uint32_t offset, const uint8_t *data,
       engine->phase > edgeplug_UpdatePhase_UPDATE_PHASE_STAGED) {
     return EP_ERR_NO_SESSION;
   }
-  if (size > EP_CHUNK_MAX || offset > total || end > total) return EP_ERR_BAD_REQUEST;
-  if (offset > engine->next_offset) return EP_OK;
-  while (engine->next_offset < end && error == EP_OK) {
-    uint32_t from = engine->next_offset, page_end = (from / erase_size + 1u) * erase_size;
-    if (page_end > total) page_end = total;
-    error =
-        ep_update_take(engine, data + (from - offset), (end < page_end ? end : page_end) - from, page_end);
-  }
+  if (size > EP_CHUNK_MAX || offset > total || size > total - offset) return EP_ERR_BAD_REQUEST;
+  /* Behind a gap, or nothing new; a skip below 0 wraps. */
+  while (skip < size && error == EP_OK) skip += ep_update_take(engine, data + skip, size - skip, &error);
   *next_offset = engine->next_offset;
   if (error != EP_OK) {
     if (engine->retries++ < EP_PAGE_TRIES) return EP_OK;
