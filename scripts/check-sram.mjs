@@ -5,7 +5,8 @@
 //   node scripts/check-sram.mjs [IMAGE]
 //
 // A call through a pointer has no target in the image. Each function that makes one is listed with what it may
-// call in firmware/boards/stm32l552/indirect-calls.json; one that isn't listed fails too.
+// call, a function or a table of them, in firmware/boards/stm32l552/indirect-calls.json, by its own name or by that of the
+// source file whose static functions all may; one that isn't listed fails too.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -47,15 +48,18 @@ function readElf(path) {
   const symtab = sections.find((section) => section.type === SHT_SYMTAB);
   const strings = sections[symtab.link].offset;
   const symbols = [];
+  let source = "";
   for (let at = symtab.offset; at < symtab.offset + symtab.size; at += 16) {
     const value = u32(at + 4);
     const info = file[at + 12];
+    // a file's static symbols stand behind its name
+    if ((info & 15) === STT.file) source = text(strings, u32(at));
     symbols.push({
       name: text(strings, u32(at)),
       value,
       size: u32(at + 8),
       type: info & 15,
-      global: info >> 4 !== 0,
+      source: info >> 4 === 0 ? source : "",
       section: view.getUint16(at + 14, true),
     });
   }
@@ -80,7 +84,7 @@ function readElf(path) {
   return { sections, symbols, relocations, word };
 }
 
-const STT = { none: 0, object: 1, func: 2 };
+const STT = { none: 0, object: 1, func: 2, file: 4 };
 
 /** What lies where: one node a function or object, in order of address. */
 function makeNodes(elf) {
@@ -107,6 +111,7 @@ function makeNodes(elf) {
         size: symbol.size,
         code,
         section: symbol.section,
+        source: symbol.source,
         names: [...(known?.names ?? []), symbol.name],
       });
     else known.names.push(symbol.name);
@@ -237,7 +242,6 @@ export function checkSram(path, { entries, exempt, indirect, flash }) {
     const how = reached.get(node);
     return how === null ? node.name : `${pathTo(how.from)}\n    ${how.verb} ${node.name}`;
   };
-  const used = new Set();
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {
     if (node.address >= flash.from && node.address < flash.end) {
       findings.push(`${node.name} lies in flash (0x${node.address.toString(16)}):\n    ${pathTo(node)}`);
@@ -252,15 +256,15 @@ export function checkSram(path, { entries, exempt, indirect, flash }) {
     if (node.pointers.length === 0) continue;
     // a compiler's clone (.constprop.0 and so on) calls what its original calls
     const base = node.name.replace(/\..*$/, "");
-    used.add(base);
-    if (indirect[base] === undefined)
+    const callable = [indirect[base], indirect[node.source]].filter((names) => names !== undefined).flat();
+    if (callable.length === 0)
       findings.push(
         `${node.name} calls through a pointer at 0x${node.pointers[0].toString(16)}; list what it may call in indirect-calls.json:\n    ${pathTo(node)}`,
       );
-    for (const name of indirect[base] ?? []) {
+    for (const name of callable) {
       const target = named.get(name);
       if (target === undefined)
-        findings.push(`indirect-calls.json names ${name}, but the image has no such function`);
+        findings.push(`indirect-calls.json names ${name}, but the image has no such thing`);
       else reach(target, { from: node, verb: "calls through a pointer" });
     }
   }

@@ -23,8 +23,8 @@ static bool wait_for(const volatile uint32_t *reg, uint32_t mask, uint32_t value
   return false;
 }
 
-/* RM0438 sections 8.1.4 (range 0 before the clock goes up), 6.3.3 (latency before too) and 9.2.7 (above 80 MHz in two
- * steps, with half the bus clock between them). Any step that fails leaves the board on the clock that it
+/* Voltage range 0 and the flash's wait states come before the clock goes up, and above 80 MHz it goes up in two steps,
+ * with half the bus clock for at least 1 µs between them. Any step that fails leaves the board on the clock that it
  * booted with, which the serial line and the tick then follow. */
 static bool run_fast(void) {
   RCC_APB1ENR1 |= RCC_APB1ENR1_PWR;

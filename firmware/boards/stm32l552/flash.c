@@ -1,4 +1,4 @@
-/* The embedded flash (RM0438 section 6.3), bank 1 alone: 2 KiB pages, double words that carry ECC and are programmed once
+/* The embedded flash, bank 1 alone: 2 KiB pages, double words that carry ECC and are programmed once
  * after an erase. Everything here runs from SRAM, since the bank can't be read while it erases or programs.
  * ICACHE stays off: what is read here is what the cells hold, ECC checked. */
 #include "board.h"
@@ -7,18 +7,19 @@
 #include "memory_map.h"
 #include "stm32l552.h"
 
-/* Data sheet table 71: page erase at most 24.5 ms, double word at most 0.13 ms; twice that. */
+/* Over twice what a page erase (22 ms) and a double word (below 0.1 ms) take. */
 #define ERASE_LIMIT_US   50000u
 #define PROGRAM_LIMIT_US 260u
 
 static struct {
-  bool usable;           /* the option bytes are as the map says */
+  bool usable;           /* the option bits are as the map needs them */
   volatile bool reading; /* an NMI now is about what we read */
   volatile bool ecc_failed;
 } flash;
 
 void ep_stm32_flash_init(void) {
-  flash.usable = (FLASH_OPTR & OPTR_DBANK) != 0u;
+  /* two banks, so that pages are 2 KiB; not swapped, so that bank 1 is where the map begins */
+  flash.usable = (FLASH_OPTR & (OPTR_DBANK | OPTR_SWAP_BANK | OPTR_TZEN)) == OPTR_DBANK;
 }
 
 bool ep_stm32_flash_ecc_failed(void) {
@@ -49,12 +50,15 @@ int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size) {
 
 static int wait_ready(uint32_t limit_us) {
   const uint64_t begun = ep_board_time_us();
-  while ((FLASH_NSSR & NSSR_BSY) != 0u)
-    if (ep_board_time_us() - begun > limit_us) return EP_ERR_FLASH;
-  return EP_OK;
+  for (;;) {
+    /* the time first: a scan that comes between the two may last longer than the limit */
+    const bool late = ep_board_time_us() - begun > limit_us;
+    if ((FLASH_NSSR & NSSR_BSY) == 0u) return EP_OK;
+    if (late) return EP_ERR_FLASH;
+  }
 }
 
-/* Section 6.3.5: two keys in a row; a wrong sequence locks the register until the next reset. */
+/* Two keys in a row; a wrong sequence locks the register until the next reset. */
 static int unlock(uint32_t limit_us) {
   if (wait_ready(limit_us)) return EP_ERR_FLASH;
   if ((FLASH_NSCR & NSCR_LOCK) != 0u) {
@@ -76,7 +80,6 @@ static int finish(uint32_t limit_us) {
   return err;
 }
 
-/* Section 6.3.6 "Page erase". */
 int ep_board_flash_erase(uint32_t address) {
   if (!in_range(address, EP_MAP_FLASH_ERASE_SIZE) || address % EP_MAP_FLASH_ERASE_SIZE != 0u)
     return EP_ERR_FLASH;
@@ -89,7 +92,7 @@ int ep_board_flash_erase(uint32_t address) {
   return finish(ERASE_LIMIT_US);
 }
 
-/* Section 6.3.7: a double word is two words, the lower first; the second one starts the programming. */
+/* A double word is two words, the lower first; the second one starts the programming. */
 static int program_unit(uint32_t address, const uint8_t *data) {
   uint32_t words[2];
   for (uint32_t i = 0; i < 2u; i++, data += 4)

@@ -6,8 +6,8 @@
 
 #define INTENT_FAULT     0x4641554Cu
 #define IWDG_PRESCALER_4 0u
-#define IWDG_150_MS      1199u    /* LSI 32 kHz / 4; 141 ms at its fastest, 160 ms at its slowest */
-#define TURNS            1000000u /* of a waiting loop; the registers take five LSI cycles, 0.16 ms */
+#define IWDG_150_MS      1199u    /* at LSI 32 kHz / 4 */
+#define TURNS            1000000u /* of a waiting loop; the registers take up to six cycles of LSI / 4 */
 
 static uint32_t intent __attribute__((section(".noinit")));
 
@@ -39,7 +39,7 @@ void ep_stm32_fault(void) {
   system_reset();
 }
 
-/* Section 39.3.3. Starting it switches LSI on. Should the registers stay busy, the watchdog runs with its reset
+/* Starting it switches LSI on. Should the registers stay busy, the watchdog runs with its reset
  * values, 512 ms: late is better than never. */
 void ep_board_watchdog_start(void) {
   IWDG_KR = IWDG_START;

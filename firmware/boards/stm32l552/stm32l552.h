@@ -1,10 +1,11 @@
-/* The registers of the STM32L552 that this board uses (RM0438 rev 7; TrustZone off), by chapter. */
+/* The registers of the STM32L552 that this board uses. TrustZone is off (option bit TZEN = 0), so these are the
+ * non-secure ones. Names and bits are those of RM0438 and of ST's CMSIS device header. */
 #ifndef EP_STM32L552_REGISTERS_H
 #define EP_STM32L552_REGISTERS_H
 
 #include "../cortex_m.h"
 
-/* 6 Embedded flash memory */
+/* Embedded flash memory */
 #define FLASH_ACR          REG32(0x40022000u)
 #define FLASH_NSKEYR       REG32(0x40022008u)
 #define FLASH_NSSR         REG32(0x40022020u)
@@ -24,17 +25,19 @@
 #define NSCR_LOCK          (1u << 31)
 #define ECCR_ECCD          (1u << 31)
 #define ECCR_ECCD2         (1u << 29)
+#define OPTR_SWAP_BANK     (1u << 20)
 #define OPTR_DBANK         (1u << 22)
+#define OPTR_TZEN          (1u << 31)
 #define ACR_LATENCY        0xFu
-#define ACR_LATENCY_110MHZ 5u /* table 29, range 0 */
+#define ACR_LATENCY_110MHZ 5u /* range 0: one wait state more after each 20 MHz */
 
-/* 8 Power control */
+/* Power control */
 #define PWR_CR1      REG32(0x40007000u)
 #define PWR_SR2      REG32(0x40007014u)
 #define PWR_CR1_VOS  (3u << 9) /* 0 = range 0, up to 110 MHz */
 #define PWR_SR2_VOSF (1u << 10)
 
-/* 9 Reset and clock control */
+/* Reset and clock control */
 #define RCC_CR             REG32(0x40021000u)
 #define RCC_CFGR           REG32(0x40021008u)
 #define RCC_PLLCFGR        REG32(0x4002100Cu)
@@ -51,7 +54,7 @@
 #define RCC_CFGR_SWS       (3u << 2)
 #define RCC_CFGR_HPRE      (15u << 4)
 #define RCC_CFGR_HPRE_DIV2 (8u << 4)
-/* HSI16 / 4 × 55 / 2 = 110 MHz */
+/* HSI16 / 4 × 55 / 2 = 110 MHz; the VCO takes 4 to 16 MHz and gives 64 to 344 */
 #define RCC_PLLCFGR_110MHZ (2u | 3u << 4 | 55u << 8 | 1u << 24)
 #define RCC_AHB2ENR_PORTS  0x5u /* GPIOA and GPIOC */
 #define RCC_AHB2ENR_ADC    (1u << 13)
@@ -63,14 +66,14 @@
 #define RCC_CSR_SFTRSTF    (1u << 28)
 #define RCC_CSR_IWDGRSTF   (1u << 29)
 
-/* 11 General-purpose I/Os */
+/* General-purpose I/Os */
 #define GPIOA            0x42020000u
 #define GPIOC            0x42020800u
 #define GPIO_MODER(port) REG32((port) + 0x00u)
 #define GPIO_AFRL(port)  REG32((port) + 0x20u)
 #define GPIO_AFRH(port)  REG32((port) + 0x24u)
 
-/* 21 Analog-to-digital converter */
+/* Analog-to-digital converter */
 #define ADC_ISR           REG32(0x42028000u)
 #define ADC_CR            REG32(0x42028008u)
 #define ADC_SMPR1         REG32(0x42028014u)
@@ -85,7 +88,7 @@
 #define ADC_CR_ADCAL      (1u << 31)
 #define ADC_CCR_HCLK_DIV2 (2u << 16)
 
-/* 34 General-purpose timers */
+/* General-purpose timers */
 #define TIM2                    0x40000000u
 #define TIM3                    0x40000400u
 #define TIM_CR1(timer)          REG32((timer) + 0x00u)
@@ -102,7 +105,7 @@
 #define TIM_CR1_ARPE            0x80u
 #define TIM_EGR_UG              1u
 
-/* 39 Independent watchdog */
+/* Independent watchdog */
 #define IWDG_KR     REG32(0x40003000u)
 #define IWDG_PR     REG32(0x40003004u)
 #define IWDG_RLR    REG32(0x40003008u)
@@ -111,7 +114,7 @@
 #define IWDG_UNLOCK 0x5555u
 #define IWDG_RELOAD 0xAAAAu
 
-/* 46 Universal synchronous receiver transmitter */
+/* Universal synchronous receiver transmitter */
 #define USART1_IRQ       61u
 #define USART_CR1        REG32(0x40013800u)
 #define USART_BRR        REG32(0x4001380Cu)
@@ -129,10 +132,10 @@
 #define USART_ISR_TXE    (1u << 7)
 #define USART_ICR_ERRORS 0xFu /* parity, framing, noise, overrun */
 
-/* 53 Device electronic signature */
+/* Device electronic signature */
 #define UID_ADDRESS 0x0BFA0590u
 
 #define CORE_HZ   110000000u
-#define IRQ_COUNT 109u
+#define IRQ_COUNT 108u /* the last is ICACHE, 107 */
 
 #endif
