@@ -33,4 +33,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "show what a package says of itself",
     load: async () => (await import("./inspect.js")).inspectCommand(),
   },
+  {
+    name: "board",
+    summary: "run an emulated board; look after a board's keys and lock",
+    load: async () => (await import("./board.js")).boardCommand(),
+  },
 ];

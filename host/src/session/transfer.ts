@@ -32,6 +32,8 @@ const LARGEST_CHUNK = 512;
 const LOSSES_TO_HALVE = 2;
 const CLEAN_TO_DOUBLE = 16;
 const FIRST_PATIENCE_MS = 1_000;
+/** On a line that has lost nothing yet, silence means that the board is busy erasing or tidying its journal. */
+const CALM_PATIENCE_MS = 1_000;
 const LEAST_PATIENCE_MS = 200;
 const MOST_PATIENCE_MS = 2_000;
 
@@ -68,6 +70,12 @@ class Patience {
   private smoothed: number | undefined;
   private deviation = 0;
   private backoff = 1;
+  private calm = true;
+
+  /** The line loses frames: from now on it pays to notice soon. */
+  lossy(): void {
+    this.calm = false;
+  }
 
   observe(roundTrip: number): void {
     this.backoff = 1;
@@ -88,7 +96,7 @@ class Patience {
     const base =
       this.smoothed === undefined
         ? FIRST_PATIENCE_MS
-        : Math.max(LEAST_PATIENCE_MS, this.smoothed + 4 * this.deviation);
+        : Math.max(this.calm ? CALM_PATIENCE_MS : LEAST_PATIENCE_MS, this.smoothed + 4 * this.deviation);
     return Math.min(base * this.backoff, Math.max(base, MOST_PATIENCE_MS));
   }
 }
@@ -260,6 +268,7 @@ export class Transfer {
 
   private goBack(offset: number): void {
     this.epoch++;
+    this.patience.lossy();
     this.chunk.lost();
     this.base = offset;
     this.next = offset;

@@ -12,6 +12,9 @@ import type { Stats } from "node:fs";
 
 import { EdgePlugError } from "../errors.js";
 
+/** O_ACCMODE of fcntl.h, which Node doesn't name. */
+const ACCESS_MODE = 0o3;
+
 export interface PortHolder {
   pid: number;
   /** The program's name as the system knows it. */
@@ -19,7 +22,7 @@ export interface PortHolder {
 }
 
 /**
- * Other processes that have `path` open. Linux tells it in /proc; elsewhere, and for processes of other
+ * Other processes that have `path` open and may read from it. Linux tells it in /proc; elsewhere, and for processes of other
  * users, the list stays empty.
  */
 export function portHolders(path: string): PortHolder[] {
@@ -44,11 +47,17 @@ function holds(pid: number, device: string): boolean {
   }
   return entries.some((entry) => {
     try {
-      return readlinkSync(`${folder}/${entry}`) === device;
+      return readlinkSync(`${folder}/${entry}`) === device && reads(pid, entry);
     } catch {
       return false;
     }
   });
+}
+
+/** Who has a port open only to keep it from hanging up takes no bytes away. */
+function reads(pid: number, descriptor: string): boolean {
+  const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8"));
+  return flags === null || (Number.parseInt(flags[1] ?? "0", 8) & ACCESS_MODE) !== constants.O_WRONLY;
 }
 
 function programName(pid: number): string {

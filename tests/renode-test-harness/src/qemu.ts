@@ -352,7 +352,7 @@ async function openPty(qmp: Qmp): Promise<{ path: string; held: number }> {
   const path = devices.find(({ label }) => label === "serial")?.filename.replace(/^pty:/, "");
   if (!path?.startsWith("/"))
     throw new HarnessError("EMULATOR_ENDED", "QEMU tells no path for its pseudo-terminal");
-  return { path, held: openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK) };
+  return { path, held: openSync(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK) };
 }
 
 function escapeCommas(path: string): string {
