@@ -1,4 +1,6 @@
 /** The main job, act by act. Each does what a field engineer would do, and counts what came of it. */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { EdgePlugError, type AgentPackage } from "edgeplug";
 import { eventKindName, reasonName, type DeviceEvent, type DeviceSession, type PushStep } from "edgeplug/device";
 
@@ -9,6 +11,7 @@ import { countScans, packageOf, slotsDigest, swap, tellStep, type Story } from "
 const BUILT = ["pid-biquad", "hash-sha256", "hash-blake2s", "bad-trap", "bad-loop", "waveform-classifier"];
 const PAGES_BEFORE_CUT = 2;
 const SAG = 1;
+const EVENT_PATIENCE_MS = 2_000;
 
 /** 1. Keys, packages, a board that is empty, a first agent on it. */
 export async function firstInstall(story: Story, session: DeviceSession): Promise<void> {
@@ -83,8 +86,7 @@ async function swapHashes(story: Story, session: DeviceSession): Promise<void> {
       },
     });
     if (requests === undefined) {
-      requests = new RequestStream(session);
-      requests.expect((await session.status()).active?.swapNumber ?? 0, algorithm);
+      requests = new RequestStream(session, (await session.status()).active?.swapNumber ?? 0, algorithm);
       timeline.say("requests start, and go on through the next swaps");
     }
   }
@@ -109,15 +111,11 @@ export async function failingAgents(story: Story, session: DeviceSession): Promi
 async function pushFailing(story: Story, session: DeviceSession, pkg: AgentPackage, reason: string): Promise<void> {
   const { timeline, tally, machine } = story;
   const before = await session.status();
-  let rolledBack: DeviceEvent | undefined;
+  const rolledBack = listenFor(session, "rolled_back");
   tally.rollbacks.of++;
-  const off = session.connection.onEvent((event) => {
-    if (eventKindName(event.kind) === "rolled_back") rolledBack = event;
-  });
   const error = await failureOf(story, session, pkg);
-  off();
   const after = await session.status();
-  const scan = rolledBack?.scan ?? 0;
+  const scan = (await rolledBack())?.scan ?? 0;
   const seen = await machine.watch.at(scan);
   const sameScan = seen !== undefined && seen.swapNumber === before.active?.swapNumber;
   const good =
@@ -130,6 +128,20 @@ async function pushFailing(story: Story, session: DeviceSession, pkg: AgentPacka
     timeline.say(`the outputs of scan ${scan} are the old agent's already: no scan was lost`, { scan, tone: "good" });
   }
   if (good) tally.rollbacks.done++;
+}
+
+/** Listens for the next event of one kind; what comes back waits for it, but not for ever. */
+function listenFor(session: DeviceSession, kind: string): () => Promise<DeviceEvent | undefined> {
+  let heard: (event: DeviceEvent) => void = () => undefined;
+  const event = new Promise<DeviceEvent>((resolve) => (heard = resolve));
+  const off = session.connection.onEvent((each) => {
+    if (eventKindName(each.kind) === kind) heard(each);
+  });
+  return async () => {
+    const first = await Promise.race([event, sleep(EVENT_PATIENCE_MS, undefined)]);
+    off();
+    return first;
+  };
 }
 
 /** Pushes a package that must not stay; returns what it was refused or rolled back for. */

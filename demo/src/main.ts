@@ -16,16 +16,14 @@ import { Timeline } from "./timeline.js";
 
 async function tell(story: Story): Promise<void> {
   let session: DeviceSession = await story.machine.connect();
-  let quiet = tellEvents(story, session);
+  const quiet = tellEvents(story, session);
   await firstInstall(story, session);
   await liveSwaps(story, session);
   await failingAgents(story, session);
+  quiet();
   await badPackages(story, session);
-  quiet();
   session = await powerCut(story, session);
-  quiet = tellEvents(story, session);
   countScans(story, await session.status());
-  quiet();
   await session.close();
   story.tally.scansMissed = Math.max(story.tally.scansMissed, story.machine.watch.missed);
 }

@@ -19,11 +19,17 @@ export class RequestStream {
   #running = true;
   readonly #done: Promise<void>;
 
-  constructor(readonly session: DeviceSession) {
+  /** Begins to send. The agent that runs now has `swapNumber` and answers by `algorithm`. */
+  constructor(
+    readonly session: DeviceSession,
+    swapNumber: number,
+    algorithm: string,
+  ) {
+    this.expect(swapNumber, algorithm);
     this.#done = this.#run();
   }
 
-  /** The agent with this swap number answers by `algorithm` (a name that node:crypto knows). */
+  /** The agent with this swap number will answer by `algorithm` (a name that node:crypto knows). */
   expect(swapNumber: number, algorithm: string): void {
     this.#algorithms.set(swapNumber, algorithm);
   }

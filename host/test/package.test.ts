@@ -107,14 +107,6 @@ describe("a package", () => {
     const forged = { ...pkg, signature: sign(pkg.manifestBytes, other) };
     expect(failure(() => verifyPackage(forged, { publicKey: PUBLIC_KEY }))).toBe("SIGNATURE");
   });
-
-  it("verifies in less than 20 ms", () => {
-    const bytes = sampleEpk();
-    readAndVerify(bytes);
-    const begin = performance.now();
-    for (let run = 0; run < 10; run++) readAndVerify(bytes);
-    expect((performance.now() - begin) / 10).toBeLessThan(20);
-  });
 });
 
 describe("a manifest", () => {
