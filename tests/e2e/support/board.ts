@@ -1,0 +1,251 @@
+/**
+ * One board of the suites, the same on every backend: power, flash, line, time and outputs in a test's hands.
+ *
+ *     const board = await startTestBoard("qemu");
+ *     const session = await board.connect();
+ *
+ * Boards are closed after the test that started them. EDGEPLUG_QEMU_ELF and EDGEPLUG_SIM_WASM name other images, such
+ * as deliberately broken ones.
+ */
+import type { Duplex } from "node:stream";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
+import { DeviceSession, type ConnectOptions } from "edgeplug/device";
+import { startQemu, startSim, type Board, type FlashPatch, type QemuBoard } from "renode-test-harness";
+import { onTestFinished } from "vitest";
+
+import { BoardClock, SimClock } from "./clock.js";
+import { FlashImage, layoutOf, type FlashLayout } from "./flash.js";
+import { BAUD, LineTransport } from "./line.js";
+import { OutputWatch } from "./watch.js";
+
+export type Backend = "sim" | "qemu";
+export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
+
+const ELF =
+  process.env["EDGEPLUG_QEMU_ELF"] ?? fileURLToPath(new URL("../../../build/qemu/qemu.elf", import.meta.url));
+const WASM = process.env["EDGEPLUG_SIM_WASM"];
+const BOARD_ID_SIZE = 12;
+/** A core that never sleeps: a sleeping one can lose ticks to the machine that emulates it. */
+const SPIN = 0x01;
+
+export interface TestBoardOptions {
+  /** qemu: a pseudo-terminal for other processes instead of the harness's own stream. */
+  line?: "stream" | "pty";
+  /** Written into the flash before the first start. */
+  patches?: readonly FlashPatch[];
+  /** sim: seed of all that is random on the board, default 1. */
+  seed?: number;
+}
+
+export interface OpenOptions extends ConnectOptions {
+  /** Something that sits in the line, such as a NoisyLine. */
+  through?: (line: Duplex) => Duplex;
+}
+
+export interface TestBoard {
+  readonly backend: Backend;
+  /** Board class in manifests: 1 sim, 2 qemu. */
+  readonly boardClass: number;
+  readonly harness: Board;
+  readonly clock: BoardClock;
+  readonly watch: OutputWatch;
+  readonly layout: FlashLayout;
+  /** The simulation itself, for faults that only it can cause; undefined on qemu. */
+  readonly sim: SimBoard | undefined;
+
+  /** A session with the board; it ends with the power, with unplug(), or with the test. */
+  connect(options?: OpenOptions): Promise<DeviceSession>;
+  /** The line as it is. */
+  readonly serial: Duplex;
+  /** Pulls the cable out of all sessions. */
+  unplug(): void;
+
+  /** A cut between two flash operations: all that had ended is in flash, nothing later. */
+  powerOff(): Promise<void>;
+  /** A cut as careless as the backend allows: qemu may lose and reorder the latest operations. */
+  kill(): Promise<void>;
+  powerOn(): Promise<void>;
+  /** The reset button. */
+  reset(): Promise<void>;
+  /** Lets the board's time pass. */
+  run(milliseconds: number): Promise<void>;
+  /** All of the flash, now. */
+  flash(): Promise<FlashImage>;
+  /** Only without power. */
+  writeFlash(offset: number, bytes: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A board with blank flash, in power. */
+export async function startTestBoard(backend: Backend, options: TestBoardOptions = {}): Promise<TestBoard> {
+  const board = await (backend === "qemu" ? startQemuBoard(options) : startSimBoard(options));
+  onTestFinished(() => board.close());
+  return board;
+}
+
+async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
+  const map = MEMORY_MAPS.qemu;
+  const harness = await startQemu({
+    backend: "qemu",
+    elf: ELF,
+    line: options.line ?? "stream",
+    icount: true,
+    flash: {
+      size: map.flash.size,
+      identity: { offset: map.boardId, size: BOARD_ID_SIZE },
+      patches: [{ offset: map.idleMode, bytes: Uint8Array.of(SPIN) }, ...(options.patches ?? [])],
+    },
+  });
+  return new EmulatedBoard(harness);
+}
+
+async function startSimBoard(options: TestBoardOptions): Promise<TestBoard> {
+  const harness = await startSim({
+    backend: "sim",
+    seed: options.seed ?? 1,
+    serial: { baud: BAUD },
+    patches: options.patches ?? [],
+    ...(WASM === undefined ? {} : { wasm: pathToFileURL(WASM) }),
+  });
+  const board = new SimulatedBoard(harness, harness.sim);
+  await harness.pause(); // from now on its time is the clock's
+  return board;
+}
+
+abstract class BoardBase<H extends Board, C extends BoardClock> implements TestBoard {
+  abstract readonly backend: Backend;
+  abstract readonly boardClass: number;
+  abstract readonly layout: FlashLayout;
+  abstract readonly sim: SimBoard | undefined;
+  readonly watch: OutputWatch;
+  readonly #transports = new Set<LineTransport>();
+
+  constructor(
+    readonly harness: H,
+    readonly clock: C,
+  ) {
+    this.watch = new OutputWatch(clock);
+    harness.observer.on("data", (bytes: Buffer) => this.observed(this.watch.push(bytes)));
+  }
+
+  get serial(): Duplex {
+    return this.harness.serial;
+  }
+
+  async connect(options: OpenOptions = {}): Promise<DeviceSession> {
+    const { through, ...connect } = options;
+    const line = through?.(this.harness.serial) ?? this.harness.serial;
+    const transport = new LineTransport(`${this.backend} board`, this.clock, line);
+    this.#transports.add(transport);
+    void transport.closed.then(() => this.#transports.delete(transport));
+    return DeviceSession.connect(transport, { timeoutMs: 20_000, ...connect });
+  }
+
+  unplug(): void {
+    for (const transport of this.#transports) transport.unplug();
+  }
+
+  async powerOff(): Promise<void> {
+    await this.harness.powerOff();
+    this.unplug();
+  }
+
+  async kill(): Promise<void> {
+    await this.harness.kill();
+    this.unplug();
+  }
+
+  powerOn(): Promise<void> {
+    return this.harness.powerOn();
+  }
+
+  reset(): Promise<void> {
+    return this.harness.reset();
+  }
+
+  run(milliseconds: number): Promise<void> {
+    return this.clock.pass(milliseconds);
+  }
+
+  async flash(): Promise<FlashImage> {
+    return new FlashImage(await this.image(), this.layout);
+  }
+
+  writeFlash(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.harness.writeFlash(offset, bytes);
+  }
+
+  async close(): Promise<void> {
+    this.unplug();
+    await this.harness.close();
+  }
+
+  protected image(): Promise<Uint8Array> {
+    return this.harness.readFlash();
+  }
+
+  protected abstract observed(milliseconds: number): void;
+}
+
+/** Time is what the stamps on the observer's line say. */
+class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
+  readonly backend = "qemu";
+  readonly boardClass = MEMORY_MAPS.qemu.boardClass;
+  readonly layout = layoutOf("qemu");
+  readonly sim = undefined;
+
+  constructor(harness: QemuBoard) {
+    super(harness, new BoardClock());
+  }
+
+  protected override async image(): Promise<Uint8Array> {
+    if (!this.harness.powered) return this.harness.readFlash();
+    await this.harness.pause(); // a stopped QEMU has written what it held back
+    const image = await this.harness.readFlash();
+    await this.harness.resume();
+    return image;
+  }
+
+  protected override observed(milliseconds: number): void {
+    this.clock.advance(this.clock.now() + milliseconds);
+  }
+}
+
+class SimulatedBoard extends BoardBase<Board, SimClock> {
+  readonly backend = "sim";
+  readonly boardClass = MEMORY_MAPS.sim.boardClass;
+  readonly layout = layoutOf(MEMORY_MAPS.sim.geometries.l5);
+
+  constructor(
+    harness: Board,
+    readonly sim: SimBoard,
+  ) {
+    super(
+      harness,
+      new SimClock(sim, (error) => {
+        // a planned cut leaves the board without power; anything else is a defect that the test has to show
+        this.unplug();
+        if (!(error instanceof PowerCut)) this.failure = error;
+      }),
+    );
+  }
+
+  /** What the simulation fell over, if it did. */
+  private failure: unknown;
+
+  override async powerOn(): Promise<void> {
+    await this.harness.powerOn();
+    await this.harness.pause();
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  protected override observed(): void {
+    // its clock is the simulation's own
+  }
+}
