@@ -206,10 +206,11 @@ export class Transfer {
       const oldest = this.flights[0];
       const inFlight = this.flights.length * (this.chunk.current + 32);
       const patience = this.patience.milliseconds + 2 * this.connection.lineTime(inFlight);
-      const left = oldest === undefined ? patience : oldest.sentAt + patience - this.now();
+      const due = oldest === undefined ? patience : oldest.sentAt + patience - this.now();
+      const silence = this.lastAdvance + this.options.silenceMs - this.now();
       await new Promise<void>((resolve) => {
-        const cancel = this.connection.transport.clock.after(Math.max(0, left), () => {
-          this.overdue();
+        const cancel = this.connection.transport.clock.after(Math.max(0, Math.min(due, silence)), () => {
+          if (due <= silence) this.overdue();
           resolve();
         });
         this.wake = () => {

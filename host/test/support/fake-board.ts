@@ -177,7 +177,9 @@ export class FakeBoard implements Transport {
     const manifest = Buffer.from(begin.manifest ?? []).toString("hex");
     const size = edgeplug.Manifest.decode(begin.manifest ?? new Uint8Array()).payloadSize;
     const resumed = manifest === this.manifest && this.nextOffset > 0;
-    if (!resumed) {
+    // a copy of a Begin whose answer got lost changes nothing
+    const repeated = manifest === this.manifest && this.phase === UpdatePhase.UPDATE_PHASE_RECEIVING;
+    if (!resumed && !repeated) {
       this.manifest = manifest;
       this.received = new Uint8Array(size);
       this.nextOffset = 0;
