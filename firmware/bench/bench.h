@@ -14,6 +14,9 @@ typedef struct {
 /* Ends with a NULL name. */
 extern const ep_bench_t ep_bench_table[];
 
+/* What the file job.bin asks for (see job.c); true if there is none. */
+bool ep_bench_job(void);
+
 void ep_bench_message_prepare(void);
 void ep_bench_crc32_256(void);
 bool ep_bench_crc32_good(void);
