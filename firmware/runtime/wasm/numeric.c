@@ -2,222 +2,7 @@
 
 #include "wasm/opcodes.h"
 
-#define SIGN64         0x8000000000000000ull
-#define INF64          0x7FF0000000000000ull
-#define ONE64          0x3FF0000000000000ull
-#define HIDDEN64       0x0010000000000000ull
-#define SIGN32         0x80000000u
-#define INF32          0x7F800000u
-#define BIAS64         1023u
-#define EXPONENT(bits) ((uint32_t)((bits) >> 52) & 0x7FFu)
-
-typedef union {
-  uint64_t bits;
-  double value;
-} ep_wasm_f64_t;
-
-static double ep_wasm_f64(uint64_t bits) {
-  const ep_wasm_f64_t u = {.bits = bits};
-  return u.value;
-}
-
-static bool ep_wasm_is_nan64(uint64_t bits) {
-  return (bits & ~SIGN64) > INF64;
-}
-
-static bool ep_wasm_is_nan32(uint32_t bits) {
-  return (bits & ~SIGN32) > INF32;
-}
-
-static uint64_t ep_wasm_f64_result(double value) {
-  const ep_wasm_f64_t u = {.value = value};
-  return ep_wasm_is_nan64(u.bits) ? EP_WASM_NAN64 : u.bits;
-}
-
-/* f64.promote_f32 and f32.demote_f64 (4.3.4). NaNs don't reach the conversion itself. */
-static uint64_t ep_wasm_promote(uint32_t bits) {
-  if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN64;
-  return ep_wasm_f64_result((double)ep_wasm_f32(bits));
-}
-
-static uint32_t ep_wasm_demote(uint64_t bits) {
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN32;
-  return ep_wasm_f32_bits((float)ep_wasm_f64(bits));
-}
-
-/* ---- rounding to integral values (4.3.3: fceil, ffloor, ftrunc, fnearest) ------------------------------ */
-
-typedef enum { EP_CEIL, EP_FLOOR, EP_TRUNC, EP_NEAREST } ep_wasm_rounding_t;
-
-/* Whether the magnitude goes up, given the fraction cut off, half a unit, and whether what stays is odd. */
-static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t fraction, uint64_t half,
-                            bool odd) {
-  switch (rounding) {
-  case EP_CEIL: return !negative;
-  case EP_FLOOR: return negative;
-  case EP_NEAREST: return fraction > half || (fraction == half && odd);
-  default: return false;
-  }
-}
-
-static uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding) {
-  uint32_t exponent = EXPONENT(bits);
-  uint64_t sign = bits & SIGN64;
-  uint64_t magnitude = bits & ~SIGN64;
-  uint64_t unit, fraction;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
-  if (exponent >= BIAS64 + 52u || magnitude == 0u) return bits;
-  if (exponent < BIAS64) { /* below 1: to 0 or 1; one half is the bits before ONE64's exponent */
-    return ep_wasm_goes_up(rounding, sign != 0u, magnitude, ONE64 - HIDDEN64, false) ? sign | ONE64 : sign;
-  }
-  unit = 1ull << (BIAS64 + 52u - exponent);
-  fraction = bits & (unit - 1u);
-  if (fraction == 0u) return bits;
-  bits -= fraction;
-  /* for 1.x the unit is the lowest bit of the exponent, which is set as an odd number's must be; a carry out of the
-   * mantissa goes into the exponent as it should */
-  return ep_wasm_goes_up(rounding, sign != 0u, fraction, unit >> 1, (bits & unit) != 0u) ? bits + unit : bits;
-}
-
-/* ---- square root ------------------------------------------------------------------------------------ */
-
-/* x = m * 2^(e - 52) with e even and m of 53 or 54 bits; digit by digit, two bits of m and then zeros give one bit of
- * the root: 53 that stay and one that rounds. A tie can't happen: the rest would have to be 0 and the last digit 1. */
-static uint64_t ep_wasm_sqrt(uint64_t bits) {
-  int32_t exponent = (int32_t)EXPONENT(bits);
-  uint64_t mantissa = bits & (HIDDEN64 - 1u);
-  uint64_t root = 0;
-  uint64_t rest = 0;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
-  if ((bits & ~SIGN64) == 0u || bits == INF64) return bits;
-  if ((bits & SIGN64) != 0u) return EP_WASM_NAN64;
-  if (exponent == 0) { /* subnormal */
-    int32_t shift = __builtin_clzll(mantissa) - 11;
-    mantissa <<= shift;
-    exponent = 1 - shift;
-  }
-  mantissa |= HIDDEN64;
-  exponent -= (int32_t)BIAS64;
-  mantissa <<= (exponent & 1) != 0 ? 11 : 10; /* 54 bits at the top */
-  exponent -= exponent & 1;
-  for (uint32_t i = 0; i < 54u; i++) {
-    uint64_t trial = root << 2 | 1u;
-    rest = rest << 2 | mantissa >> 62;
-    mantissa <<= 2;
-    root <<= 1;
-    if (rest >= trial) {
-      rest -= trial;
-      root |= 1u;
-    }
-  }
-  root += root & 1u; /* up */
-  return ((uint64_t)(exponent / 2 + (int32_t)BIAS64 - 1) << 52) +
-         (root >> 1); /* the root's top bit counts one */
-}
-
-uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
-#if defined(__ARM_FP)
-  float root;
-  __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
-  return ep_wasm_f32_bits(root);
-#else
-  return ep_wasm_demote(
-      ep_wasm_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
-#endif
-}
-
-/* ---- minimum, maximum, sign (4.3.3) --------------------------------------------------------------------- */
-
-/* Numbers in the order of their values, -0 below +0, as integers. */
-static int64_t ep_wasm_order(uint64_t bits) {
-  return (int64_t)((bits & SIGN64) != 0u ? bits ^ ~SIGN64 : bits);
-}
-
-/* For f32 the bits stand in the upper half. Neither is a NaN. */
-static uint64_t ep_wasm_extreme(uint64_t a, uint64_t b, bool maximum) {
-  return (ep_wasm_order(a) < ep_wasm_order(b)) == maximum ? b : a;
-}
-
-static uint64_t ep_wasm_extreme32(uint32_t a, uint32_t b, bool maximum) {
-  if (ep_wasm_is_nan32(a) || ep_wasm_is_nan32(b)) return EP_WASM_NAN32;
-  return ep_wasm_extreme((uint64_t)a << 32, (uint64_t)b << 32, maximum) >> 32;
-}
-
-static uint64_t ep_wasm_extreme64(uint64_t a, uint64_t b, bool maximum) {
-  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
-  return ep_wasm_extreme(a, b, maximum);
-}
-
-/* ---- floats and integers (4.3.4) ------------------------------------------------------------------------ */
-
-typedef struct {
-  uint64_t most;  /* of magnitudes above 0 */
-  uint64_t least; /* of magnitudes below 0 */
-} ep_wasm_range_t;
-
-static const ep_wasm_range_t ep_wasm_ranges[4] = {{INT32_MAX, (uint64_t)INT32_MAX + 1u},
-                                                  {UINT32_MAX, 0},
-                                                  {INT64_MAX, (uint64_t)INT64_MAX + 1u},
-                                                  {UINT64_MAX, 0}};
-
-/* `kind`: bit 0 unsigned, bit 1 64 bits. Gives the saturated integer in any case, and what a trapping conversion says
- * to it. */
-static ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t kind, uint64_t *integer) {
-  const ep_wasm_range_t *range = &ep_wasm_ranges[kind];
-  uint32_t exponent = EXPONENT(bits);
-  bool negative = (bits & SIGN64) != 0u;
-  uint64_t magnitude = (bits & (HIDDEN64 - 1u)) | HIDDEN64;
-  uint64_t limit = negative ? range->least : range->most;
-  ep_wasm_result_t result = EP_WASM_OK;
-  *integer = 0;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_TRAP_CONVERSION;
-  if (exponent < BIAS64) return EP_WASM_OK;
-  if (exponent < BIAS64 + 52u)
-    magnitude >>= BIAS64 + 52u - exponent;
-  else if (exponent < BIAS64 + 64u)
-    magnitude <<= exponent - BIAS64 - 52u;
-  if (exponent >= BIAS64 + 64u || magnitude > limit) {
-    magnitude = limit;
-    result = EP_WASM_TRAP_OVERFLOW;
-  }
-  *integer = negative ? 0u - magnitude : magnitude;
-  if (kind < 2u) *integer = (uint32_t)*integer;
-  return result;
-}
-
-/* The float of `size` mantissa bits (the hidden one included) nearest to an integer, ties to even. */
-static uint64_t ep_wasm_from_integer(uint64_t magnitude, uint32_t size, uint32_t bias) {
-  uint32_t top, cut;
-  uint64_t mantissa;
-  if (magnitude == 0u) return 0;
-  top = 63u - (uint32_t)__builtin_clzll(magnitude);
-  if (top < size) {
-    mantissa = magnitude << (size - 1u - top);
-  } else {
-    uint64_t rest, half;
-    cut = top + 1u - size;
-    mantissa = magnitude >> cut;
-    rest = magnitude & ((1ull << cut) - 1u);
-    half = 1ull << (cut - 1u);
-    if (rest > half || (rest == half && (mantissa & 1u) != 0u)) mantissa++;
-  }
-  return ((uint64_t)(top + bias - 1u) << (size - 1u)) +
-         mantissa; /* the top bit counts one; a carry fits too */
-}
-
-static uint64_t ep_wasm_convert(uint64_t value, bool is_signed, uint32_t size, uint32_t bias, uint64_t sign) {
-  bool negative = is_signed && (value & SIGN64) != 0u;
-  uint64_t bits = ep_wasm_from_integer(negative ? 0u - value : value, size, bias);
-  return negative ? bits | sign : bits;
-}
-
-static uint64_t ep_wasm_convert_f64(uint64_t value, bool is_signed) {
-  return ep_wasm_convert(value, is_signed, 53, BIAS64, SIGN64);
-}
-
-static uint64_t ep_wasm_sign_extend(uint64_t value) {
-  return (uint64_t)(int64_t)(int32_t)(uint32_t)value;
-}
+#define SIGN64 0x8000000000000000ull
 
 /* ---- i64 (4.3.2) ------------------------------------------------------------------------------------------- */
 
@@ -247,11 +32,9 @@ static uint32_t ep_wasm_popcount(uint32_t x) {
   return x * 0x01010101u >> 24;
 }
 
-/* ---- comparisons (4.3.2, 4.3.3) ------------------------------------------------------------------------------ */
+/* ---- comparisons (4.3.2, 4.3.3) ----------------------------------------------------------------------------- */
 
-/* How two numbers stand; a NaN stands in no order. A relation is the set of those that fulfil it. */
-enum { EP_LESS = 1, EP_EQUAL = 2, EP_GREATER = 4, EP_UNORDERED = 8 };
-
+/* A relation is the set of orders that fulfil it. */
 /* eq, ne, lt, gt, le, ge: as the opcodes come */
 static const uint8_t ep_wasm_relations[6] = {EP_EQUAL,
                                              EP_LESS | EP_GREATER | EP_UNORDERED,
@@ -260,23 +43,63 @@ static const uint8_t ep_wasm_relations[6] = {EP_EQUAL,
                                              EP_LESS | EP_EQUAL,
                                              EP_GREATER | EP_EQUAL};
 
-static uint32_t ep_wasm_compare(int64_t a, int64_t b) {
-  return a < b ? EP_LESS : a > b ? EP_GREATER : EP_EQUAL;
-}
-
-static bool ep_wasm_compare_f64(uint32_t opcode, uint64_t a, uint64_t b) {
-  uint32_t order = ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b) ? EP_UNORDERED
-                   : ((a | b) & ~SIGN64) == 0u                ? EP_EQUAL /* -0 and +0 */
-                                               : ep_wasm_compare(ep_wasm_order(a), ep_wasm_order(b));
-  return (ep_wasm_relations[opcode - EP_OP_f64_eq] & order) != 0u;
+static bool ep_wasm_relation_f64(uint32_t opcode, uint64_t a, uint64_t b) {
+  return (ep_wasm_relations[opcode - EP_OP_f64_eq] & ep_wasm_f64_compare(a, b)) != 0u;
 }
 
 /* lt_s, lt_u, gt_s, gt_u, ... */
-static bool ep_wasm_compare_i64(uint32_t opcode, uint64_t a, uint64_t b) {
-  uint32_t at = opcode - EP_OP_i64_lt_s;
-  uint64_t flip = (at & 1u) != 0u ? SIGN64 : 0u; /* puts unsigned numbers in the order of signed ones */
-  return (ep_wasm_relations[2u + (at >> 1)] & ep_wasm_compare((int64_t)(a ^ flip), (int64_t)(b ^ flip))) !=
-         0u;
+static bool ep_wasm_relation_i64(uint32_t opcode, uint64_t a, uint64_t b) {
+  const uint32_t at = opcode - EP_OP_i64_lt_s;
+  const uint64_t flip = (at & 1u) != 0u ? 0u : SIGN64; /* puts signed numbers in the order of unsigned ones */
+  a ^= flip;
+  b ^= flip;
+  return (ep_wasm_relations[2u + (at >> 1)] & (a < b ? EP_LESS : a > b ? EP_GREATER : EP_EQUAL)) != 0u;
+}
+
+/* ---- floats --------------------------------------------------------------------------------------------------- */
+
+/* Multiplication and division are libgcc's on Arm (its rounding of these is right), the FPU's elsewhere. */
+static double ep_wasm_f64(uint64_t bits) {
+  union {
+    uint64_t bits;
+    double value;
+  } u = {.bits = bits};
+  return u.value;
+}
+
+static uint64_t ep_wasm_f64_result(double value) {
+  union {
+    double value;
+    uint64_t bits;
+  } u = {.value = value};
+  return ep_wasm_is_nan64(u.bits) ? EP_WASM_NAN64 : u.bits;
+}
+
+uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
+#if defined(__ARM_FP)
+  float root;
+  __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
+  return ep_wasm_f32_bits(root);
+#else
+  return ep_wasm_demote(
+      ep_wasm_f64_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
+#endif
+}
+
+static bool ep_wasm_negative(uint64_t value) {
+  return (value & SIGN64) != 0u;
+}
+
+static uint64_t ep_wasm_magnitude(uint64_t value) {
+  return ep_wasm_negative(value) ? 0u - value : value;
+}
+
+static uint64_t ep_wasm_sign_extend(uint64_t value) {
+  return (uint64_t)(int64_t)(int32_t)(uint32_t)value;
+}
+
+static uint64_t ep_wasm_f64_from_signed(uint64_t value) {
+  return ep_wasm_f64_from(ep_wasm_magnitude(value), ep_wasm_negative(value));
 }
 
 /* ---- by opcode ---------------------------------------------------------------------------------------------- */
@@ -304,13 +127,13 @@ ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
   case EP_OP_i64_le_s:
   case EP_OP_i64_le_u:
   case EP_OP_i64_ge_s:
-  case EP_OP_i64_ge_u: r = ep_wasm_compare_i64(opcode, x, y); break;
+  case EP_OP_i64_ge_u: r = ep_wasm_relation_i64(opcode, x, y); break;
   case EP_OP_f64_eq:
   case EP_OP_f64_ne:
   case EP_OP_f64_lt:
   case EP_OP_f64_gt:
   case EP_OP_f64_le:
-  case EP_OP_f64_ge: r = ep_wasm_compare_f64(opcode, x, y); break;
+  case EP_OP_f64_ge: r = ep_wasm_relation_f64(opcode, x, y); break;
   case EP_OP_i32_popcnt: r = ep_wasm_popcount(x32); break;
   case EP_OP_i64_clz: r = x == 0u ? 64u : (uint64_t)__builtin_clzll(x); break;
   case EP_OP_i64_ctz: r = x == 0u ? 64u : (uint64_t)__builtin_ctzll(x); break;
@@ -333,18 +156,18 @@ ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
     r = ep_wasm_demote(ep_wasm_round(ep_wasm_promote(x32), (ep_wasm_rounding_t)(opcode - EP_OP_f32_ceil)));
     break;
   case EP_OP_f32_min:
-  case EP_OP_f32_max: r = ep_wasm_extreme32(x32, (uint32_t)y, opcode == EP_OP_f32_max); break;
+  case EP_OP_f32_max: r = ep_wasm_f32_extreme(x32, (uint32_t)y, opcode == EP_OP_f32_max); break;
   case EP_OP_f64_ceil:
   case EP_OP_f64_floor:
   case EP_OP_f64_trunc:
   case EP_OP_f64_nearest: r = ep_wasm_round(x, (ep_wasm_rounding_t)(opcode - EP_OP_f64_ceil)); break;
-  case EP_OP_f64_sqrt: r = ep_wasm_sqrt(x); break;
-  case EP_OP_f64_add: r = ep_wasm_f64_result(ep_wasm_f64(x) + ep_wasm_f64(y)); break;
-  case EP_OP_f64_sub: r = ep_wasm_f64_result(ep_wasm_f64(x) - ep_wasm_f64(y)); break;
+  case EP_OP_f64_sqrt: r = ep_wasm_f64_sqrt(x); break;
+  case EP_OP_f64_add: r = ep_wasm_f64_add(x, y); break;
+  case EP_OP_f64_sub: r = ep_wasm_f64_add(x, y ^ SIGN64); break;
   case EP_OP_f64_mul: r = ep_wasm_f64_result(ep_wasm_f64(x) * ep_wasm_f64(y)); break;
   case EP_OP_f64_div: r = ep_wasm_f64_result(ep_wasm_f64(x) / ep_wasm_f64(y)); break;
   case EP_OP_f64_min:
-  case EP_OP_f64_max: r = ep_wasm_extreme64(x, y, opcode == EP_OP_f64_max); break;
+  case EP_OP_f64_max: r = ep_wasm_f64_extreme(x, y, opcode == EP_OP_f64_max); break;
   case EP_OP_i32_trunc_f32_s:
   case EP_OP_i32_trunc_f32_u:
   case EP_OP_i32_trunc_f64_s:
@@ -353,15 +176,13 @@ ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
   case EP_OP_i64_trunc_f32_u:
   case EP_OP_i64_trunc_f64_s:
   case EP_OP_i64_trunc_f64_u: return ep_wasm_truncate_form(4u + opcode - EP_OP_i64_trunc_f32_s, a);
-  case EP_OP_f32_convert_i64_s:
-  case EP_OP_f32_convert_i64_u:
-    r = ep_wasm_convert(x, opcode == EP_OP_f32_convert_i64_s, 24, 127, SIGN32);
-    break;
+  case EP_OP_f32_convert_i64_s: r = ep_wasm_f32_from(ep_wasm_magnitude(x), ep_wasm_negative(x)); break;
+  case EP_OP_f32_convert_i64_u: r = ep_wasm_f32_from(x, false); break;
   case EP_OP_f32_demote_f64: r = ep_wasm_demote(x); break;
-  case EP_OP_f64_convert_i32_s: r = ep_wasm_convert_f64(ep_wasm_sign_extend(x), true); break;
-  case EP_OP_f64_convert_i32_u: r = ep_wasm_convert_f64(x32, false); break;
-  case EP_OP_f64_convert_i64_s:
-  case EP_OP_f64_convert_i64_u: r = ep_wasm_convert_f64(x, opcode == EP_OP_f64_convert_i64_s); break;
+  case EP_OP_f64_convert_i32_s: r = ep_wasm_f64_from_signed(ep_wasm_sign_extend(x)); break;
+  case EP_OP_f64_convert_i32_u: r = ep_wasm_f64_from(x32, false); break;
+  case EP_OP_f64_convert_i64_s: r = ep_wasm_f64_from_signed(x); break;
+  case EP_OP_f64_convert_i64_u: r = ep_wasm_f64_from(x, false); break;
   default: r = ep_wasm_promote(x32); break; /* f64.promote_f32 */
   }
   a[0] = r;

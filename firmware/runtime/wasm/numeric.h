@@ -4,10 +4,7 @@
 #ifndef EP_WASM_NUMERIC_H
 #define EP_WASM_NUMERIC_H
 
-#include "wasm/wasm.h"
-
-#define EP_WASM_NAN32 0x7FC00000u
-#define EP_WASM_NAN64 0x7FF8000000000000ull
+#include "wasm/float.h"
 
 /* Carries out `opcode` (as in opcodes.h) on a[0], or a[0] and a[1]; the result goes to a[0].
  * EP_WASM_OK or one of the arithmetic traps. */

@@ -1,0 +1,252 @@
+#include "wasm/float.h"
+
+#define SIGN64         0x8000000000000000ull
+#define INF64          0x7FF0000000000000ull
+#define ONE64          0x3FF0000000000000ull
+#define HIDDEN64       0x0010000000000000ull
+#define SIGN32         0x80000000u
+#define INF32          0x7F800000u
+#define BIAS64         1023u
+#define EXPONENT(bits) ((uint32_t)((bits) >> 52) & 0x7FFu)
+
+bool ep_wasm_is_nan64(uint64_t bits) {
+  return (bits & ~SIGN64) > INF64;
+}
+
+bool ep_wasm_is_nan32(uint32_t bits) {
+  return (bits & ~SIGN32) > INF32;
+}
+
+/* ---- apart and together again ---------------------------------------------------------------------------- */
+
+/* mantissa * 2^(exponent - 63), the mantissa's top bit set unless it is 0. */
+typedef struct {
+  uint64_t mantissa;
+  int32_t exponent;
+} ep_wasm_parts_t;
+
+/* `size` bits of mantissa, the hidden one included. */
+typedef struct {
+  int32_t size;
+  int32_t bias;
+} ep_wasm_format_t;
+
+static const ep_wasm_format_t ep_wasm_format32 = {24, 127};
+static const ep_wasm_format_t ep_wasm_format64 = {53, 1023};
+
+static ep_wasm_parts_t ep_wasm_normalise(uint64_t mantissa, int32_t exponent) {
+  const int32_t shift = mantissa == 0u ? 0 : __builtin_clzll(mantissa);
+  const ep_wasm_parts_t parts = {mantissa << shift, exponent - shift};
+  return parts;
+}
+
+/* `bits` without its sign, which is no NaN and no infinity. */
+static ep_wasm_parts_t ep_wasm_unpack(uint64_t bits, const ep_wasm_format_t *format) {
+  const int32_t exponent = (int32_t)(bits >> (format->size - 1));
+  const uint64_t hidden = 1ull << (format->size - 1);
+  const uint64_t fraction = bits & (hidden - 1u);
+  const uint64_t mantissa = (exponent == 0 ? fraction : fraction | hidden) << (64 - format->size);
+  return ep_wasm_normalise(mantissa, (exponent == 0 ? 1 : exponent) - format->bias);
+}
+
+/* Rounded, without sign; beyond the largest number it is infinity. The mantissa's last bit may stand for any that were
+ * cut off below it. */
+static uint64_t ep_wasm_pack(ep_wasm_parts_t parts, const ep_wasm_format_t *format) {
+  int32_t biased = parts.exponent + format->bias;
+  int32_t cut = 64 - format->size;
+  uint64_t kept, rest;
+  if (biased > 2 * format->bias) return (uint64_t)(2 * format->bias + 1) << (format->size - 1);
+  if (biased < 1) { /* subnormal */
+    cut += 1 - biased;
+    biased = 1;
+    if (cut > 64) return 0;
+  }
+  kept = cut == 64 ? 0u : parts.mantissa >> cut;
+  rest = parts.mantissa << (64 - cut);
+  if (rest > SIGN64 || (rest == SIGN64 && (kept & 1u) != 0u)) kept++;
+  return ((uint64_t)(biased - 1) << (format->size - 1)) +
+         kept; /* a hidden bit counts one, and so does a carry */
+}
+
+uint64_t ep_wasm_promote(uint32_t bits) {
+  const uint64_t sign = (uint64_t)(bits & SIGN32) << 32;
+  if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN64;
+  bits &= ~SIGN32;
+  if (bits == INF32) return sign | INF64;
+  if (bits == 0u) return sign;
+  return sign | ep_wasm_pack(ep_wasm_unpack(bits, &ep_wasm_format32), &ep_wasm_format64);
+}
+
+uint32_t ep_wasm_demote(uint64_t bits) {
+  const uint32_t sign = (uint32_t)(bits >> 32) & SIGN32;
+  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN32;
+  bits &= ~SIGN64;
+  if (bits == INF64) return sign | INF32;
+  return sign | (uint32_t)ep_wasm_pack(ep_wasm_unpack(bits, &ep_wasm_format64), &ep_wasm_format32);
+}
+
+/* ---- addition ---------------------------------------------------------------------------------------------- */
+
+/* Shifted right; what falls off leaves its trace in the last bit. */
+static uint64_t ep_wasm_shift_sticky(uint64_t mantissa, int32_t shift) {
+  if (shift == 0) return mantissa;
+  if (shift > 63) return 1;
+  return mantissa >> shift | ((mantissa << (64 - shift)) != 0u ? 1u : 0u);
+}
+
+uint64_t ep_wasm_f64_add(uint64_t a, uint64_t b) {
+  const bool unlike = ((a ^ b) & SIGN64) != 0u;
+  ep_wasm_parts_t large, small;
+  uint64_t sign, sum;
+  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
+  if ((a & ~SIGN64) < (b & ~SIGN64)) {
+    const uint64_t other = a;
+    a = b;
+    b = other;
+  }
+  sign = a & SIGN64;
+  if ((a & ~SIGN64) == INF64) return unlike && (b & ~SIGN64) == INF64 ? EP_WASM_NAN64 : a;
+  if ((b & ~SIGN64) == 0u) return (a & ~SIGN64) == 0u && unlike ? 0u : a;
+  large = ep_wasm_unpack(a & ~SIGN64, &ep_wasm_format64);
+  small = ep_wasm_unpack(b & ~SIGN64, &ep_wasm_format64);
+  /* one bit for the carry; ten below the last one are enough to round by */
+  sum = ep_wasm_shift_sticky(small.mantissa >> 1, large.exponent - small.exponent);
+  sum = unlike ? (large.mantissa >> 1) - sum : (large.mantissa >> 1) + sum;
+  if (sum == 0u) return 0;
+  return sign | ep_wasm_pack(ep_wasm_normalise(sum, large.exponent + 1), &ep_wasm_format64);
+}
+
+/* ---- rounding to integral values ------------------------------------------------------------------------- */
+
+/* Whether the magnitude goes up, given the fraction cut off, half a unit, and whether what stays is odd. */
+static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t fraction, uint64_t half,
+                            bool odd) {
+  switch (rounding) {
+  case EP_CEIL: return !negative;
+  case EP_FLOOR: return negative;
+  case EP_NEAREST: return fraction > half || (fraction == half && odd);
+  default: return false;
+  }
+}
+
+uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding) {
+  uint32_t exponent = EXPONENT(bits);
+  uint64_t sign = bits & SIGN64;
+  uint64_t magnitude = bits & ~SIGN64;
+  uint64_t unit, fraction;
+  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
+  if (exponent >= BIAS64 + 52u || magnitude == 0u) return bits;
+  if (exponent < BIAS64) { /* below 1: to 0 or 1; one half is the bits before ONE64's exponent */
+    return ep_wasm_goes_up(rounding, sign != 0u, magnitude, ONE64 - HIDDEN64, false) ? sign | ONE64 : sign;
+  }
+  unit = 1ull << (BIAS64 + 52u - exponent);
+  fraction = bits & (unit - 1u);
+  if (fraction == 0u) return bits;
+  bits -= fraction;
+  /* for 1.x the unit is the lowest bit of the exponent, which is set as an odd number's must be; a carry out of the
+   * mantissa goes into the exponent as it should */
+  return ep_wasm_goes_up(rounding, sign != 0u, fraction, unit >> 1, (bits & unit) != 0u) ? bits + unit : bits;
+}
+
+/* ---- square root ------------------------------------------------------------------------------------------- */
+
+/* Digit by digit: with an even exponent two bits of the mantissa, and zeros after it, give one bit of the root. 54 are
+ * one more than stay. */
+uint64_t ep_wasm_f64_sqrt(uint64_t bits) {
+  ep_wasm_parts_t parts;
+  uint64_t root = 0;
+  uint64_t rest = 0;
+  int32_t odd;
+  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
+  if ((bits & ~SIGN64) == 0u || bits == INF64) return bits;
+  if ((bits & SIGN64) != 0u) return EP_WASM_NAN64;
+  parts = ep_wasm_unpack(bits, &ep_wasm_format64);
+  odd = parts.exponent & 1;
+  parts.mantissa >>= 1 - odd; /* the first pair of bits is 01, or 1x */
+  for (uint32_t i = 0; i < 54u; i++) {
+    const uint64_t trial = root << 2 | 1u;
+    rest = rest << 2 | parts.mantissa >> 62;
+    parts.mantissa <<= 2;
+    root <<= 1;
+    if (rest >= trial) {
+      rest -= trial;
+      root |= 1u;
+    }
+  }
+  parts.mantissa = root << 10 | (rest != 0u ? 1u : 0u);
+  parts.exponent = (parts.exponent - odd) / 2;
+  return ep_wasm_pack(parts, &ep_wasm_format64);
+}
+
+/* ---- order ---------------------------------------------------------------------------------------------------- */
+
+/* Numbers in the order of their values, -0 below +0, as integers. */
+static int64_t ep_wasm_order(uint64_t bits) {
+  return (int64_t)((bits & SIGN64) != 0u ? bits ^ ~SIGN64 : bits);
+}
+
+uint32_t ep_wasm_f64_compare(uint64_t a, uint64_t b) {
+  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_UNORDERED;
+  if (a == b || ((a | b) & ~SIGN64) == 0u) return EP_EQUAL; /* -0 and +0 */
+  return ep_wasm_order(a) < ep_wasm_order(b) ? EP_LESS : EP_GREATER;
+}
+
+/* For f32 the bits stand in the upper half. Neither is a NaN. */
+static uint64_t ep_wasm_extreme(uint64_t a, uint64_t b, bool maximum) {
+  return (ep_wasm_order(a) < ep_wasm_order(b)) == maximum ? b : a;
+}
+
+uint64_t ep_wasm_f32_extreme(uint32_t a, uint32_t b, bool maximum) {
+  if (ep_wasm_is_nan32(a) || ep_wasm_is_nan32(b)) return EP_WASM_NAN32;
+  return ep_wasm_extreme((uint64_t)a << 32, (uint64_t)b << 32, maximum) >> 32;
+}
+
+uint64_t ep_wasm_f64_extreme(uint64_t a, uint64_t b, bool maximum) {
+  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
+  return ep_wasm_extreme(a, b, maximum);
+}
+
+/* ---- integers ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  uint64_t most;  /* of magnitudes above 0 */
+  uint64_t least; /* of magnitudes below 0 */
+} ep_wasm_range_t;
+
+static const ep_wasm_range_t ep_wasm_ranges[4] = {{INT32_MAX, (uint64_t)INT32_MAX + 1u},
+                                                  {UINT32_MAX, 0},
+                                                  {INT64_MAX, (uint64_t)INT64_MAX + 1u},
+                                                  {UINT64_MAX, 0}};
+
+ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t form, uint64_t *integer) {
+  const ep_wasm_range_t *range = &ep_wasm_ranges[form];
+  uint32_t exponent = EXPONENT(bits);
+  bool negative = (bits & SIGN64) != 0u;
+  uint64_t magnitude = (bits & (HIDDEN64 - 1u)) | HIDDEN64;
+  uint64_t limit = negative ? range->least : range->most;
+  ep_wasm_result_t result = EP_WASM_OK;
+  *integer = 0;
+  if (ep_wasm_is_nan64(bits)) return EP_WASM_TRAP_CONVERSION;
+  if (exponent < BIAS64) return EP_WASM_OK;
+  if (exponent < BIAS64 + 52u)
+    magnitude >>= BIAS64 + 52u - exponent;
+  else if (exponent < BIAS64 + 64u)
+    magnitude <<= exponent - BIAS64 - 52u;
+  if (exponent >= BIAS64 + 64u || magnitude > limit) {
+    magnitude = limit;
+    result = EP_WASM_TRAP_OVERFLOW;
+  }
+  *integer = negative ? 0u - magnitude : magnitude;
+  if (form < 2u) *integer = (uint32_t)*integer;
+  return result;
+}
+
+uint64_t ep_wasm_f32_from(uint64_t magnitude, bool negative) {
+  if (magnitude == 0u) return 0;
+  return ep_wasm_pack(ep_wasm_normalise(magnitude, 63), &ep_wasm_format32) | (negative ? SIGN32 : 0u);
+}
+
+uint64_t ep_wasm_f64_from(uint64_t magnitude, bool negative) {
+  if (magnitude == 0u) return 0;
+  return ep_wasm_pack(ep_wasm_normalise(magnitude, 63), &ep_wasm_format64) | (negative ? SIGN64 : 0u);
+}

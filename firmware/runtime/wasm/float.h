@@ -1,0 +1,42 @@
+/* Floats as bits, the same on every board: no instruction of an FPU and no float function of libgcc is in these
+ * (libgcc's own f64 addition on Arm, for one, drops bits that decide a rounding). All round to the nearest, ties to
+ * even (spec 4.3.3); NaN results are the positive canonical NaN. */
+#ifndef EP_WASM_FLOAT_H
+#define EP_WASM_FLOAT_H
+
+#include "wasm/wasm.h"
+
+#define EP_WASM_NAN32 0x7FC00000u
+#define EP_WASM_NAN64 0x7FF8000000000000ull
+
+bool ep_wasm_is_nan32(uint32_t bits);
+bool ep_wasm_is_nan64(uint64_t bits);
+
+/* f64.promote_f32, f32.demote_f64 (4.3.4) */
+uint64_t ep_wasm_promote(uint32_t bits);
+uint32_t ep_wasm_demote(uint64_t bits);
+
+typedef enum { EP_CEIL, EP_FLOOR, EP_TRUNC, EP_NEAREST } ep_wasm_rounding_t;
+
+/* To an integral value. */
+uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding);
+
+uint64_t ep_wasm_f64_add(uint64_t a, uint64_t b);
+uint64_t ep_wasm_f64_sqrt(uint64_t bits);
+
+uint64_t ep_wasm_f32_extreme(uint32_t a, uint32_t b, bool maximum);
+uint64_t ep_wasm_f64_extreme(uint64_t a, uint64_t b, bool maximum);
+
+/* How two numbers stand; a NaN stands in no order. */
+enum { EP_LESS = 1, EP_EQUAL = 2, EP_GREATER = 4, EP_UNORDERED = 8 };
+uint32_t ep_wasm_f64_compare(uint64_t a, uint64_t b);
+
+/* The integer that a f64 truncates to: `form` bit 0 unsigned, bit 1 64 bits. It is saturated in any case; the result is
+ * what a conversion that traps says to it. */
+ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t form, uint64_t *integer);
+
+/* The float nearest to an integer. */
+uint64_t ep_wasm_f32_from(uint64_t magnitude, bool negative);
+uint64_t ep_wasm_f64_from(uint64_t magnitude, bool negative);
+
+#endif
