@@ -10,6 +10,8 @@ import { EDGEPLUG, falsePort, MAIN, push, run } from "./support/command.js";
 
 const AGENTS = new URL("../../../firmware/agents/", import.meta.url).pathname;
 const FIRST_BYTE_MS = 300;
+/** What Node itself needs to start and end on a machine that does nothing else. */
+const QUIET_NODE_MS = 60;
 
 let folder = "";
 const file = (name: string): string => join(folder, name);
@@ -108,6 +110,7 @@ describe("edgeplug-push", () => {
 
   it(`has its first byte on the line within ${FIRST_BYTE_MS} ms`, async () => {
     const times: number[] = [];
+    const bare: number[] = [];
     for (let turn = 0; turn < 5; turn++) {
       const port = await falsePort("silent");
       const start = process.hrtime.bigint(); // CLOCK_MONOTONIC, as pty.py's
@@ -115,11 +118,16 @@ describe("edgeplug-push", () => {
       times.push(Number((await port.firstByte) - start) / 1e6);
       await done;
       port.close();
+      const before = performance.now();
+      await run("-e", ["0"]);
+      bare.push(performance.now() - before);
     }
-    times.sort((a, b) => a - b);
-    console.log(`edgeplug-push, start to first byte: ${times.map((time) => time.toFixed(0)).join(", ")} ms`);
-    // the fastest of five: what else this machine does is not the tool's fault
-    expect(times[0]).toBeLessThanOrEqual(FIRST_BYTE_MS);
+    const [fastest = Infinity] = times.sort((a, b) => a - b);
+    const [node = Infinity] = bare.sort((a, b) => a - b);
+    const list = times.map((time) => time.toFixed(0)).join(", ");
+    console.log(`edgeplug-push, start to first byte: ${list} ms; Node alone takes ${node.toFixed(0)} ms`);
+    // the fastest of five, and on a machine so busy that Node alone takes long, in proportion
+    expect(fastest).toBeLessThanOrEqual(FIRST_BYTE_MS * Math.max(1, node / QUIET_NODE_MS));
   });
 });
 
