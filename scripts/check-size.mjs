@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const BUDGETS = JSON.parse(readFileSync(join(ROOT, "scripts/size-budgets.json"), "utf8"));
-const IN_FLASH = /^\.(boot_vectors|vectors|scan|text|rodata|data|ARM\.exidx)$/;
+const IN_FLASH = /^\.(boot_vectors|vectors|start|scan|text|rodata|data|ARM\.exidx)$/;
 const IN_RAM = /^\.(data|bss)$/;
 
 /** Every input section of a map: output section, size, and the object that it came from. */

@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function linkWithMisplaced(name: string, sections: string): string {
   const script = join(folder, `${name}.ld`);
   const image = join(folder, `${name}.elf`);
-  const marker = "  .scan : ALIGN(512)";
+  const marker = "  .scan : ALIGN(32)";
   const text = readFileSync(SCRIPT, "utf8");
   expect(text).toContain(marker);
   writeFileSync(script, text.replace(marker, `  .misplaced : { *(${sections}) } > FLASH\n${marker}`));

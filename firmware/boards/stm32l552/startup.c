@@ -1,10 +1,11 @@
 /* Vectors, C start-up, memory protection and fault handlers. The core boots from the table in flash; the table that
- * counts afterwards is a copy in SRAM, as is every function that it names: flash that is being erased can't be
+ * counts afterwards is made in SRAM, where every function that it names is too: flash that is being erased can't be
  * read for 22 ms. */
 #include <stdint.h>
 
 #include "board.h"
 #include "core/board.h"
+#include "memory_map.h"
 #include "stm32l552.h"
 
 int main(void);
@@ -17,7 +18,6 @@ extern uint32_t ep_bss_start[], ep_bss_end[];
 extern uint32_t ep_code_start[], ep_code_end[], ep_code_load[];
 extern uint32_t ep_data_start[], ep_data_end[], ep_data_load[];
 extern uint32_t ep_stack_bottom[], ep_stack_top[];
-extern uint32_t ep_map_flash_base[], ep_map_flash_size[], ep_map_sram_base[], ep_map_sram_size[];
 
 #define STACK_PAINT 0xA5C3A5C3u
 
@@ -28,21 +28,20 @@ extern uint32_t ep_map_flash_base[], ep_map_flash_size[], ep_map_sram_base[], ep
 #define RLAR_ENABLE          1u
 #define MAIR_NORMAL_UNCACHED 0x44u
 
+/* Both ends are multiples of 32. */
 static void mpu_region(uint32_t number, uintptr_t from, uintptr_t end, uint32_t access) {
   MPU_RNR = number;
-  MPU_RBAR = ((uint32_t)from & ~31u) | access;
-  MPU_RLAR = ((uint32_t)(end - 1u) & ~31u) | RLAR_ENABLE;
+  MPU_RBAR = (uint32_t)(from + access);
+  MPU_RLAR = (uint32_t)(end - 32u + RLAR_ENABLE);
 }
 
 /* Code can't be written, data can't be run. Flash stays writable: programming it is a write, and only an
  * unlocked controller takes one. A stack that grows too far meets MSPLIM. */
 static void protect_memory(void) {
-  const uintptr_t flash = (uintptr_t)ep_map_flash_base;
-  const uintptr_t sram_end = (uintptr_t)ep_map_sram_base + (uintptr_t)ep_map_sram_size;
   MPU_MAIR0 = MAIR_NORMAL_UNCACHED;
-  mpu_region(0, flash, flash + (uintptr_t)ep_map_flash_size, RBAR_READ_WRITE);
-  mpu_region(1, (uintptr_t)ep_code_start, (uintptr_t)ep_code_end, RBAR_READ_ONLY);
-  mpu_region(2, (uintptr_t)ep_code_end, sram_end, RBAR_READ_WRITE | RBAR_XN);
+  mpu_region(0, EP_MAP_FLASH_BASE, EP_MAP_FLASH_BASE + EP_MAP_FLASH_SIZE, RBAR_READ_WRITE);
+  mpu_region(1, EP_MAP_SRAM_BASE, (uintptr_t)ep_code_end, RBAR_READ_ONLY);
+  mpu_region(2, (uintptr_t)ep_code_end, EP_MAP_SRAM_BASE + EP_MAP_SRAM_SIZE, RBAR_READ_WRITE | RBAR_XN);
   MPU_CTRL = MPU_CTRL_ENABLE | MPU_CTRL_PRIVDEFENA;
   SCB_SHCSR |= SHCSR_FAULTS_ENABLE;
   barrier();
@@ -71,7 +70,9 @@ uint32_t ep_board_stack_high_water(void) {
 
 typedef void (*vector_t)(void);
 
-#define PLACE(irq) (15u + (irq))
+#define PLACE_NMI     2u
+#define PLACE_SYSTICK 15u
+#define PLACE(irq)    (16u + (irq))
 
 /* The fault may be that there is no stack left: begin a new one before anything is pushed. */
 __attribute__((naked, noreturn, section(".scan.text.fault"))) static void fault(void) {
@@ -86,25 +87,16 @@ __attribute__((section(".scan.text.nmi"))) void ep_stm32_nmi(void) {
   if (!ep_stm32_flash_ecc_failed()) ep_stm32_fault();
 }
 
-typedef struct {
-  uint32_t *stack;
-  vector_t handlers[PLACE(IRQ_COUNT)];
-} vectors_t;
+/* At the start of SRAM, read-only once memory is protected. The last interrupt that is ever enabled ends it. */
+__attribute__((section(".ram_vectors"))) static vector_t vectors[PLACE(USART1_IRQ) + 1u];
 
-/* In SRAM, whither start-up copies it with the rest of .scan. An interrupt that nobody enabled is a fault. */
-__attribute__((section(".scan.vectors"), used)) static const vectors_t vectors = {
-    .stack = ep_stack_top,
-    .handlers =
-        {
-            [0] = ep_stm32_reset,
-            [1] = ep_stm32_nmi,
-            [2 ... 13] = fault,
-            [14] = ep_stm32_scan_interrupt, /* SysTick */
-            [15 ... PLACE(USART1_IRQ) - 1u] = fault,
-            [PLACE(USART1_IRQ)] = ep_stm32_serial_interrupt,
-            [PLACE(USART1_IRQ) + 1u ... PLACE(IRQ_COUNT) - 1u] = fault,
-        },
-};
+static void make_vectors(void) {
+  for (uint32_t place = 0; place < sizeof vectors / sizeof *vectors; place++) vectors[place] = fault;
+  vectors[PLACE_NMI] = ep_stm32_nmi;
+  vectors[PLACE_SYSTICK] = ep_stm32_scan_interrupt;
+  vectors[PLACE(USART1_IRQ)] = ep_stm32_serial_interrupt;
+  SCB_VTOR = (uint32_t)(uintptr_t)vectors;
+}
 
 /* What the core reads when it boots: no more than it needs until start-up has switched over. */
 __attribute__((section(".boot_vectors"), used)) static const struct {
@@ -119,7 +111,7 @@ __attribute__((used, noreturn)) static void start(void) {
   fill_words(ep_bss_start, ep_bss_end, 0);
   copy_words(ep_code_start, ep_code_end, ep_code_load);
   copy_words(ep_data_start, ep_data_end, ep_data_load);
-  SCB_VTOR = (uint32_t)(uintptr_t)&vectors;
+  make_vectors();
   protect_memory();
   ep_stm32_clock_init();
   ep_stm32_reset_init();

@@ -135,7 +135,6 @@
 /* Device electronic signature */
 #define UID_ADDRESS 0x0BFA0590u
 
-#define CORE_HZ   110000000u
-#define IRQ_COUNT 108u /* the last is ICACHE, 107 */
+#define CORE_HZ 110000000u
 
 #endif

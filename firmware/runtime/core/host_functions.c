@@ -4,26 +4,31 @@
 
 #include "core/agents.h"
 
-static void ep_host_say(ep_bank_t *bank, const char *text, uint32_t number) {
-  char digits[11];
-  uint32_t length = (uint32_t)strlen(text), count = 0;
-  memcpy(bank->message, text, length);
+/* Appends a number, with `before` in front of it. */
+static uint32_t ep_host_append_number(char *text, uint32_t length, char before, uint32_t number) {
+  char digits[10];
+  uint32_t count = 0;
+  if (length < EP_AGENT_MESSAGE_SIZE) text[length++] = before;
   do {
     digits[count++] = (char)('0' + number % 10u);
     number /= 10u;
   } while (number != 0u);
-  while (count > 0u) bank->message[length++] = digits[--count];
-  bank->message[length] = '\0';
+  while (count > 0u && length < EP_AGENT_MESSAGE_SIZE) text[length++] = digits[--count];
+  return length;
+}
+
+static ep_wasm_result_t ep_host_no_channel(ep_bank_t *bank, const char *text, uint32_t channel) {
+  uint32_t length = (uint32_t)strlen(text);
+  memcpy(bank->message, text, length);
+  bank->message[ep_host_append_number(bank->message, length, ' ', channel)] = '\0';
+  return EP_WASM_TRAP_HOST;
 }
 
 /* input(channel: i32): f32. A channel that the manifest doesn't name traps. */
 static ep_wasm_result_t ep_host_input(ep_wasm_instance_t *instance, uint64_t *args) {
   ep_bank_t *bank = ep_wasm_context(instance);
   uint32_t channel = (uint32_t)args[0], bits;
-  if (channel >= bank->manifest.inputs) {
-    ep_host_say(bank, "no input channel ", channel);
-    return EP_WASM_TRAP_HOST;
-  }
+  if (channel >= bank->manifest.inputs) return ep_host_no_channel(bank, "no input channel", channel);
   memcpy(&bits, &bank->channels->inputs[channel], sizeof bits);
   args[0] = bits;
   return EP_WASM_OK;
@@ -33,10 +38,7 @@ static ep_wasm_result_t ep_host_input(ep_wasm_instance_t *instance, uint64_t *ar
 static ep_wasm_result_t ep_host_output(ep_wasm_instance_t *instance, uint64_t *args) {
   ep_bank_t *bank = ep_wasm_context(instance);
   uint32_t channel = (uint32_t)args[0], bits = (uint32_t)args[1];
-  if (channel >= bank->manifest.outputs) {
-    ep_host_say(bank, "no output channel ", channel);
-    return EP_WASM_TRAP_HOST;
-  }
+  if (channel >= bank->manifest.outputs) return ep_host_no_channel(bank, "no output channel", channel);
   memcpy(&bank->channels->wanted[channel], &bits, sizeof bits);
   return EP_WASM_OK;
 }
@@ -84,26 +86,14 @@ static uint32_t ep_host_append(ep_wasm_instance_t *instance, char *text, uint32_
   return length;
 }
 
-static uint32_t ep_host_append_number(char *text, uint32_t length, uint32_t number) {
-  char digits[10];
-  uint32_t count = 0;
-  if (length < EP_AGENT_MESSAGE_SIZE) text[length++] = ':';
-  do {
-    digits[count++] = (char)('0' + number % 10u);
-    number /= 10u;
-  } while (number != 0u);
-  while (count > 0u && length < EP_AGENT_MESSAGE_SIZE) text[length++] = digits[--count];
-  return length;
-}
-
 /* env.abort(message, file, line, column): "message file:line:column" is kept for the host. */
 static ep_wasm_result_t ep_host_abort(ep_wasm_instance_t *instance, uint64_t *args) {
   ep_bank_t *bank = ep_wasm_context(instance);
   uint32_t length = ep_host_append(instance, bank->message, 0, (uint32_t)args[0]);
   if (length > 0u && length < EP_AGENT_MESSAGE_SIZE) bank->message[length++] = ' ';
   length = ep_host_append(instance, bank->message, length, (uint32_t)args[1]);
-  length = ep_host_append_number(bank->message, length, (uint32_t)args[2]);
-  length = ep_host_append_number(bank->message, length, (uint32_t)args[3]);
+  length = ep_host_append_number(bank->message, length, ':', (uint32_t)args[2]);
+  length = ep_host_append_number(bank->message, length, ':', (uint32_t)args[3]);
   bank->message[length] = '\0';
   return EP_WASM_TRAP_HOST;
 }

@@ -22,13 +22,12 @@ void ep_server_init(ep_server_t *server, const ep_server_host_t *host, ep_hotswa
   server->events = events;
 }
 
-/* ---- one function a request ------------------------------------------------------------------- */
+/* ---- one function a request; which reply it makes stands in the table below them ------------------ */
 
 static int ep_server_hello(ep_server_t *server, const edgeplug_Request *request,
                            edgeplug_Response *response) {
   edgeplug_HelloReply *reply = &response->body.hello;
   (void)request;
-  response->which_body = edgeplug_Response_hello_tag;
   server->host->hello(server->host->context, reply);
   reply->protocol = EP_PROTOCOL_VERSION;
   reply->max_frame = EP_FRAME_MAX;
@@ -43,7 +42,6 @@ static int ep_server_status(ep_server_t *server, const edgeplug_Request *request
                             edgeplug_Response *response) {
   edgeplug_Status *status = &response->body.status;
   (void)request;
-  response->which_body = edgeplug_Response_status_tag;
   ep_hotswap_status(server->hotswap, status);
   server->host->status(server->host->context, status);
   status->has_counters = true;
@@ -55,18 +53,14 @@ static int ep_server_status(ep_server_t *server, const edgeplug_Request *request
 
 static int ep_server_begin(ep_server_t *server, const edgeplug_Request *request,
                            edgeplug_Response *response) {
-  int error = ep_hotswap_begin(server->hotswap, &request->body.begin, &response->body.begin);
-  if (error == EP_OK) response->which_body = edgeplug_Response_begin_tag;
-  return error;
+  return ep_hotswap_begin(server->hotswap, &request->body.begin, &response->body.begin);
 }
 
 static int ep_server_chunk(ep_server_t *server, const edgeplug_Request *request,
                            edgeplug_Response *response) {
   const edgeplug_Chunk *chunk = &request->body.chunk;
-  int error = ep_hotswap_chunk(server->hotswap, chunk->offset, chunk->data.bytes, chunk->data.size,
-                               &response->body.chunk.next_offset);
-  if (error == EP_OK) response->which_body = edgeplug_Response_chunk_tag;
-  return error;
+  return ep_hotswap_chunk(server->hotswap, chunk->offset, chunk->data.bytes, chunk->data.size,
+                          &response->body.chunk.next_offset);
 }
 
 static int ep_server_activate(ep_server_t *server, const edgeplug_Request *request,
@@ -104,7 +98,6 @@ static int ep_server_call(ep_server_t *server, const edgeplug_Request *request, 
   error = server->host->call(server->host->context, reply->data.bytes, &size, &reply->swap_number);
   if (error != EP_OK) return error;
   reply->data.size = (pb_size_t)size;
-  response->which_body = edgeplug_Response_call_tag;
   return EP_OK;
 }
 
@@ -121,13 +114,11 @@ static int ep_server_read_slot(ep_server_t *server, const edgeplug_Request *requ
   if (error != EP_OK) return error;
   data->offset = wanted->offset;
   data->data.size = (pb_size_t)wanted->size;
-  response->which_body = edgeplug_Response_read_slot_tag;
   return EP_OK;
 }
 
 static int ep_server_history(ep_server_t *server, const edgeplug_Request *request,
                              edgeplug_Response *response) {
-  response->which_body = edgeplug_Response_history_tag;
   ep_hotswap_history(server->hotswap, request->body.history.before, &response->body.history);
   return EP_OK;
 }
@@ -135,7 +126,6 @@ static int ep_server_history(ep_server_t *server, const edgeplug_Request *reques
 static int ep_server_spent(ep_server_t *server, const edgeplug_Request *request,
                            edgeplug_Response *response) {
   (void)request;
-  response->which_body = edgeplug_Response_spent_tag;
   ep_hotswap_spent(server->hotswap, &response->body.spent);
   return EP_OK;
 }
@@ -156,7 +146,6 @@ static int ep_server_add_key(ep_server_t *server, const edgeplug_Request *reques
 static int ep_server_list_keys(ep_server_t *server, const edgeplug_Request *request,
                                edgeplug_Response *response) {
   (void)request;
-  response->which_body = edgeplug_Response_keys_tag;
   ep_hotswap_keys(server->hotswap, &response->body.keys);
   return EP_OK;
 }
@@ -168,34 +157,32 @@ static int ep_server_lock(ep_server_t *server, const edgeplug_Request *request, 
 }
 
 static int ep_server_slot(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
-  int error;
   if (request->body.slot.slot > 1u) return EP_ERR_BAD_REQUEST;
-  error = ep_hotswap_slot_info(server->hotswap, request->body.slot.slot, &response->body.slot);
-  if (error == EP_OK) response->which_body = edgeplug_Response_slot_tag;
-  return error;
+  return ep_hotswap_slot_info(server->hotswap, request->body.slot.slot, &response->body.slot);
 }
 
 static const struct {
   pb_size_t tag;
+  pb_size_t reply; /* 0 = an answer without a body */
   ep_server_handler_fn handle;
 } ep_server_handlers[] = {
-    {edgeplug_Request_hello_tag, ep_server_hello},
-    {edgeplug_Request_status_tag, ep_server_status},
-    {edgeplug_Request_begin_tag, ep_server_begin},
-    {edgeplug_Request_chunk_tag, ep_server_chunk},
-    {edgeplug_Request_activate_tag, ep_server_activate},
-    {edgeplug_Request_confirm_tag, ep_server_confirm},
-    {edgeplug_Request_rollback_tag, ep_server_rollback},
-    {edgeplug_Request_abort_tag, ep_server_abort},
-    {edgeplug_Request_call_tag, ep_server_call},
-    {edgeplug_Request_read_slot_tag, ep_server_read_slot},
-    {edgeplug_Request_history_tag, ep_server_history},
-    {edgeplug_Request_spent_tag, ep_server_spent},
-    {edgeplug_Request_clear_spent_tag, ep_server_clear_spent},
-    {edgeplug_Request_add_key_tag, ep_server_add_key},
-    {edgeplug_Request_list_keys_tag, ep_server_list_keys},
-    {edgeplug_Request_lock_tag, ep_server_lock},
-    {edgeplug_Request_slot_tag, ep_server_slot},
+    {edgeplug_Request_hello_tag, edgeplug_Response_hello_tag, ep_server_hello},
+    {edgeplug_Request_status_tag, edgeplug_Response_status_tag, ep_server_status},
+    {edgeplug_Request_begin_tag, edgeplug_Response_begin_tag, ep_server_begin},
+    {edgeplug_Request_chunk_tag, edgeplug_Response_chunk_tag, ep_server_chunk},
+    {edgeplug_Request_activate_tag, 0, ep_server_activate},
+    {edgeplug_Request_confirm_tag, 0, ep_server_confirm},
+    {edgeplug_Request_rollback_tag, 0, ep_server_rollback},
+    {edgeplug_Request_abort_tag, 0, ep_server_abort},
+    {edgeplug_Request_call_tag, edgeplug_Response_call_tag, ep_server_call},
+    {edgeplug_Request_read_slot_tag, edgeplug_Response_read_slot_tag, ep_server_read_slot},
+    {edgeplug_Request_history_tag, edgeplug_Response_history_tag, ep_server_history},
+    {edgeplug_Request_spent_tag, edgeplug_Response_spent_tag, ep_server_spent},
+    {edgeplug_Request_clear_spent_tag, 0, ep_server_clear_spent},
+    {edgeplug_Request_add_key_tag, 0, ep_server_add_key},
+    {edgeplug_Request_list_keys_tag, edgeplug_Response_keys_tag, ep_server_list_keys},
+    {edgeplug_Request_lock_tag, 0, ep_server_lock},
+    {edgeplug_Request_slot_tag, edgeplug_Response_slot_tag, ep_server_slot},
 };
 
 /* ---- in and out ------------------------------------------------------------------------------- */
@@ -204,7 +191,9 @@ static int ep_server_dispatch(ep_server_t *server, const edgeplug_Request *reque
                               edgeplug_Response *response) {
   for (uint32_t index = 0; index < sizeof ep_server_handlers / sizeof ep_server_handlers[0]; index++) {
     if (ep_server_handlers[index].tag == request->which_body) {
-      return ep_server_handlers[index].handle(server, request, response);
+      int error = ep_server_handlers[index].handle(server, request, response);
+      if (error == EP_OK) response->which_body = ep_server_handlers[index].reply;
+      return error;
     }
   }
   return EP_ERR_UNSUPPORTED;
