@@ -3,8 +3,9 @@
  *   u32 scan, u32 time in microseconds, u32 swap number, 4 × f32 output, u32 CRC-32 of what precedes
  *
  * all little endian. Whoever listens can tell missed scans, gaps in time and which agent made which output,
- * without asking the board. The ring bridges a listener that is away for a second; what doesn't fit is
- * dropped as a whole frame and shows as a gap.
+ * without asking the board. The ring bridges a listener that is away for seven seconds of the board's time, which may
+ * be less than two on the wall (QEMU's socket itself holds next to nothing); what doesn't fit is dropped as a whole
+ * frame and shows as a gap.
  */
 #include <string.h>
 
@@ -15,7 +16,7 @@
 #define OUTPUTS     4u
 #define RECORD_SIZE (12u + 4u * OUTPUTS + 4u)
 #define FRAME_SIZE  (RECORD_SIZE + 2u) /* COBS adds one byte below 254, then the delimiter */
-#define RING_SIZE   65536u
+#define RING_SIZE   262144u
 
 static struct {
   uint8_t bytes[RING_SIZE];
