@@ -2,34 +2,57 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { EdgePlugError, type AgentPackage } from "edgeplug";
-import { eventKindName, reasonName, type DeviceEvent, type DeviceSession, type PushStep } from "edgeplug/device";
+import {
+  eventKindName,
+  reasonName,
+  type DeviceEvent,
+  type DeviceSession,
+  type PushStep,
+} from "edgeplug/device";
 
-import { buildPackage, packBuilt, title, withFlippedByte } from "./packages.js";
+import { buildPackage, packBuilt, title, withFlippedByte, type Keys } from "./packages.js";
 import { RequestStream } from "./requests.js";
 import { countScans, packageOf, slotsDigest, swap, tellStep, type Story } from "./story.js";
+import type { Timeline } from "./timeline.js";
 
+const FROM_SOURCE = [
+  ["v1", "voltage-event"],
+  ["v2", "voltage-event-2"],
+] as const;
 const BUILT = ["pid-biquad", "hash-sha256", "hash-blake2s", "bad-trap", "bad-loop", "waveform-classifier"];
 const PAGES_BEFORE_CUT = 2;
 const SAG = 1;
 const EVENT_PATIENCE_MS = 2_000;
 
-/** 1. Keys, packages, a board that is empty, a first agent on it. */
-export async function firstInstall(story: Story, session: DeviceSession): Promise<void> {
-  const { timeline, keys, packages, folder } = story;
-  timeline.act("1. An empty board gets its first agent");
-  const status = await session.status();
-  timeline.say(`the board answers: ${status.safeMode ? "no agent, safe mode, outputs at fail-safe" : "an agent runs"}`, {
-    scan: status.scan,
-  });
-  for (const [name, folderName] of [
-    ["v1", "voltage-event"],
-    ["v2", "voltage-event-2"],
-  ] as const) {
-    const pkg = await buildPackage(folderName, folder, keys.publisherSecret);
+/**
+ * The packages of the story: the first two from source, here and now; the others from what set-up built. Compiling
+ * keeps this process busy, so it comes before there is a board to watch.
+ */
+export async function preparePackages(
+  timeline: Timeline,
+  keys: Keys,
+  folder: string,
+): Promise<ReadonlyMap<string, AgentPackage>> {
+  const packages = new Map<string, AgentPackage>();
+  for (const [name, agent] of FROM_SOURCE) {
+    const pkg = await buildPackage(agent, folder, keys.publisherSecret);
     packages.set(name, pkg);
     timeline.say(`built, checked and signed ${title(pkg)}: ${pkg.payload.length} bytes of WebAssembly`);
   }
   for (const name of BUILT) packages.set(name, await packBuilt(name, keys.publisherSecret));
+  return packages;
+}
+
+/** 1. A board that is empty gets its keys and a first agent. */
+export async function firstInstall(story: Story, session: DeviceSession): Promise<void> {
+  const { timeline, keys } = story;
+  const status = await session.status();
+  timeline.say(
+    `the board answers: ${status.safeMode ? "no agent, safe mode, outputs at fail-safe" : "an agent runs"}`,
+    {
+      scan: status.scan,
+    },
+  );
   await session.addKey("publisher", keys.publisher.publicKey);
   await session.addKey("operator", keys.operator.publicKey);
   timeline.say("the board knows the publisher's and the operator's key");
@@ -52,7 +75,9 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
       // its beginning, so that there is time to activate while it lasts
       await machine.watch.next((seen) => seen.outputs[1] !== SAG);
       const sag = await machine.watch.next((seen) => seen.outputs[1] === SAG);
-      timeline.say(`a sag is under way: ${(sag.outputs[0] ?? 0).toFixed(1)} V; now the swap`, { scan: sag.scan });
+      timeline.say(`a sag is under way: ${(sag.outputs[0] ?? 0).toFixed(1)} V; now the swap`, {
+        scan: sag.scan,
+      });
     },
     onStep: (step) => {
       if (step.step === "activated") activated = step.scan;
@@ -60,13 +85,19 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
   });
   const before = await machine.watch.at(activated - 1);
   const after = await machine.watch.at(activated);
-  const kept = before?.outputs[1] === SAG && after?.outputs[1] === SAG && after.swapNumber !== before.swapNumber;
+  const kept =
+    before?.outputs[1] === SAG && after?.outputs[1] === SAG && after.swapNumber !== before.swapNumber;
   if (!kept) throw new EdgePlugError("INTERNAL", `The sag under way was lost in scan ${activated}.`);
-  const lasted = await machine.watch.next((seen) => seen.swapNumber === after.swapNumber && seen.outputs[1] !== SAG);
-  timeline.say(`the sag was not lost: seen by both versions, over after ${(lasted.outputs[3] ?? 0).toFixed(0)} ms`, {
-    scan: lasted.scan,
-    tone: "good",
-  });
+  const lasted = await machine.watch.next(
+    (seen) => seen.swapNumber === after.swapNumber && seen.outputs[1] !== SAG,
+  );
+  timeline.say(
+    `the sag was not lost: seen by both versions, over after ${(lasted.outputs[3] ?? 0).toFixed(0)} ms`,
+    {
+      scan: lasted.scan,
+      tone: "good",
+    },
+  );
 }
 
 async function swapHashes(story: Story, session: DeviceSession): Promise<void> {
@@ -92,7 +123,9 @@ async function swapHashes(story: Story, session: DeviceSession): Promise<void> {
   }
   if (requests === undefined) return;
   await requests.stop();
-  const shares = [...requests.bySwap].map(([swapNumber, count]) => `${count} by swap ${swapNumber}`).join(", ");
+  const shares = [...requests.bySwap]
+    .map(([swapNumber, count]) => `${count} by swap ${swapNumber}`)
+    .join(", ");
   timeline.say(`requests stop: ${requests.sent} sent, ${requests.right} answered right (${shares})`, {
     tone: requests.lost === 0 ? "good" : "bad",
   });
@@ -108,10 +141,15 @@ export async function failingAgents(story: Story, session: DeviceSession): Promi
   await pushFailing(story, session, packageOf(story, "bad-loop"), "fuel");
 }
 
-async function pushFailing(story: Story, session: DeviceSession, pkg: AgentPackage, reason: string): Promise<void> {
+async function pushFailing(
+  story: Story,
+  session: DeviceSession,
+  pkg: AgentPackage,
+  reason: string,
+): Promise<void> {
   const { timeline, tally, machine } = story;
   const before = await session.status();
-  const rolledBack = listenFor(session, "rolled_back");
+  const rolledBack = listenFor(session, "rolled back");
   tally.rollbacks.of++;
   const error = await failureOf(story, session, pkg);
   const after = await session.status();
@@ -125,7 +163,10 @@ async function pushFailing(story: Story, session: DeviceSession, pkg: AgentPacka
     sameScan;
   timeline.say(`${title(pkg)}: ${error?.message ?? "it stayed"}`, { scan, tone: "bad" });
   if (sameScan) {
-    timeline.say(`the outputs of scan ${scan} are the old agent's already: no scan was lost`, { scan, tone: "good" });
+    timeline.say(`the outputs of scan ${scan} are the old agent's already: no scan was lost`, {
+      scan,
+      tone: "good",
+    });
   }
   if (good) tally.rollbacks.done++;
 }
@@ -145,7 +186,11 @@ function listenFor(session: DeviceSession, kind: string): () => Promise<DeviceEv
 }
 
 /** Pushes a package that must not stay; returns what it was refused or rolled back for. */
-async function failureOf(story: Story, session: DeviceSession, pkg: AgentPackage): Promise<EdgePlugError | undefined> {
+async function failureOf(
+  story: Story,
+  session: DeviceSession,
+  pkg: AgentPackage,
+): Promise<EdgePlugError | undefined> {
   try {
     for await (const step of session.push(pkg)) tellStep(story, pkg, step);
     return undefined;
@@ -160,8 +205,20 @@ export async function badPackages(story: Story, session: DeviceSession): Promise
   timeline.act("4. Packages that must not get in");
   await session.lock();
   timeline.say("the board is locked: from now on only packages that its publisher signed");
-  await pushRefused(story, session, withFlippedByte(packageOf(story, "pid-biquad")), "SIGNATURE", "one byte flipped");
-  await pushRefused(story, session, await packBuilt("pid-biquad", keys.strangerSecret), "KEY_UNKNOWN", "unknown signer");
+  await pushRefused(
+    story,
+    session,
+    withFlippedByte(packageOf(story, "pid-biquad")),
+    "SIGNATURE",
+    "one byte flipped",
+  );
+  await pushRefused(
+    story,
+    session,
+    await packBuilt("pid-biquad", keys.strangerSecret),
+    "KEY_UNKNOWN",
+    "unknown signer",
+  );
 }
 
 async function pushRefused(
@@ -178,7 +235,9 @@ async function pushRefused(
   const error = await failureOf(story, session, pkg);
   const after = await session.status();
   const unchanged =
-    (await slotsDigest(session)) === slots && after.active?.swapNumber === before.active?.swapNumber && !after.safeMode;
+    (await slotsDigest(session)) === slots &&
+    after.active?.swapNumber === before.active?.swapNumber &&
+    !after.safeMode;
   const good = error?.code === code && unchanged;
   timeline.say(
     `${title(pkg)}, ${what}: ${error === undefined ? "taken" : `refused, ${error.id}: ${error.message}`}` +
@@ -197,9 +256,12 @@ export async function powerCut(story: Story, session: DeviceSession): Promise<De
   await machine.powerOn();
   const again = await machine.connect();
   const status = await again.status();
-  timeline.say(`power is back: ${status.active?.name ?? "nothing"} ${status.active?.version ?? ""} runs again`, {
-    scan: status.scan,
-  });
+  timeline.say(
+    `power is back: ${status.active?.name ?? "nothing"} ${status.active?.version ?? ""} runs again`,
+    {
+      scan: status.scan,
+    },
+  );
   let begin: PushStep | undefined;
   let sent = 0;
   await swap(story, again, pkg, {

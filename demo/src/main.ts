@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { EdgePlugError } from "edgeplug";
 import type { DeviceSession } from "edgeplug/device";
 
-import { badPackages, failingAgents, firstInstall, liveSwaps, powerCut } from "./acts.js";
+import { badPackages, failingAgents, firstInstall, liveSwaps, powerCut, preparePackages } from "./acts.js";
 import { Machine } from "./machine.js";
 import { makeKeys } from "./packages.js";
 import { beginStory, countScans, tellEvents, type Story } from "./story.js";
@@ -34,9 +34,15 @@ async function main(): Promise<number> {
   timeline.header();
   let machine: Machine | undefined;
   try {
+    timeline.act("1. An empty board gets its first agent");
+    const keys = await makeKeys(folder);
+    timeline.say("made keys: a publisher's, which signs packages, and an operator's");
+    const packages = await preparePackages(timeline, keys, folder);
     machine = await Machine.start(folder);
-    timeline.say(`a Cortex-M4F board under QEMU, its serial line at ${machine.port}`);
-    const story = beginStory({ timeline, machine, folder, keys: await makeKeys(folder) });
+    timeline.say(
+      `started a Cortex-M4F board with empty flash under QEMU, its serial line at ${machine.port}`,
+    );
+    const story = beginStory({ timeline, machine, keys, packages });
     await tell(story);
     process.stdout.write(`\n${tallyLines(story.tally).join("\n")}\n`);
     return isGood(story.tally) ? 0 : 1;

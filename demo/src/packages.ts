@@ -3,7 +3,14 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { buildAgent, findBuiltAgent, packAgent, writeKeyPair, type AgentPackage, type PublicKeyFile } from "edgeplug";
+import {
+  buildAgent,
+  findBuiltAgent,
+  packAgent,
+  writeKeyPair,
+  type AgentPackage,
+  type PublicKeyFile,
+} from "edgeplug";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -27,7 +34,11 @@ export async function makeKeys(folder: string): Promise<Keys> {
 }
 
 /** Compiles, checks and packs an example agent from its source. */
-export async function buildPackage(agent: string, folder: string, secretKey: Uint8Array): Promise<AgentPackage> {
+export async function buildPackage(
+  agent: string,
+  folder: string,
+  secretKey: Uint8Array,
+): Promise<AgentPackage> {
   const built = await buildAgent(join(ROOT, "firmware/agents", agent), { out: join(folder, agent) });
   return packAgent(built.config, built.wasm, { secretKey });
 }

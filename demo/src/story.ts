@@ -2,7 +2,14 @@
 import { createHash } from "node:crypto";
 
 import { EdgePlugError, type AgentPackage } from "edgeplug";
-import { eventKindName, reasonName, type DeviceSession, type PushOptions, type PushStep, type Status } from "edgeplug/device";
+import {
+  eventKindName,
+  reasonName,
+  type DeviceSession,
+  type PushOptions,
+  type PushStep,
+  type Status,
+} from "edgeplug/device";
 
 import type { Machine } from "./machine.js";
 import { title, type Keys } from "./packages.js";
@@ -15,14 +22,13 @@ export interface Story {
   timeline: Timeline;
   machine: Machine;
   keys: Keys;
-  /** For key files and builds of this run. */
-  folder: string;
+  /** By the names that the acts call them. */
+  packages: ReadonlyMap<string, AgentPackage>;
   tally: Tally;
-  packages: Map<string, AgentPackage>;
 }
 
-export function beginStory(parts: Omit<Story, "tally" | "packages">): Story {
-  return { ...parts, tally: emptyTally(), packages: new Map() };
+export function beginStory(parts: Omit<Story, "tally">): Story {
+  return { ...parts, tally: emptyTally() };
 }
 
 export function packageOf(story: Story, name: string): AgentPackage {
@@ -37,7 +43,10 @@ export function tellEvents(story: Story, session: DeviceSession): () => void {
     const kind = eventKindName(event.kind);
     if (kind === "log") story.timeline.say(`agent says: ${event.text}`, { scan: event.scan, tone: "quiet" });
     if (kind === "trap") {
-      story.timeline.say(`trap: ${event.text} (${reasonName(event.reason)})`, { scan: event.scan, tone: "bad" });
+      story.timeline.say(`trap: ${event.text} (${reasonName(event.reason)})`, {
+        scan: event.scan,
+        tone: "bad",
+      });
     }
   });
 }
@@ -83,7 +92,12 @@ export interface SwapOptions extends PushOptions {
 }
 
 /** Pushes a package that is meant to stay. */
-export async function swap(story: Story, session: DeviceSession, pkg: AgentPackage, options: SwapOptions = {}): Promise<void> {
+export async function swap(
+  story: Story,
+  session: DeviceSession,
+  pkg: AgentPackage,
+  options: SwapOptions = {},
+): Promise<void> {
   const { beforeActivation, onStep, ...pushOptions } = options;
   story.tally.swaps.of++;
   let swapNumber = 0;

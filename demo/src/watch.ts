@@ -22,9 +22,9 @@ export class OutputWatch {
     }
   }
 
-  /** Missed by the timer's stamps, or gone on the way: none of either may be. */
+  /** Ticks that passed without outputs to be seen, by the timer's stamps: a scan that was missed, or one lost from sight. */
   get missed(): number {
-    return this.gaps.gaps.reduce((sum, gap) => sum + gap.missed + gap.unseen, 0);
+    return this.gaps.missed;
   }
 
   /** The next observation that fits. */
