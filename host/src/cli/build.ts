@@ -1,5 +1,6 @@
 /** edgeplug build */
 import { relative } from "node:path";
+import { setFlagsFromString } from "node:v8";
 
 import { Command } from "commander";
 
@@ -28,6 +29,8 @@ export function buildCommand(): Command {
 }
 
 async function build(folder: string, options: BuildOptions): Promise<void> {
+  // the compiler is WebAssembly too, and runs once: optimising it takes longer than it saves
+  setFlagsFromString("--liftoff-only");
   const output = new Output(options);
   const result = await buildAgent(folder, {
     ...(options.out === undefined ? {} : { out: options.out }),
