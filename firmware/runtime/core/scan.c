@@ -154,19 +154,20 @@ static edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank) {
   return edgeplug_Reason_REASON_NONE;
 }
 
-/* One scan of whoever is active. A candidate that fails in its trial is replaced within the same scan. */
-static void ep_scan_active(ep_agents_t *agents) {
+/* One scan of whoever is active; false if it ended in a trap that nobody took over from. A candidate that fails in
+ * its trial is replaced within the same scan. */
+static bool ep_scan_active(ep_agents_t *agents) {
   ep_bank_t *bank = agents->active;
   edgeplug_Reason reason;
   while (bank != NULL && bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
     reason = ep_scan_agent(agents, bank);
-    if (reason == edgeplug_Reason_REASON_NONE) return;
+    if (reason == edgeplug_Reason_REASON_NONE) return true;
     if (!agents->in_trial) {
       if (bank->manifest.on_trap == edgeplug_TrapPolicy_TRAP_POLICY_FAIL_SAFE) {
         ep_scan_set_fail_safe(agents, &bank->manifest.guards, 0);
       }
       memcpy(agents->message, bank->message, sizeof agents->message);
-      return;
+      return false;
     }
     ep_agents_fail_trial(agents, reason);
     bank = agents->active;
@@ -174,6 +175,7 @@ static void ep_scan_active(ep_agents_t *agents) {
     memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
   }
   ep_scan_set_fail_safe(agents, bank != NULL ? &bank->manifest.guards : NULL, 0);
+  return bank != NULL;
 }
 
 void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
@@ -190,11 +192,9 @@ void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
     agents->active->message[0] = '\0';
     ep_agents_fail_trial(agents, edgeplug_Reason_REASON_DEADLINE);
   }
-  ep_scan_active(agents);
-  if (agents->in_trial) {
-    agents->trial.healthy_scans++;
-    agents->trial.elapsed_scans++;
-  }
+  /* Counted in a trial or not: healthy scans also forgive a confirmed agent its watchdog resets. */
+  if (ep_scan_active(agents)) agents->trial.healthy_scans++;
+  agents->trial.elapsed_scans++;
   ep_board_outputs_write(agents->outputs, map->outputs, agents->scan,
                          agents->active != NULL ? agents->active->swap_number : 0u);
 }
