@@ -7,7 +7,11 @@
  * Boards are closed after the test that started them. EDGEPLUG_QEMU_ELF and EDGEPLUG_SIM_WASM name other images, such
  * as deliberately broken ones.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
@@ -17,6 +21,7 @@ import { onTestFinished } from "vitest";
 
 import { BoardClock, SimClock } from "./clock.js";
 import { FlashImage, layoutOf, type FlashLayout } from "./flash.js";
+import { addressOf, spoil } from "./gdb.js";
 import { BAUD, LineTransport } from "./line.js";
 import { OutputWatch } from "./watch.js";
 
@@ -69,6 +74,11 @@ export interface TestBoard {
   powerOn(): Promise<void>;
   /** The reset button. */
   reset(): Promise<void>;
+  /**
+   * The core is lost and the hardware watchdog has to do its work. "loop": the main loop hangs and scans go on;
+   * "scan": the scan interrupt never comes back (on sim: never comes).
+   */
+  loseCore(where: "loop" | "scan"): Promise<void>;
   /** Lets the board's time pass. */
   run(milliseconds: number): Promise<void>;
   /** All of the flash, now. */
@@ -87,18 +97,21 @@ export async function startTestBoard(backend: Backend, options: TestBoardOptions
 
 async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
   const map = MEMORY_MAPS.qemu;
+  const folder = mkdtempSync(join(tmpdir(), "edgeplug-gdb-"));
+  const gdb = join(folder, "gdb");
   const harness = await startQemu({
     backend: "qemu",
     elf: ELF,
     line: options.line ?? "stream",
     icount: true,
+    extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`],
     flash: {
       size: map.flash.size,
       identity: { offset: map.boardId, size: BOARD_ID_SIZE },
       patches: [{ offset: map.idleMode, bytes: Uint8Array.of(SPIN) }, ...(options.patches ?? [])],
     },
   });
-  return new EmulatedBoard(harness);
+  return new EmulatedBoard(harness, folder, gdb);
 }
 
 async function startSimBoard(options: TestBoardOptions): Promise<TestBoard> {
@@ -149,12 +162,12 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
 
   async powerOff(): Promise<void> {
     await this.harness.powerOff();
-    this.unplug();
+    await this.#powerGone();
   }
 
   async kill(): Promise<void> {
     await this.harness.kill();
-    this.unplug();
+    await this.#powerGone();
   }
 
   powerOn(): Promise<void> {
@@ -167,6 +180,12 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
 
   run(milliseconds: number): Promise<void> {
     return this.clock.pass(milliseconds);
+  }
+
+  async #powerGone(): Promise<void> {
+    this.unplug();
+    await setImmediate(); // what had come in before reaches its reader
+    this.watch.powerGone();
   }
 
   async flash(): Promise<FlashImage> {
@@ -186,6 +205,8 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
     return this.harness.readFlash();
   }
 
+  abstract loseCore(where: "loop" | "scan"): Promise<void>;
+
   protected abstract observed(milliseconds: number): void;
 }
 
@@ -196,8 +217,21 @@ class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
   readonly layout = layoutOf("qemu");
   readonly sim = undefined;
 
-  constructor(harness: QemuBoard) {
+  constructor(
+    harness: QemuBoard,
+    private readonly folder: string,
+    private readonly gdb: string,
+  ) {
     super(harness, new BoardClock());
+  }
+
+  override loseCore(where: "loop" | "scan"): Promise<void> {
+    return spoil(this.gdb, addressOf(ELF, where === "loop" ? "ep_runtime_poll" : "ep_runtime_scan"), "hang");
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   protected override async image(): Promise<Uint8Array> {
@@ -234,6 +268,12 @@ class SimulatedBoard extends BoardBase<Board, SimClock> {
 
   /** What the simulation fell over, if it did. */
   private failure: unknown;
+
+  override loseCore(where: "loop" | "scan"): Promise<void> {
+    if (where === "loop") this.sim.stallMainLoop(1_000);
+    else this.sim.loseScans();
+    return Promise.resolve();
+  }
 
   override async powerOn(): Promise<void> {
     await this.harness.powerOn();

@@ -1,5 +1,5 @@
 /** The harness's serial line as a session's transport: it can be pulled out, and something bad can sit in it. */
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 
 import { EdgePlugError } from "edgeplug";
 import type { Clock, Transport } from "edgeplug/device";
@@ -49,3 +49,72 @@ export class LineTransport implements Transport {
 
   readonly #receive = (bytes: Uint8Array): void => this.#listener(bytes);
 }
+
+/** What becomes of the `index`-th frame of one direction: the frames that go on in its place. */
+export type FrameDeed = (frame: Buffer, index: number) => readonly Buffer[];
+
+/** A line that does something to whole frames: `toBoard` to what the host sends, `fromBoard` to what the board sends. */
+export class FrameTamper extends Duplex {
+  /** Frames of both directions that were changed. */
+  changed = 0;
+  readonly #inner: Duplex;
+  readonly #out: FrameSplitter;
+  readonly #in: FrameSplitter;
+
+  constructor(inner: Duplex, deeds: { toBoard?: FrameDeed; fromBoard?: FrameDeed }) {
+    super({ allowHalfOpen: false });
+    this.#inner = inner;
+    this.#out = new FrameSplitter(this.#counting(deeds.toBoard));
+    this.#in = new FrameSplitter(this.#counting(deeds.fromBoard));
+    inner.on("data", this.#receive);
+  }
+
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#inner.write(this.#out.pass(bytes), done);
+  }
+
+  override _read(): void {
+    // the inner line pushes
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#inner.off("data", this.#receive);
+    done(error);
+  }
+
+  #counting(deed: FrameDeed = (frame) => [frame]): FrameDeed {
+    return (frame, index) => {
+      const frames = deed(frame, index);
+      if (frames.length !== 1 || frames[0] !== frame) this.changed++;
+      return frames;
+    };
+  }
+
+  readonly #receive = (bytes: Buffer): void => {
+    const out = this.#in.pass(bytes);
+    if (out.length > 0) this.push(out);
+  };
+}
+
+/** Frames are what lies between two zero bytes; each goes on with a zero before and behind it. */
+class FrameSplitter {
+  #held: number[] = [];
+  #index = 0;
+
+  constructor(private readonly deed: FrameDeed) {}
+
+  pass(bytes: Buffer): Buffer {
+    const out: Buffer[] = [];
+    for (const byte of bytes) {
+      if (byte !== 0) this.#held.push(byte);
+      else if (this.#held.length > 0) {
+        const frame = Buffer.from(this.#held);
+        this.#held = [];
+        for (const sent of this.deed(frame, this.#index++)) out.push(ZERO, sent, ZERO);
+      }
+    }
+    return Buffer.concat(out);
+  }
+}
+
+const ZERO = Buffer.of(0);

@@ -10,7 +10,8 @@ export class OutputWatch {
   readonly gaps = new GapChecker();
   /** Everything seen since the last start of the board, the oldest first. */
   seen: Observation[] = [];
-  readonly #decoder = new ObserverDecoder();
+  #decoder = new ObserverDecoder();
+  #dropped = 0;
 
   constructor(private readonly clock: BoardClock) {}
 
@@ -28,9 +29,17 @@ export class OutputWatch {
     return passedUs / 1000;
   }
 
+  /** The power has gone, in the middle of a record perhaps. */
+  powerGone(): void {
+    this.#dropped += this.#decoder.dropped;
+    this.#decoder = new ObserverDecoder();
+    this.seen = [];
+  }
+
   /** What the timer's stamps say is missing, and what got lost on the way. None of either may be. */
   get missed(): number {
-    return this.gaps.gaps.reduce((sum, gap) => sum + gap.missed + gap.unseen, 0) + this.#decoder.dropped;
+    const gaps = this.gaps.gaps.reduce((sum, gap) => sum + gap.missed + gap.unseen, 0);
+    return gaps + this.#dropped + this.#decoder.dropped;
   }
 
   /** The first observation from now on that fits. */
