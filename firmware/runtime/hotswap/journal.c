@@ -216,6 +216,7 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
     entry = journal->kept[kept];
     if (kept == EP_KEPT_STAGING && entry.kind == 0u) continue;
     entry.kind = kinds[kept];
+    if (kept == EP_KEPT_FACTS + 1u) entry.slot = 1; /* also if nothing is known of it yet */
     error = ep_journal_add(journal, &entry);
   }
   if (error != EP_OK) return error;

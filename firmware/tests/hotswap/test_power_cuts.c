@@ -28,6 +28,7 @@ static world_t original, forks[2];
 static package_t first, second, wanted, next;
 static const scenario_t *scenario;
 static bool started, done; /* of the scenario's run */
+static bool decided;       /* a CONFIRMED or REJECTED mark stands: there is no way back */
 static bool pairs;
 static uint32_t points, wrong;
 
@@ -43,7 +44,7 @@ static void bad(const char *what, long long got, const flash_operation_t *operat
 /* Ids that may run after a cut at this time. */
 static bool may_run(uint32_t id, edgeplug_UpdatePhase phase) {
   if (!started) return id == scenario->old_id;
-  if (done) return id == scenario->final_id;
+  if (done || decided) return id == scenario->final_id;
   if (phase == edgeplug_UpdatePhase_UPDATE_PHASE_RECEIVING ||
       phase == edgeplug_UpdatePhase_UPDATE_PHASE_VERIFYING ||
       phase == edgeplug_UpdatePhase_UPDATE_PHASE_STAGED) {
@@ -61,6 +62,21 @@ typedef struct {
 
 static void recover(world_t *world, const cut_t *cut);
 
+/* How often a tear is drawn anew: what is decisive is small, and bits that hang in the balance show only now and then. */
+static uint32_t draws(const world_t *world, int depth, const flash_operation_t *operation,
+                      cut_shape_t shape) {
+  const ep_board_map_t *map = flash_map(world->flash.geometry);
+  if (depth > 0 || (shape != CUT_WEAK && shape != CUT_HALF_UNSTABLE)) return 1;
+  if (operation->erase) return 2;
+  for (uint32_t slot = 0; slot < 2u; slot++) {
+    uint32_t record = map->slot_address[slot] + EP_RECORD_PAYLOAD_MAX;
+    if (operation->address >= record + EP_RECORD_HEADER_SIZE && operation->address < record + EP_RECORD_SIZE)
+      return 24;
+    if (operation->address >= record && operation->address < record + EP_RECORD_SIZE) return 2;
+  }
+  return operation->address >= map->journal_address ? 2 : 1;
+}
+
 /* Cuts `world` in every way at the operation that is about to happen. */
 static void cut_here(world_t *world, int depth, edgeplug_UpdatePhase phase,
                      const flash_operation_t *operation) {
@@ -69,11 +85,13 @@ static void cut_here(world_t *world, int depth, edgeplug_UpdatePhase phase,
   flash_watch(none, NULL);
   for (uint32_t shape = 0; shape < CUT_SHAPES; shape++) {
     const cut_t cut = {depth + 1, phase, *operation, (cut_shape_t)shape};
-    world_copy(fork, world);
-    fork->flash.seed = fork->flash.seed * 31u + shape * 77u + operation->address + points;
-    flash_tear(&fork->flash, operation, (cut_shape_t)shape);
-    points++;
-    recover(fork, &cut);
+    for (uint32_t draw = draws(world, depth, operation, (cut_shape_t)shape); draw > 0u; draw--) {
+      world_copy(fork, world);
+      fork->flash.seed = fork->flash.seed * 31u + shape * 77u + operation->address + points * 2654435761u;
+      flash_tear(&fork->flash, operation, (cut_shape_t)shape);
+      points++;
+      recover(fork, &cut);
+    }
   }
   world_use(world);
 }
@@ -148,13 +166,21 @@ static void on_operation(void *context, const flash_operation_t *operation) {
     bad("the fallback slot was touched", operation->address, operation, CUT_BEFORE, 0);
   }
   cut_here(&original, 0, (edgeplug_UpdatePhase)original.engine.phase, operation);
+  /* From the second copy of a deciding mark on, the first one stands. */
+  for (uint32_t slot = 0; slot < 2u; slot++) {
+    uint32_t record = map->slot_address[slot] + EP_RECORD_PAYLOAD_MAX;
+    if (operation->address == record + EP_RECORD_MARK_CONFIRMED_OFFSET ||
+        operation->address == record + EP_RECORD_MARK_REJECTED_OFFSET) {
+      decided = started;
+    }
+  }
   flash_watch(on_operation, NULL);
 }
 
 static void sweep(const scenario_t *one, flash_geometry_t geometry, bool twice) {
   uint32_t before = points;
   scenario = one;
-  started = done = false;
+  started = done = decided = false;
   wrong = 0;
   pairs = twice;
   world_init(&original, geometry, 12345);
@@ -165,6 +191,11 @@ static void sweep(const scenario_t *one, flash_geometry_t geometry, bool twice) 
   flash_watch(on_operation, NULL);
   one->run(&original);
   flash_watch(NULL, NULL);
+  done = true;
+  /* And if it is switched off when all is over. */
+  world_copy(&forks[0], &original);
+  recover(&forks[0], &(cut_t){.depth = 1, .operation = {.erase = false}});
+  world_use(&original);
   CHECK_EQ(world_running(&original), one->final_id);
   CHECK_EQ(original.flash.violations, 0);
   CHECK_EQ(wrong, 0);
