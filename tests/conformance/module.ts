@@ -17,10 +17,36 @@ export interface Signature {
   readonly results: ValueType[];
 }
 
+const FEATURES = {
+  mutable_globals: true,
+  sat_float_to_int: true,
+  sign_extension: true,
+  bulk_memory: true,
+  multi_value: true,
+  reference_types: false,
+  simd: false,
+  exceptions: false,
+  threads: false,
+  tail_call: false,
+};
+
+/** What wasm-validate says of a module, without the features that the engine leaves out; undefined if it is valid. */
+export function objection(bytes: Uint8Array): string | undefined {
+  let module;
+  try {
+    module = assembler.readWasm(bytes, { ...FEATURES, check: true });
+    module.validate();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    module?.destroy();
+  }
+}
+
 /** WAT to bytes; `validate: false` for modules that are wrong on purpose. */
 export function assemble(text: string, { validate = true } = {}): Uint8Array<ArrayBuffer> {
-  const features = { mutable_globals: true, sat_float_to_int: true, sign_extension: true, bulk_memory: true };
-  const module = assembler.parseWat("test.wat", text, { ...features, multi_value: true });
+  const module = assembler.parseWat("test.wat", text, FEATURES);
   try {
     if (validate) module.validate();
     return Uint8Array.from(module.toBinary({}).buffer);
@@ -65,7 +91,7 @@ const TRAPS: readonly (readonly [RegExp, string])[] = [
   [/float unrepresentable in integer range/, "integer overflow|invalid conversion to integer"],
   [/memory access out of bounds|data segment .* out of bounds/, "out of bounds memory access"],
   [
-    /table index is out of bounds|table .* out of bounds|segment .* out of bounds/,
+    /table index is out of bounds|table .* out of bounds|element segment out of bounds/,
     "out of bounds table access",
   ],
   [/null function|signature mismatch/, "uninitialized element|indirect call type mismatch"],

@@ -14,27 +14,16 @@ static uint8_t *ep_wasm_at(const ep_wasm_instance_t *instance, uint32_t address)
   return instance->memory + address;
 }
 
-/* Next item of an element segment; `expressions`: ref.func x end, or ref.null func end (5.5.12). */
-static const uint8_t *ep_wasm_next_item(const uint8_t *p, bool expressions, uint16_t *item) {
-  if (!expressions) {
-    *item = (uint16_t)ep_wasm_leb_u32(p);
-    return ep_wasm_leb_skip(p);
-  }
-  *item = *p == 0xD0u ? (uint16_t)EP_WASM_NULL : (uint16_t)ep_wasm_leb_u32(p + 1);
-  return ep_wasm_leb_skip(p + 1) + 1;
-}
-
 static ep_wasm_result_t ep_wasm_table_init(ep_wasm_instance_t *instance, const ep_wasm_segment_t *segment,
                                            uint32_t to, uint32_t from, uint32_t count, int32_t *fuel) {
   const uint8_t *p = instance->code + segment->offset;
-  uint16_t item;
   if (!ep_wasm_inside(from, count, segment->count) || !ep_wasm_inside(to, count, instance->table_size))
     return EP_WASM_TRAP_TABLE;
   *fuel -= (int32_t)EP_FUEL_ITEMS(from + count);
-  for (; from > 0u; from--) p = ep_wasm_next_item(p, segment->expressions != 0u, &item);
+  for (; from > 0u; from--) p = ep_wasm_leb_skip(p);
   for (uint32_t i = 0; i < count; i++) {
-    p = ep_wasm_next_item(p, segment->expressions != 0u, &item);
-    instance->table[to + i] = item;
+    instance->table[to + i] = (uint16_t)ep_wasm_leb_u32(p);
+    p = ep_wasm_leb_skip(p);
   }
   return EP_WASM_OK;
 }

@@ -35,7 +35,6 @@ typedef struct {
 typedef struct {
   uint16_t offset; /* of the first byte or item */
   uint16_t count;
-  uint16_t expressions; /* items are constant expressions, not indices */
 } ep_wasm_segment_t;
 
 struct ep_wasm_instance {

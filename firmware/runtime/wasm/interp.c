@@ -397,11 +397,6 @@ OP(select) {
   NEXT;
 }
 
-OP(select_t) {
-  IP = skip(IP) + 1; /* a vector of one type */
-  return do_select(PASS);
-}
-
 /* What these five do with the slot that their immediate names. */
 #define DO_local_get(slot)                                                                                   \
   PUSH;                                                                                                      \

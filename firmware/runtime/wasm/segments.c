@@ -52,21 +52,20 @@ uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type) {
   return value;
 }
 
-/* One item of an element segment: a function index, or (`expressions`) ref.func or ref.null. */
+/* One item of an element segment: a function index. Expressions are either no constants or of reference types. */
 static uint16_t ep_wasm_read_item(ep_wasm_loader_t *loader, bool expressions) {
   ep_wasm_reader_t *reader = &loader->reader;
-  uint8_t opcode = expressions ? ep_wasm_read_byte(reader) : 0xD2u;
-  uint32_t index = EP_WASM_NULL;
-  if (opcode == 0xD0u) {
-    if (ep_wasm_read_byte(reader) != 0x70u) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-  } else if (opcode == 0xD2u) {
-    index = ep_wasm_read_u32(reader);
-    if (index >= loader->instance->function_count) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown function");
-  } else {
-    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+  uint32_t index;
+  if (expressions) {
+    uint8_t opcode = ep_wasm_read_byte(reader);
+    if (opcode == 0xD0u || opcode == 0xD2u)
+      ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
+    else
+      ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+    return 0;
   }
-  if (expressions && ep_wasm_read_byte(reader) != EP_OP_end)
-    ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+  index = ep_wasm_read_u32(reader);
+  if (index >= loader->instance->function_count) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown function");
   return (uint16_t)index;
 }
 
@@ -105,7 +104,7 @@ static void ep_wasm_read_element(ep_wasm_loader_t *loader, bool apply, uint32_t 
   bool expressions = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
   bool copy = apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u;
   if (apply && (kind & 3u) == EP_ELEMENT_NOT_ACTIVE) {
-    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)count, expressions};
+    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)count};
     instance->elements[index] = passive;
   }
   if (copy && (offset > instance->table_size || count > instance->table_size - offset)) {
@@ -152,7 +151,7 @@ static void ep_wasm_read_data_segment(ep_wasm_loader_t *loader, bool apply, uint
   }
   size = ep_wasm_read_count(reader);
   if (apply && kind == 1u && index < instance->data_count) {
-    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)size, 0};
+    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)size};
     instance->data[index] = passive;
   }
   if (apply && kind != 1u) ep_wasm_apply_data(loader, offset, size);

@@ -387,16 +387,6 @@ static void ep_wasm_validate_select(ep_wasm_validator_t *v) {
   ep_wasm_push(v, first == EP_WASM_ANY ? second : first);
 }
 
-static void ep_wasm_validate_typed_select(ep_wasm_validator_t *v) {
-  uint32_t count = ep_wasm_read_count(v->reader);
-  uint8_t type = ep_wasm_read_value_type(v->reader);
-  if (count != 1u) ep_wasm_invalid(v, "select arity");
-  ep_wasm_pop(v, EP_WASM_I32);
-  ep_wasm_pop(v, type);
-  ep_wasm_pop(v, type);
-  ep_wasm_push(v, type);
-}
-
 static void ep_wasm_validate_local(ep_wasm_validator_t *v, uint8_t opcode) {
   uint32_t index = ep_wasm_read_u32(v->reader);
   if (index >= v->local_count) {
@@ -518,7 +508,7 @@ static void ep_wasm_validate_prefixed(ep_wasm_validator_t *v) {
 static void ep_wasm_refuse(ep_wasm_validator_t *v, uint8_t opcode) {
   const char *feature = NULL;
   v->reader->at--;
-  if (opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u))
+  if (opcode == 0x1Cu || opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u))
     feature = "reference types";
   else if (opcode == 0x12u || opcode == 0x13u)
     feature = "tail calls";
@@ -564,7 +554,6 @@ static void ep_wasm_validate_special(ep_wasm_validator_t *v, uint8_t opcode) {
   case EP_OP_call_indirect: ep_wasm_validate_call_indirect(v); break;
   case EP_OP_drop: (void)ep_wasm_pop_any(v); break;
   case EP_OP_select: ep_wasm_validate_select(v); break;
-  case EP_OP_select_t: ep_wasm_validate_typed_select(v); break;
   case EP_OP_local_get:
   case EP_OP_local_set:
   case EP_OP_local_tee: ep_wasm_validate_local(v, opcode); break;
