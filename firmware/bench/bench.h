@@ -14,12 +14,15 @@ typedef struct {
 /* Ends with a NULL name. */
 extern const ep_bench_t ep_bench_table[];
 
-/* What the file job.bin asks for (see job.c); true if there is none. */
+/* Whether there is a file job.bin; what it asks for (see job.c), false if that can't be done. */
+bool ep_bench_has_job(void);
 bool ep_bench_job(void);
 
 void ep_bench_message_prepare(void);
 void ep_bench_crc32_256(void);
 bool ep_bench_crc32_good(void);
+void ep_bench_copy_256(void);
+bool ep_bench_copy_good(void);
 void ep_bench_sha512_prepare(void);
 void ep_bench_sha512_block(void);
 bool ep_bench_sha512_good(void);

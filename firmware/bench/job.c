@@ -4,7 +4,8 @@
  *
  *   module memory stack_slots call_depth inputs outputs size bytes   a fresh instance; "module result instructions arena"
  *   call name_size name count (low high)*                            "call result instructions fuel value"
- *   scans name_size name count                                       that export once per tick in the emulated process
+ *   scans name_size name count fuel                                  that export once per tick in the emulated process,
+ *                                                                    "scan ..." for each
  *   poke address size bytes                                          into linear memory
  *   native function argument argument                                C twin of a workload: "native 0 instructions 0 value"
  *   native_poke buffer size bytes
@@ -12,17 +13,17 @@
  */
 #include <string.h>
 
+#include "../boards/process/process.h"
 #include "bench.h"
 #include "core/agents.h"
 #include "core/host_functions.h"
 #include "count.h"
 #include "native.h"
 #include "print.h"
-#include "../boards/process/process.h"
 #include "semihost_file.h"
 
-#define JOB_SIZE  0x50000u
-#define FUEL      0x7fffffff
+#define JOB_SIZE 0x50000u
+#define FUEL     0x7fffffff
 
 enum { END, MODULE, CALL, SCANS, POKE, NATIVE, NATIVE_POKE };
 
@@ -64,7 +65,7 @@ static uint32_t arena_used(void) {
 static bool load_module(void) {
   const uint32_t memory = next_word(), slots = next_word(), depth = next_word();
   const ep_wasm_limits_t limits = {memory, slots, depth};
-  ep_wasm_error_t why;
+  ep_wasm_error_t why = {0};
   uint32_t size;
   bank.manifest.inputs = next_word();
   bank.manifest.outputs = next_word();
@@ -77,8 +78,8 @@ static bool load_module(void) {
   bank.log = &events;
   bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0};
   ep_count_t from = ep_count_begin();
-  ep_wasm_result_t result = ep_wasm_load(&bank.instance, bank.code, size, &limits, &bank.host, bank.arena,
-                                         sizeof bank.arena, &why);
+  ep_wasm_result_t result =
+      ep_wasm_load(&bank.instance, bank.code, size, &limits, &bank.host, bank.arena, sizeof bank.arena, &why);
   ep_count_t to = ep_count_end();
   ep_wasm_set_sliced(&bank.instance, false);
   ep_wasm_set_fuel(&bank.instance, FUEL);
@@ -87,6 +88,10 @@ static bool load_module(void) {
   ep_print_number((uint64_t)result);
   ep_print_number(ep_count_between(from, to));
   ep_print_number(arena_used());
+  if (result != EP_WASM_OK) {
+    ep_print(" ");
+    ep_print(why.detail);
+  }
   ep_print("\n");
   return result == EP_WASM_OK;
 }
@@ -122,6 +127,7 @@ static bool call(void) {
 static bool scans(void) {
   const int32_t function = next_export();
   const uint32_t count = next_word();
+  const int32_t fuel = (int32_t)next_word();
   ep_process_t process = EP_PROCESS_START;
   edgeplug_Event event;
   if (function < 0) return false;
@@ -130,11 +136,11 @@ static bool scans(void) {
     channels.time_us += 1000u;
     channels.scan = scan;
     ep_process_inputs(&process, channels.time_us, channels.inputs, EP_BOARD_MAX_INPUTS);
-    ep_wasm_set_fuel(&bank.instance, FUEL);
+    ep_wasm_set_fuel(&bank.instance, fuel);
     ep_count_t from = ep_count_begin();
     ep_wasm_result_t result = ep_wasm_invoke(&bank.instance, (uint32_t)function, &none);
     ep_count_t to = ep_count_end();
-    print_call("scan", result, ep_count_between(from, to), FUEL - ep_wasm_fuel(&bank.instance), 0);
+    print_call("scan", result, ep_count_between(from, to), fuel - ep_wasm_fuel(&bank.instance), 0);
     if (result != EP_WASM_OK) break;
     ep_process_outputs(&process, channels.wanted, EP_BOARD_MAX_OUTPUTS);
     while (ep_events_take(&events, &event)) continue;
@@ -165,9 +171,13 @@ static bool native_poke(void) {
   return true;
 }
 
+bool ep_bench_has_job(void) {
+  job.size = ep_semihost_read("job.bin", job.bytes, sizeof job.bytes);
+  return job.size > 0u;
+}
+
 bool ep_bench_job(void) {
   bool good = true;
-  job.size = ep_semihost_read("job.bin", job.bytes, sizeof job.bytes);
   while (good) {
     switch (next_word()) {
     case MODULE: good = load_module(); break;

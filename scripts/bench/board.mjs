@@ -48,9 +48,9 @@ export class Job {
     return this;
   }
 
-  scans(name, count) {
+  scans(name, count, fuel) {
     this.#name(COMMAND.scans, name);
-    this.#add([count]);
+    this.#add([count, fuel]);
     this.#expected.push("scans");
     return this;
   }
@@ -114,7 +114,12 @@ function parse(expected, line) {
     return { result, instructions, arena };
   }
   const [result, instructions, fuel, value] = numbers;
-  return { result: Number(result), instructions: Number(instructions), fuel: Number(fuel), value: BigInt(value) };
+  return {
+    result: Number(result),
+    instructions: Number(instructions),
+    fuel: Number(fuel),
+    value: BigInt(value),
+  };
 }
 
 /** Runs bench.elf with a job file; its table's lines and the job's lines. */
@@ -130,7 +135,8 @@ export function runImage(file) {
       maxBuffer: 64 << 20,
       timeout: 120_000,
     });
-    if (child.status !== 0) throw new Error(`bench.elf failed: ${child.stderr}\n${child.stdout?.slice(-400)}`);
+    if (child.status !== 0)
+      throw new Error(`bench.elf failed: ${child.stderr}\n${child.stdout?.slice(-400)}`);
     const lines = child.stdout.trim().split(/\r?\n/);
     const first = lines.findIndex((line) => /^(module|native) /.test(line));
     const job = first < 0 ? [] : lines.slice(first);

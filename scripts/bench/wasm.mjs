@@ -28,7 +28,11 @@ export function signed(value, width = 0) {
 const vector = (items) => [...unsigned(items.length), ...items.flat()];
 const text = (string) => vector([...Buffer.from(string)].map((byte) => [byte]));
 const section = (id, bytes) => [id, ...unsigned(bytes.length), ...bytes];
-const signature = ([params, results]) => [0x60, ...vector(params.map((t) => [TYPE[t]])), ...vector(results.map((t) => [TYPE[t]]))];
+const signature = ([params, results]) => [
+  0x60,
+  ...vector(params.map((t) => [TYPE[t]])),
+  ...vector(results.map((t) => [TYPE[t]])),
+];
 
 /**
  * types: [params, results] each; imports: {module, name, type}; functions: {type, locals: [[count, type]], body, name?};
@@ -53,9 +57,35 @@ export function encodeModule({ types, imports = [], functions, element = 0, glob
     ...section(5, vector([[0, 1]])),
     ...section(6, vector(Array.from({ length: globals }, () => [TYPE.i32, 1, 0x41, 0, 0x0b]))),
     ...section(7, vector(exported)),
-    ...section(9, vector([[0, 0x41, 0, 0x0b, ...vector(elements)], [1, 0, ...vector(elements)]])),
+    ...section(
+      9,
+      vector([
+        [0, 0x41, 0, 0x0b, ...vector(elements)],
+        [1, 0, ...vector(elements)],
+      ]),
+    ),
     ...section(12, unsigned(1)),
     ...section(10, vector(functions.map(code))),
     ...section(11, vector([[1, ...vector(bytes)]])),
   ]);
+}
+
+/** Bytes of a module's code section. */
+export function codeSize(module) {
+  let at = 8;
+  const number = () => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = module[at++];
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < module.length) {
+    const id = module[at++];
+    const size = number();
+    if (id === 10) return size;
+    at += size;
+  }
+  return 0;
 }
