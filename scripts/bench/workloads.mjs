@@ -22,7 +22,7 @@ const TARGETS = {
 };
 
 async function compile(name) {
-  const source = readFileSync(join(SOURCES, `${name}.ts`), "utf8");
+  const source = readFileSync(join(SOURCES, `${name}.as`), "utf8");
   const version = readFileSync(join(ROOT, "node_modules/assemblyscript/package.json"), "utf8");
   const key = createHash("sha256")
     .update(`${source}${OPTIONS.join(" ")}${version}`)
