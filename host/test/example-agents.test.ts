@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+import { MEMORY_MAPS } from "@edgeplug/sim";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { boardMachine } from "../src/agent/board-machine.js";
@@ -16,8 +17,12 @@ import { printedSeed, TestRandom } from "./support/random.js";
 const AGENTS = join(dirname(fileURLToPath(import.meta.url)), "../../firmware/agents");
 const FOLDERS = readdirSync(AGENTS).filter((name) => !name.includes("."));
 
-/** 130 ns a fuel, 70 % of a scan of 1 ms: what a board has for the active agent and the candidate together. */
-const FUEL_OF_A_SCAN = 5384;
+/** 70 % of a scan, for the active agent and the candidate together, on the board where a fuel takes longest. */
+const FUEL_OF_A_SCAN = Math.min(
+  ...Object.values(MEMORY_MAPS).map(
+    ({ tickMicros, nanosPerFuel }) => (0.7 * tickMicros * 1000) / nanosPerFuel,
+  ),
+);
 
 const builds = new Map<string, BuildResult>();
 

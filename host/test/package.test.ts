@@ -76,11 +76,12 @@ describe("a package", () => {
   });
 
   it("with anything behind it is refused", () => {
-    expect(readAndVerify(Uint8Array.of(...sampleEpk(), 0))).toBe("PACKAGE_FORMAT");
-    expect(readAndVerify(Uint8Array.of(...sampleEpk(), 0x22, 0x01, 0x00))).toBe("PACKAGE_FORMAT");
-    expect(
-      readAndVerify(new Uint8Array(PACKAGE_MAX + 1).fill(1).map((byte, at) => sampleEpk()[at] ?? byte)),
-    ).toBe("PACKAGE_TOO_LARGE");
+    const bytes = sampleEpk();
+    expect(readAndVerify(Uint8Array.of(...bytes, 0))).toBe("PACKAGE_FORMAT");
+    expect(readAndVerify(Uint8Array.of(...bytes, 0x22, 0x01, 0x00))).toBe("PACKAGE_FORMAT");
+    expect(readAndVerify(new Uint8Array(PACKAGE_MAX + 1).fill(1).map((byte, at) => bytes[at] ?? byte))).toBe(
+      "PACKAGE_TOO_LARGE",
+    );
   });
 
   it.each([

@@ -125,12 +125,56 @@ afterEach(async () => {
   board = undefined;
 });
 
-const modes = [
-  { mode: "in real time", exact: false, start: () => Board.start([], 0xff) },
-  { mode: "counting instructions", exact: true, start: () => Board.start(["-icount", "shift=3"], 0x01) },
-];
+const COUNTING = {
+  mode: "counting instructions",
+  start: () => Board.start(["-icount", "shift=3"], 0x01),
+};
+const modes = [{ mode: "in real time", start: () => Board.start([], 0xff) }, COUNTING];
 
-describe.each(modes)("the qemu board, $mode", ({ exact, start }) => {
+// in real time a tick may come late or be lost to a busy machine, so what is about time is asked only here
+describe("the qemu board's time, counting instructions", () => {
+  test("ticks every millisecond, and never falls behind its clock", async () => {
+    board = await COUNTING.start();
+    const [took = "", worst = ""] = (await board.ask("ticks 2000")).split(" ");
+    expect(Math.abs(Number(took) - 2_000_000)).toBeLessThanOrEqual(1);
+    expect(Number(worst)).toBeLessThanOrEqual(1);
+  });
+
+  test("tells the observer every scan with its time, agent and outputs", async () => {
+    board = await COUNTING.start();
+    await board.ask("observe 300");
+    await board.ask("ticks 50");
+    const seen = observations(board.observed);
+    expect(seen.length).toBeGreaterThanOrEqual(300);
+    for (const [index, { scan, timeUs, swapNumber }] of seen.entries()) {
+      const before = seen[index - 1];
+      expect(swapNumber).toBe(7);
+      if (before === undefined) continue;
+      expect(scan).toBe(before.scan + 1);
+      expect(Math.abs(timeUs - before.timeUs - 1000)).toBeLessThanOrEqual(1);
+    }
+    // the self-test puts the inputs out again: 50 Hz, 230 V RMS, 20 samples a period
+    const volts = seen.slice(0, 40).map(({ outputs }) => outputs[0] ?? 0);
+    expect(Math.sqrt(volts.reduce((sum, volt) => sum + volt * volt, 0) / 40)).toBeCloseTo(230, 0);
+  });
+
+  test("counts the bytes that it has to drop when nobody takes them out of the ring", async () => {
+    board = await COUNTING.start();
+    board.send("deaf\n");
+    board.send(`${"y".repeat(99)}\n`.repeat(50));
+    await board.line();
+    const answers = [];
+    // the ring's 2,048 bytes are still there, and answered
+    for (let i = 0; i < 20; i++) answers.push(await board.line());
+    expect(answers).toEqual(Array(20).fill("unknown"));
+    board.send("\n");
+    let lost = "unknown";
+    while (!/^\d+$/.test(lost)) lost = await board.ask("overruns");
+    expect(Number(lost)).toBeGreaterThan(0);
+  });
+});
+
+describe.each(modes)("the qemu board, $mode", ({ start }) => {
   test("says who it is and that it was switched on", async () => {
     board = await start();
     expect(await board.ask("id")).toBe(BOARD_ID);
@@ -152,31 +196,6 @@ describe.each(modes)("the qemu board, $mode", ({ exact, start }) => {
     expect(await board.ask("overruns")).toBe("0");
   });
 
-  test("counts the bytes that it has to drop when nobody takes them out of the ring", async () => {
-    board = await start();
-    board.send("deaf\n");
-    board.send(`${"y".repeat(99)}\n`.repeat(50));
-    await board.line();
-    const answers = [];
-    // the ring's 2,048 bytes are still there, and answered
-    for (let i = 0; i < 20; i++) answers.push(await board.line());
-    expect(answers).toEqual(Array(20).fill("unknown"));
-    board.send("\n");
-    let lost = "unknown";
-    while (!/^\d+$/.test(lost)) lost = await board.ask("overruns");
-    expect(Number(lost)).toBeGreaterThan(0);
-  });
-
-  test("ticks every millisecond, and never falls behind its clock", async () => {
-    board = await start();
-    const [took = "", worst = ""] = (await board.ask("ticks 2000")).split(" ");
-    // in real time a tick may come late or be missed, but the ticks don't drift
-    if (exact) {
-      expect(Math.abs(Number(took) - 2_000_000)).toBeLessThanOrEqual(1);
-      expect(Number(worst)).toBeLessThanOrEqual(1);
-    } else expect(Number(took)).toBeGreaterThan(1_999_000);
-  });
-
   test("holds the scan interrupt back as long as the runtime masks it, and nests", async () => {
     board = await start();
     expect(await board.ask("mask")).toBe("0 then some");
@@ -185,24 +204,6 @@ describe.each(modes)("the qemu board, $mode", ({ exact, start }) => {
   test("has a clock that never steps back", async () => {
     board = await start();
     expect(await board.ask("monotonic")).toBe("0");
-  });
-
-  test("tells the observer every scan with its time, agent and outputs", async () => {
-    board = await start();
-    await board.ask("observe 300");
-    await board.ask("ticks 50");
-    const seen = observations(board.observed);
-    expect(seen.length).toBeGreaterThanOrEqual(300);
-    for (const [index, { scan, timeUs, swapNumber }] of seen.entries()) {
-      const before = seen[index - 1];
-      expect(swapNumber).toBe(7);
-      if (before === undefined) continue;
-      expect(scan).toBe(before.scan + 1);
-      if (exact) expect(Math.abs(timeUs - before.timeUs - 1000)).toBeLessThanOrEqual(1);
-    }
-    // the self-test puts the inputs out again: 50 Hz, 230 V RMS, 20 samples a period
-    const volts = seen.slice(0, 40).map(({ outputs }) => outputs[0] ?? 0);
-    if (exact) expect(Math.sqrt(volts.reduce((sum, volt) => sum + volt * volt, 0) / 40)).toBeCloseTo(230, 0);
   });
 
   test("resets on request and says so", async () => {
