@@ -76,7 +76,11 @@ export interface PushResult {
 }
 
 const DEFAULT_SILENCE_MS = 15_000;
-const BEGIN_ATTEMPT_MS = 1_500;
+const BEGIN_ATTEMPT_MS = 600;
+/** Until a request without an answer gives way to a shorter one. */
+const ROUND_MS = 3_000;
+const SIGN_OF_LIFE = { chunk: { offset: 0, data: new Uint8Array() } };
+const SIGN_ATTEMPT_MS = 300;
 const ACTIVATE_ATTEMPT_MS = 1_500;
 const POLL_MS = 150;
 const EVENT_PATIENCE_MS = 300;
@@ -178,6 +182,43 @@ class Push {
     return { signal: this.options.signal, timeoutMs: Math.min(left, this.silenceMs), attemptMs };
   }
 
+  /**
+   * Asks until the deadline. On a bad line a long frame seldom gets through (at 1 % of bytes corrupted one Begin in
+   * twenty does), so what counts as silence is that the board doesn't answer the shortest of requests either: an
+   * empty chunk, which changes nothing.
+   */
+  private async insist<T>(ask: (options: RequestOptions) => Promise<T>, attemptMs?: number): Promise<T> {
+    for (;;) {
+      const options = this.request(attemptMs);
+      const timeoutMs = Math.min(options.timeoutMs ?? ROUND_MS, ROUND_MS);
+      try {
+        return await ask({ ...options, timeoutMs });
+      } catch (error) {
+        const left = this.silenceMs - timeoutMs;
+        if (EdgePlugError.from(error).code !== "TIMEOUT" || left <= 0) throw error;
+        await this.awaitSign(left);
+      }
+    }
+  }
+
+  private status(): Promise<Status> {
+    return this.insist((options) => this.session.status(options));
+  }
+
+  private async awaitSign(silenceMs: number): Promise<void> {
+    const options = this.request(SIGN_ATTEMPT_MS);
+    try {
+      const timeoutMs = Math.min(options.timeoutMs ?? silenceMs, silenceMs);
+      await this.session.connection.ask(SIGN_OF_LIFE, { ...options, timeoutMs });
+    } catch (error) {
+      if (EdgePlugError.from(error).code !== "TIMEOUT") throw error;
+      const seconds = (this.silenceMs / 1000).toFixed(0);
+      throw new EdgePlugError("TIMEOUT", `The board has answered nothing for ${seconds} s.`, {
+        cause: error,
+      });
+    }
+  }
+
   private outOfTime(): EdgePlugError {
     const seconds = ((this.now() - this.start) / 1000).toFixed(0);
     if (this.stage !== "activated") {
@@ -219,7 +260,8 @@ class Push {
     const timestamp = this.options.timestamp ?? Math.floor(Date.now() / 1000);
     const allowDowngrade = this.options.allowDowngrade ?? false;
     const body = { begin: { manifest: manifestBytes, keyId, signature, timestamp, allowDowngrade } };
-    const { response } = await this.session.connection.request(body, this.request(BEGIN_ATTEMPT_MS));
+    const { connection } = this.session;
+    const { response } = await this.insist((options) => connection.request(body, options), BEGIN_ATTEMPT_MS);
     const { offset, resumed, slot, swapNumber } = toBeginReply(response.begin ?? {});
     if (offset > payload.length) {
       throw new EdgePlugError("PROTOCOL", `The board wants byte ${offset} of ${payload.length}.`);
@@ -270,7 +312,7 @@ class Push {
   /** What a refused chunk means: the board has it all, has given up with a reason, or has lost the session. */
   private async explain(error: EdgePlugError): Promise<Outcome> {
     if (error.code !== "NO_SESSION" && error.code !== "BUSY") throw error;
-    const status = await this.session.status(this.request());
+    const status = await this.status();
     if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
     if (status.phase === UpdatePhase.UPDATE_PHASE_IDLE) {
       if (status.lastError !== 0) throw stagingError(status);
@@ -282,7 +324,7 @@ class Push {
   private async *verify(): AsyncGenerator<PushStep, Outcome | { offset: number }, void> {
     let told = false;
     for (;;) {
-      const status = await this.session.status(this.request());
+      const status = await this.status();
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
       switch (status.phase) {
         case UpdatePhase.UPDATE_PHASE_RECEIVING:
@@ -307,10 +349,13 @@ class Push {
 
   private async *activate(): AsyncGenerator<PushStep, Outcome, void> {
     const { connection } = this.session;
-    const { response } = await connection.ask({ activate: {} }, this.request(ACTIVATE_ATTEMPT_MS));
+    const { response } = await this.insist(
+      (options) => connection.ask({ activate: {} }, options),
+      ACTIVATE_ATTEMPT_MS,
+    );
     if (response.error !== 0) {
       // A repeated request finds the work of its first copy done, or undone again by a trial that was short.
-      const status = await this.session.status(this.request());
+      const status = await this.status();
       const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
       const ours = status.active?.swapNumber === this.result.swapNumber;
@@ -345,7 +390,7 @@ class Push {
     const requests = this.trialRequests();
     let scans = -1;
     for (;;) {
-      const status = await this.session.status(this.request());
+      const status = await this.status();
       const { active } = status;
       if (active?.swapNumber !== this.result.swapNumber) throw await this.rolledBack(status);
       if (active.state === SlotState.SLOT_STATE_CONFIRMED) {
@@ -366,7 +411,7 @@ class Push {
     const healthy = status.trialScans >= status.trialNeeded;
     try {
       if (this.manifest.trial.confirmByHost && healthy && this.options.confirm !== false) {
-        await this.session.confirm(this.request());
+        await this.insist((options) => this.session.confirm(options));
       }
       for (const request of requests) await this.session.call(request, this.request());
     } catch (error) {
