@@ -144,43 +144,35 @@ describe.each(BACKENDS)("on %s", (backend) => {
     });
   });
 
-  it(
-    "a confirmed agent after which the watchdog resets three times is rejected, and the other one runs",
-    { timeout: 60_000 },
-    async () => {
-      const { board, session } = await boardWithAgent(backend);
-      await push(session, update());
-      for (let reset = 1; reset <= 3; reset++) {
-        await loseAndReturn(board);
-        await session.refresh();
-        const runs = reset < 3 ? "agent 2#2 confirmed" : OLD_RUNS;
-        expect(await standing(session)).toMatchObject({ runs });
-      }
-      expect(await standing(session)).toMatchObject({ last: "resets#2" });
-      expect(reasonName((await session.slot(1)).reason)).toBe("resets");
-      const causes = (await session.history()).filter(({ kind }) => historyKindName(kind) === "boot");
-      expect(causes.slice(0, 3).map(({ detail }) => detail)).toEqual([2, 2, 2]);
-    },
-  );
-
-  it(
-    "a confirmed agent that has no other to fall back to is kept, but not run until the power has been off",
-    { timeout: 60_000 },
-    async () => {
-      const { board, session } = await boardWithAgent(backend);
-      for (let reset = 1; reset <= 3; reset++) await loseAndReturn(board);
+  it("a confirmed agent after which the watchdog resets three times is rejected, and the other one runs", async () => {
+    const { board, session } = await boardWithAgent(backend);
+    await push(session, update());
+    for (let reset = 1; reset <= 3; reset++) {
+      await loseAndReturn(board);
       await session.refresh();
-      expect(await standing(session)).toMatchObject({ runs: "safe mode", last: "resets#1" });
-      expect((await board.watch.next("safe mode", () => true)).outputs).toEqual([0, 0, 0, 0]);
-      await board.reset();
-      await until(board.clock, "the board is back", async () => (await session.refresh()) !== undefined);
-      const again = await powerCycle(board);
-      expect(await standing(again)).toMatchObject({ runs: OLD_RUNS });
-      expect((await push(again, update())).active).toMatchObject({ version: "2" });
-    },
-  );
+      const runs = reset < 3 ? "agent 2#2 confirmed" : OLD_RUNS;
+      expect(await standing(session)).toMatchObject({ runs });
+    }
+    expect(await standing(session)).toMatchObject({ last: "resets#2" });
+    expect(reasonName((await session.slot(1)).reason)).toBe("resets");
+    const causes = (await session.history()).filter(({ kind }) => historyKindName(kind) === "boot");
+    expect(causes.slice(0, 3).map(({ detail }) => detail)).toEqual([2, 2, 2]);
+  });
 
-  it("a thousand healthy scans between watchdog resets forgive them", { timeout: 60_000 }, async () => {
+  it("a confirmed agent that has no other to fall back to is kept, but not run until the power has been off", async () => {
+    const { board, session } = await boardWithAgent(backend);
+    for (let reset = 1; reset <= 3; reset++) await loseAndReturn(board);
+    await session.refresh();
+    expect(await standing(session)).toMatchObject({ runs: "safe mode", last: "resets#1" });
+    expect((await board.watch.next("safe mode", () => true)).outputs).toEqual([0, 0, 0, 0]);
+    await board.reset();
+    await until(board.clock, "the board is back", async () => (await session.refresh()) !== undefined);
+    const again = await powerCycle(board);
+    expect(await standing(again)).toMatchObject({ runs: OLD_RUNS });
+    expect((await push(again, update())).active).toMatchObject({ version: "2" });
+  });
+
+  it("a thousand healthy scans between watchdog resets forgive them", async () => {
     const { board, session } = await boardWithAgent(backend);
     await push(session, update());
     for (let reset = 1; reset <= 4; reset++) {
@@ -205,7 +197,6 @@ describe("on sim", () => {
 
   it.each(["before", "torn", "after"] as const)(
     "power cut %s any flash operation of an update: an agent runs that may, and pushing again succeeds",
-    { timeout: 120_000 },
     async (moment) => {
       const { board, session } = await boardWithAgent("sim");
       const { sim } = board;

@@ -77,94 +77,82 @@ async function boardOnPort(): Promise<{ board: TestBoard; port: string }> {
 }
 
 describe("on qemu's serial device", () => {
-  it(
-    "of two processes that push at once, one is told PORT_BUSY, and the other one's push succeeds",
-    { timeout: 90_000 },
-    async () => {
-      const { board, port } = await boardOnPort();
-      const folder = folderWith({
-        "large.epk": serializePackage(large),
-        "other.epk": serializePackage(other),
-      });
-      const first = new PushProcess(port, join(folder, "large.epk"));
-      await first.event("sending");
-      first.pause(); // in the middle of it, however fast the machine is
-      const second = new PushProcess(port, join(folder, "other.epk"));
-      expect(await second.ended).toBe(73);
-      first.resume();
-      expect(await first.ended, first.stderr).toBe(0);
-      expect(first.lines.at(-1)).toMatchObject({ event: "result", ok: true });
-      expect(board.watch.missed).toBe(0);
-    },
-  );
+  it("of two processes that push at once, one is told PORT_BUSY, and the other one's push succeeds", async () => {
+    const { board, port } = await boardOnPort();
+    const folder = folderWith({
+      "large.epk": serializePackage(large),
+      "other.epk": serializePackage(other),
+    });
+    const first = new PushProcess(port, join(folder, "large.epk"));
+    await first.event("sending");
+    first.pause(); // in the middle of it, however fast the machine is
+    const second = new PushProcess(port, join(folder, "other.epk"));
+    expect(await second.ended).toBe(73);
+    first.resume();
+    expect(await first.ended, first.stderr).toBe(0);
+    expect(first.lines.at(-1)).toMatchObject({ event: "result", ok: true });
+    expect(board.watch.missed).toBe(0);
+  });
 
-  it(
-    "whatever is no package is refused with its own code, and the board's flash is as before, byte for byte",
-    { timeout: 120_000 },
-    async () => {
-      const { board, port } = await boardOnPort();
-      const good = serializePackage(other);
-      const flip = (at: number): Uint8Array => good.map((byte, index) => (index === at ? byte ^ 0x20 : byte));
-      const folder = folderWith({
-        "old.epk": serializePackage(old),
-        "truncated.epk": good.subarray(0, good.length - 10),
-        "oversized.epk": new Uint8Array(Buffer.concat([good, new Uint8Array(20_000)])),
-        "flipped-payload.epk": flip(good.length - 5),
-        "empty.epk": new Uint8Array(),
-        "other-product.bin": Uint8Array.from([0x3d, 0xb8, 0xf3, 0x96, ...new Uint8Array(100)]),
-      });
-      mkdirSync(join(folder, "directory.epk"));
-      expect(await new PushProcess(port, join(folder, "old.epk")).ended).toBe(0);
-      await board.run(10);
-      const before = await board.flash();
-      const exits: Record<string, number> = {};
-      for (const name of [
-        "truncated.epk",
-        "oversized.epk",
-        "flipped-payload.epk",
-        "empty.epk",
-        "other-product.bin",
-        "directory.epk",
-        "missing.epk",
-      ]) {
-        exits[name] = await new PushProcess(port, join(folder, name)).ended;
-      }
-      expect(exits).toEqual({
-        "truncated.epk": 20,
-        "oversized.epk": 20,
-        "flipped-payload.epk": 21,
-        "empty.epk": 20,
-        "other-product.bin": 20,
-        "directory.epk": 10,
-        "missing.epk": 10,
-      });
-      expect(before.changes(await board.flash())).toEqual({});
-      expect(board.watch.seen.at(-1)).toMatchObject({
-        swapNumber: 1,
-        outputs: [7, expect.any(Number), 0, 0],
-      });
-    },
-  );
+  it("whatever is no package is refused with its own code, and the board's flash is as before, byte for byte", async () => {
+    const { board, port } = await boardOnPort();
+    const good = serializePackage(other);
+    const flip = (at: number): Uint8Array => good.map((byte, index) => (index === at ? byte ^ 0x20 : byte));
+    const folder = folderWith({
+      "old.epk": serializePackage(old),
+      "truncated.epk": good.subarray(0, good.length - 10),
+      "oversized.epk": new Uint8Array(Buffer.concat([good, new Uint8Array(20_000)])),
+      "flipped-payload.epk": flip(good.length - 5),
+      "empty.epk": new Uint8Array(),
+      "other-product.bin": Uint8Array.from([0x3d, 0xb8, 0xf3, 0x96, ...new Uint8Array(100)]),
+    });
+    mkdirSync(join(folder, "directory.epk"));
+    expect(await new PushProcess(port, join(folder, "old.epk")).ended).toBe(0);
+    await board.run(10);
+    const before = await board.flash();
+    const exits: Record<string, number> = {};
+    for (const name of [
+      "truncated.epk",
+      "oversized.epk",
+      "flipped-payload.epk",
+      "empty.epk",
+      "other-product.bin",
+      "directory.epk",
+      "missing.epk",
+    ]) {
+      exits[name] = await new PushProcess(port, join(folder, name)).ended;
+    }
+    expect(exits).toEqual({
+      "truncated.epk": 20,
+      "oversized.epk": 20,
+      "flipped-payload.epk": 21,
+      "empty.epk": 20,
+      "other-product.bin": 20,
+      "directory.epk": 10,
+      "missing.epk": 10,
+    });
+    expect(before.changes(await board.flash())).toEqual({});
+    expect(board.watch.seen.at(-1)).toMatchObject({
+      swapNumber: 1,
+      outputs: [7, expect.any(Number), 0, 0],
+    });
+  });
 });
 
 describe("on sim in a file", () => {
-  it(
-    "of two processes that push at once, one is told PORT_BUSY, and the other one's push succeeds",
-    { timeout: 90_000 },
-    async () => {
-      const folder = folderWith({
-        "large.epk": serializePackage(large),
-        "other.epk": serializePackage(other),
-      });
-      const device = `sim:${join(folder, "board.flash")}`;
-      const first = new PushProcess(device, join(folder, "large.epk"));
-      await first.event("begin");
-      first.pause();
-      const second = new PushProcess(device, join(folder, "other.epk"));
-      expect(await second.ended).toBe(73);
-      first.resume();
-      expect(await first.ended, first.stderr).toBe(0);
-      expect(await new PushProcess(device, join(folder, "other.epk")).ended).toBe(0);
-    },
-  );
+  it("of two processes that push at once, one is told PORT_BUSY, and the other one's push succeeds", async () => {
+    const folder = folderWith({
+      "large.epk": serializePackage(large),
+      "other.epk": serializePackage(other),
+    });
+    const device = `sim:${join(folder, "board.flash")}`;
+    const first = new PushProcess(device, join(folder, "large.epk"));
+    await first.event("begin");
+    first.pause();
+    const second = new PushProcess(device, join(folder, "other.epk"));
+    expect(await second.ended).toBe(73);
+    first.resume();
+    expect(await first.ended, first.stderr).toBe(0);
+    expect(await new PushProcess(device, join(folder, "other.epk")).ended).toBe(0);
+  });
 });

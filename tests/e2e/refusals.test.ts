@@ -1,6 +1,6 @@
 // What a board refuses, and that a refusal changes nothing: the whole flash is compared byte for byte.
 import { EdgePlugError, type AgentPackage } from "edgeplug";
-import { reasonName, slotStateName, type DeviceSession } from "edgeplug/device";
+import { reasonName, slotStateName, type DeviceSession, type PushStep } from "edgeplug/device";
 import { describe, expect, it } from "vitest";
 
 import {
@@ -282,7 +282,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
     await sendChunks(session, slow.payload, half);
     const { rest } = await pushUntil(session, slow, ({ step }) => step === "staged", { confirm: false });
     await busy("a staged package");
-    while ((await rest.next()).value?.step !== "activated");
+    await untilStep(rest, "activated");
     await busy("a trial");
     await session.abort();
     await rest.return(undefined as never);
@@ -374,6 +374,15 @@ describe.each(BACKENDS)("on %s", (backend) => {
     expect((await push(session, good)).active.version).toBe("2");
   });
 });
+
+/** Lets a push go on up to this step. */
+async function untilStep(rest: AsyncGenerator<PushStep, unknown>, name: PushStep["step"]): Promise<void> {
+  for (;;) {
+    const next = await rest.next();
+    if (next.done === true) throw new Error(`the push ended before ${name}`);
+    if (next.value.step === name) return;
+  }
+}
 
 /** The staging has ended rejected: only its own slot and the journal differ, the old agent goes on. */
 async function expectRejectedStaging(

@@ -17,13 +17,16 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
 import { DeviceSession, type ConnectOptions } from "edgeplug/device";
 import { startQemu, startSim, type Board, type FlashPatch, type QemuBoard } from "renode-test-harness";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 
 import { BoardClock, SimClock } from "./clock.js";
 import { FlashImage, layoutOf, type FlashLayout } from "./flash.js";
 import { addressOf, spoil } from "./gdb.js";
 import { BAUD, LineTransport } from "./line.js";
 import { OutputWatch } from "./watch.js";
+
+// Tests wait in the board's own time. This limit is for what hangs for good, and no measure of anything.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 export type Backend = "sim" | "qemu";
 export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
