@@ -1,6 +1,6 @@
 /* Power is cut at every flash operation of every scenario, before, in the middle (seven ways) and after it, and, on
  * small agents, once more at every operation of the recovery. After each: what may run runs (Law 2), three more boots
- * change nothing (Law 6), the next update succeeds (Law 3); and the slot to fall back to is never touched (Law 1).
+ * change nothing (Law 6), a failed package is spent (Law 5), the next update succeeds (Law 3); and the slot to fall back to is never touched (Law 1).
  *
  * A cut forks: the world is copied as it is when the operation is about to happen, torn, and recovered; then the
  * scenario goes on. So nothing is ever replayed.
@@ -144,6 +144,15 @@ static void recover(world_t *world, const cut_t *cut) {
       if (keys.keys[key].role == edgeplug_KeyRole_KEY_ROLE_UNSPECIFIED) {
         bad("a key can't be read", key, &cut->operation, cut->shape, cut->depth);
       }
+    }
+    /* Law 5: once the rejection stands, the package is spent. */
+    if ((decided || done) && scenario->new_id == wanted.id && scenario->final_id != wanted.id &&
+        (wanted.payload[0] == AGENT_TRAPS || wanted.payload[0] == AGENT_KILLS ||
+         wanted.payload[0] == AGENT_VECTORS)) {
+      edgeplug_BeginReply reply;
+      int error = ep_hotswap_begin(&world->engine, &wanted.begin, &reply);
+      if (error != EP_ERR_SPENT)
+        bad("a failed package is not spent", error, &cut->operation, cut->shape, cut->depth);
     }
     if (scenario->new_id != 0u && running != scenario->new_id && wanted.payload[0] == AGENT_GOOD) {
       world_copy(&probe, world);
