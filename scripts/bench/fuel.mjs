@@ -259,32 +259,6 @@ function variableWays() {
         ],
       },
     ),
-    way(
-      "select t",
-      "",
-      [...GET(0), ...GET(0), ...GET(1), 0x1c, 1, 0x7c, ...DROP],
-      ["local.get", "local.get", "local.get", "drop"],
-      {
-        params: ["f64", "i32"],
-        values: [
-          [1n, 0],
-          [1n, 1],
-        ],
-      },
-    ),
-    way(
-      "select t",
-      "filled up",
-      [...GET(0), ...GET(0), ...GET(1), 0x1c, ...unsigned(1, 5), 0x7c, ...DROP],
-      ["local.get", "local.get", "local.get", "drop"],
-      {
-        params: ["f64", "i32"],
-        values: [
-          [1n, 0],
-          [1n, 1],
-        ],
-      },
-    ),
     way("memory.size", "", [0x3f, 0, ...DROP], ["drop"]),
     way("memory.grow", "", [...GET(0), 0x40, 0, ...DROP], ["local.get", "drop"], {
       params: ["i32"],
