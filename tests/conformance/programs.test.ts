@@ -32,7 +32,7 @@ function signatureOf(text: string, name: string): Signature {
 
 async function differences(image: ConformanceImage, { text, calls }: Program): Promise<unknown[]> {
   const bytes = assemble(text);
-  const v8 = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const v8 = new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
   expect(await image.request(moduleRequest(bytes))).toBe("ok");
   const outcomes = await Promise.all(calls.map(({ name, args }) => callEngine(image, name, args)));
   return outcomes.flatMap((engine, i) => {

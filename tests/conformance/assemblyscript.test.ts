@@ -1,0 +1,123 @@
+// The six workloads as `asc` emits them, from unoptimised code with the garbage collector's runtime to -O3 with none:
+// same results as in V8.
+import { execFile } from "node:child_process";
+import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ConformanceImage } from "./image.js";
+import { callEngine, callV8, moduleRequest, type Signature } from "./module.js";
+
+const ROOT = join(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+const OPTIONS: readonly (readonly [string, readonly string[]])[] = [
+  ["by default", []],
+  ["optimised", ["--optimize"]],
+  ["without a runtime, for speed", ["--runtime", "stub", "--optimizeLevel", "3"]],
+  ["without a runtime, for size", ["--runtime", "stub", "--optimizeLevel", "3", "--shrinkLevel", "2"]],
+];
+
+const INT: Signature = { params: ["i32"], results: ["i32"] };
+const NONE: Signature = { params: [], results: ["i32"] };
+
+/** Exports that take and give integers: floats as JavaScript calls them would lose their bits. */
+const WORKLOADS: readonly (readonly [
+  string,
+  readonly (readonly [string, readonly bigint[], Signature])[],
+])[] = [
+  [
+    "fibsieve",
+    [
+      ["fib", [12n], INT],
+      ["sieve", [], NONE],
+      ["sieve", [], NONE],
+    ],
+  ],
+  [
+    "crc",
+    [
+      ["buffer", [], NONE],
+      ["tick", [], NONE],
+    ],
+  ],
+  [
+    "json",
+    [
+      ["buffer", [], NONE],
+      ["tick", [0n], INT],
+      ["tick", [40n], INT],
+    ],
+  ],
+];
+
+/** f32 in and out, as numbers in V8 and as bits in the engine. */
+const FLOATS: readonly (readonly [string, number, (i: number) => number[]])[] = [
+  ["vdet", 200, (i) => [325 * (i > 60 && i < 120 ? 0.6 : 1) * Math.sin((i * Math.PI) / 16)]],
+  ["pid", 100, (i) => [Math.sin(i / 9), i < 50 ? 1 : -2]],
+];
+
+const PLACES = [
+  { name: "natively", start: () => ConformanceImage.native() },
+  { name: "on the Arm core", start: () => ConformanceImage.qemu() },
+];
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "edgeplug-asc-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function compile(name: string, options: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const out = `${name}-${options.join("")}.wasm`;
+  const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
+  await copyFile(join(ROOT, "tests/bench/workloads", `${name}.as`), join(folder, `${name}.ts`));
+  await run(process.execPath, [asc, `${name}.ts`, "-o", out, "--use", "abort=", ...options], { cwd: folder });
+  return Uint8Array.from(await readFile(join(folder, out)));
+}
+
+function bits(value: number): bigint {
+  const buffer = new DataView(new ArrayBuffer(4));
+  buffer.setFloat32(0, value);
+  return BigInt(buffer.getUint32(0));
+}
+
+describe.each(OPTIONS)("AssemblyScript compiled %s", (_, options) => {
+  const compiled = new Map<string, Uint8Array<ArrayBuffer>>();
+  beforeAll(async () => {
+    for (const name of [...WORKLOADS, ...FLOATS].map(([workload]) => workload))
+      compiled.set(name, await compile(name, options));
+  });
+
+  describe.each(PLACES)("$name", ({ start }) => {
+    let image: ConformanceImage;
+    beforeAll(() => {
+      image = start();
+    });
+    afterAll(() => image.kill());
+
+    async function load(name: string): Promise<WebAssembly.Instance> {
+      const bytes = compiled.get(name) ?? new Uint8Array();
+      expect(await image.request(moduleRequest(bytes))).toBe("ok");
+      return new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
+    }
+
+    test.each(WORKLOADS)("%s gives what it gives in V8", async (name, calls) => {
+      const v8 = await load(name);
+      for (const [entry, args, signature] of calls)
+        expect(await callEngine(image, entry, args), entry).toEqual(callV8(v8, entry, args, signature));
+    });
+
+    test.each(FLOATS)("%s gives what it gives in V8, tick by tick", async (name, ticks, input) => {
+      const v8 = await load(name);
+      const tick = v8.exports["tick"] as (...args: number[]) => number;
+      for (let i = 0; i < ticks; i++) {
+        const args = input(i);
+        const expected = tick(...args);
+        const { results } = await callEngine(image, "tick", args.map(bits));
+        expect(results, `tick ${String(i)}`).toEqual([name === "pid" ? bits(expected) : BigInt(expected)]);
+      }
+    });
+  });
+});
