@@ -100,7 +100,7 @@ describe("on qemu", () => {
     const board = await startTestBoard("qemu");
     const session = await board.connect();
     await push(session, old);
-    const trial = { healthyScans: 15_000, deadlineScans: 60_000 };
+    const trial = { healthyScans: 100_000, deadlineScans: 200_000 };
     const pkg = makePackage(controlAgent({ value: 8 }), { version: "2", release: 2, trial });
     await pushUntil(session, pkg, ({ step }) => step === "activated");
     await board.powerOff();

@@ -10,14 +10,24 @@ import {
 } from "edgeplug/device";
 import { describe, expect, it } from "vitest";
 
-import { controlAgent, makePackage, padded, type PackageOptions } from "./support/agents.js";
+import {
+  controlAgent,
+  DEEDS,
+  failingAgent,
+  makePackage,
+  padded,
+  type PackageOptions,
+} from "./support/agents.js";
 import { BACKENDS, startTestBoard, type Backend, type TestBoard } from "./support/board.js";
 import { until } from "./support/clock.js";
 import { historyOf, push, pushFails, pushUntil, standing } from "./support/push.js";
 
 const OLD_RUNS = "agent 1#1 confirmed";
 const old = makePackage(controlAgent({ value: 7 }));
-const PATIENT = { trial: { healthyScans: 15_000, deadlineScans: 60_000 } };
+/** A trial that no delay of the host's can bring to its end. */
+const PATIENT = { trial: { healthyScans: 100_000, deadlineScans: 200_000 } };
+/** Its scans are unhealthy after the first hundred, so that no delay of the host's lets resets be forgiven. */
+const UNHEALTHY = failingAgent(8, 100, DEEDS.trap);
 
 function update(options: PackageOptions = {}, size = 0): AgentPackage {
   const module = controlAgent({ value: 8 });
@@ -80,11 +90,12 @@ describe.each(BACKENDS)("on %s", (backend) => {
 
     it("in the trial: the new agent gets another attempt, and is confirmed by scans that ran", async () => {
       const { board, session } = await boardWithAgent(backend);
-      const pkg = update({ trial: { healthyScans: 300 } });
-      await pushUntil(session, pkg, ({ step }) => step === "activated");
+      const pkg = update({ trial: { healthyScans: 300, deadlineScans: 200_000, confirmByHost: true } });
+      await pushUntil(session, pkg, ({ step }) => step === "activated", { confirm: false });
       await board[cut]();
       await board.powerOn();
       const again = await board.connect();
+      await again.confirm();
       await until(board.clock, "confirmed", async () => {
         const slot = await again.slot(1);
         return slotStateName(slot.state) === "confirmed" && slot;
@@ -146,7 +157,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
 
   it("a confirmed agent after which the watchdog resets three times is rejected, and the other one runs", async () => {
     const { board, session } = await boardWithAgent(backend);
-    await push(session, update());
+    await push(session, makePackage(UNHEALTHY, { version: "2", release: 2 }));
     for (let reset = 1; reset <= 3; reset++) {
       await loseAndReturn(board);
       await session.refresh();
@@ -160,7 +171,9 @@ describe.each(BACKENDS)("on %s", (backend) => {
   });
 
   it("a confirmed agent that has no other to fall back to is kept, but not run until the power has been off", async () => {
-    const { board, session } = await boardWithAgent(backend);
+    const board = await startTestBoard(backend);
+    const session = await board.connect();
+    await push(session, makePackage(UNHEALTHY));
     for (let reset = 1; reset <= 3; reset++) await loseAndReturn(board);
     await session.refresh();
     expect(await standing(session)).toMatchObject({ runs: "safe mode", last: "resets#1" });

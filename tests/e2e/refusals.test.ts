@@ -273,7 +273,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
       expect([error.code, error.message]).toEqual(["BUSY", expect.stringContaining(why)]);
       expect(before.changes(await board.flash())).toEqual({});
     };
-    const slow = update({ trial: { healthyScans: 5_000, confirmByHost: true } });
+    const slow = update({ trial: { deadlineScans: 200_000, confirmByHost: true } });
     await begin(session, slow);
     await busy("a transfer");
     const half = slow.payload.length >> 1;

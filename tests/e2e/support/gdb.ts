@@ -10,9 +10,12 @@ const HANG = "fee7";
 /** An instruction that is none, permanently: a usage fault. */
 const FAULT = "00de";
 
+const tables = new Map<string, string>();
+
 /** Where the linker put a function. */
 export function addressOf(elf: string, symbol: string): number {
-  const table = execFileSync("arm-none-eabi-nm", [elf], { encoding: "utf8" });
+  const table = tables.get(elf) ?? execFileSync("arm-none-eabi-nm", [elf], { encoding: "utf8" });
+  tables.set(elf, table);
   const line = table.split("\n").find((text) => text.endsWith(` ${symbol}`));
   if (line === undefined) throw new Error(`${elf} has no ${symbol}`);
   return Number.parseInt(line, 16) & ~1;
