@@ -81,7 +81,6 @@ int ep_engine_prepare(ep_hotswap_t *engine, uint32_t slot, const edgeplug_Manife
 static void ep_trial_settle(ep_hotswap_t *engine, uint32_t slot, const edgeplug_Manifest *manifest) {
   engine->active = (uint8_t)slot;
   engine->active_swap = engine->record.header.swap_number;
-  engine->active_divider = manifest->scan_divider;
   engine->active_fuel = manifest->kind == edgeplug_AgentKind_AGENT_KIND_CONTROL ? manifest->limits.fuel : 0u;
 }
 

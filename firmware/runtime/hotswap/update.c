@@ -44,15 +44,14 @@ static int ep_update_authorise(ep_hotswap_t *engine, const edgeplug_Begin *begin
   return error;
 }
 
-/* The scan must have time for the candidate and, beside it, the agent that runs now. */
+/* One tick must have time for the candidate and, beside it, the agent that runs now: also one that asks to be run only
+ * every n-th tick, or the ticks in between would be late. */
 static bool ep_update_fuel_fits(const ep_hotswap_t *engine, const edgeplug_Manifest *manifest) {
   const ep_board_map_t *map = ep_board_map();
-  uint32_t divider = manifest->scan_divider;
   if (manifest->limits.fuel > EP_MAX_FUEL || manifest->limits.init_fuel > EP_MAX_FUEL) return false;
   if (manifest->kind != edgeplug_AgentKind_AGENT_KIND_CONTROL) return true;
-  if (engine->active_fuel != 0u && engine->active_divider < divider) divider = engine->active_divider;
   return ((uint64_t)manifest->limits.fuel + engine->active_fuel) * map->nanos_per_fuel <=
-         (uint64_t)map->tick_us * divider * (1000u * EP_SCAN_SHARE / 100u);
+         (uint64_t)map->tick_us * (1000u * EP_SCAN_SHARE / 100u);
 }
 
 /* What can be said of a manifest by itself and by this board. */
