@@ -80,9 +80,9 @@ struct ep_hotswap {
   ep_agents_t *agents;
   ep_hotswap_event_fn event;
   void *event_context;
-  uint64_t touched_us;  /* last frame of the session; while idle: last check of a slot at rest */
-  uint32_t active_swap; /* of the agent that runs, or would come back after the trial */
-  uint32_t active_fuel; /* a scan, 0 if it takes none */
+  uint64_t touched_us;             /* last frame of the session; while idle: last check of a slot at rest */
+  uint32_t active_swap;            /* of the agent that runs, or would come back after the trial */
+  uint32_t active_fuel;            /* a scan, 0 if it takes none */
   uint32_t next_offset;            /* bytes received */
   edgeplug_TrialRules rules;       /* of the running trial */
   int last_error;                  /* why the last staging or trial ended */
