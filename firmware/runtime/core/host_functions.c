@@ -56,6 +56,7 @@ static ep_wasm_result_t ep_host_log(ep_wasm_instance_t *instance, uint64_t *args
   uint32_t size = (uint32_t)args[1];
   const uint8_t *text = ep_wasm_memory(instance, (uint32_t)args[0], size);
   edgeplug_Event event;
+  ep_wasm_charge(instance, (int32_t)EP_LOG_FUEL);
   if (text == NULL) return EP_WASM_TRAP_MEMORY;
   if (bank->log == NULL) return EP_WASM_OK;
   memset(&event, 0, sizeof event);

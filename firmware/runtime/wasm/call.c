@@ -14,6 +14,10 @@ int32_t ep_wasm_fuel(const ep_wasm_instance_t *instance) {
   return instance->fuel;
 }
 
+void ep_wasm_charge(ep_wasm_instance_t *instance, int32_t fuel) {
+  instance->charged += fuel;
+}
+
 void ep_wasm_set_sliced(ep_wasm_instance_t *instance, bool sliced) {
   instance->sliced = sliced;
 }
@@ -74,6 +78,7 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t index, ui
   ep_wasm_result_t result;
   uint32_t float_mode;
   memset(&instance->error, 0, sizeof instance->error);
+  instance->charged = 0;
   if (function->slots + 1u > (uint32_t)(instance->stack_end - instance->stack)) {
     result = EP_WASM_TRAP_STACK;
   } else {

@@ -6,7 +6,9 @@
 #define HIDDEN64       0x0010000000000000ull
 #define SIGN32         0x80000000u
 #define INF32          0x7F800000u
+#define HIDDEN32       0x00800000u
 #define BIAS64         1023u
+#define BIAS32         127u
 #define EXPONENT(bits) ((uint32_t)((bits) >> 52) & 0x7FFu)
 
 bool ep_wasm_is_nan64(uint64_t bits) {
@@ -74,7 +76,11 @@ uint64_t ep_wasm_promote(uint32_t bits) {
   bits &= ~SIGN32;
   if (bits == INF32) return sign | INF64;
   if (bits == 0u) return sign;
-  return sign | ep_wasm_pack(ep_wasm_unpack(bits, &ep_wasm_format32), &ep_wasm_format64);
+  if (bits < HIDDEN32) { /* subnormal: bits * 2^-149, of which the top bit becomes the hidden one */
+    const uint32_t top = 31u - (uint32_t)__builtin_clz(bits);
+    return sign | (((uint64_t)(BIAS64 - 149u + top - 1u) << 52) + ((uint64_t)bits << (52u - top)));
+  }
+  return sign | (((uint64_t)(BIAS64 - BIAS32) << 52) + ((uint64_t)bits << 29));
 }
 
 uint32_t ep_wasm_demote(uint64_t bits) {
@@ -116,6 +122,63 @@ uint64_t ep_wasm_f64_add(uint64_t a, uint64_t b) {
   return sign | ep_wasm_pack(ep_wasm_normalise(sum, large.exponent + 1), &ep_wasm_format64);
 }
 
+/* ---- multiplication and division ---------------------------------------------------------------------------- */
+
+/* Of finite numbers: NaNs, infinities and zeros are gone. The upper half of the product, with a trace of the lower. */
+static uint64_t ep_wasm_multiply_mantissas(uint64_t a, uint64_t b) {
+  const uint64_t low_low = (a & UINT32_MAX) * (b & UINT32_MAX);
+  const uint64_t high_low = (a >> 32) * (b & UINT32_MAX);
+  const uint64_t low_high = (a & UINT32_MAX) * (b >> 32);
+  const uint64_t middle = (high_low & UINT32_MAX) + (low_low >> 32) + (low_high & UINT32_MAX);
+  const uint64_t high = (a >> 32) * (b >> 32) + (high_low >> 32) + (low_high >> 32) + (middle >> 32);
+  return high | ((middle << 32 | (low_low & UINT32_MAX)) != 0u ? 1u : 0u);
+}
+
+uint64_t ep_wasm_f64_multiply(uint64_t a, uint64_t b) {
+  const uint64_t sign = (a ^ b) & SIGN64;
+  ep_wasm_parts_t x, y;
+  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
+  a &= ~SIGN64;
+  b &= ~SIGN64;
+  if (a == INF64 || b == INF64) return a == 0u || b == 0u ? EP_WASM_NAN64 : sign | INF64;
+  if (a == 0u || b == 0u) return sign;
+  x = ep_wasm_unpack(a, &ep_wasm_format64);
+  y = ep_wasm_unpack(b, &ep_wasm_format64);
+  x = ep_wasm_normalise(ep_wasm_multiply_mantissas(x.mantissa, y.mantissa), x.exponent + y.exponent + 1);
+  return sign | ep_wasm_pack(x, &ep_wasm_format64);
+}
+
+/* Digit by digit, 56 bits of quotient: two more than decide the rounding, and a trace of the rest. */
+static uint64_t ep_wasm_divide_mantissas(uint64_t a, uint64_t b) {
+  uint64_t quotient = 0;
+  a >>= 1; /* both have zeros below; the rest needs a bit more than the divisor */
+  b >>= 1;
+  for (uint32_t i = 0; i < 56u; i++) {
+    quotient <<= 1;
+    if (a >= b) {
+      a -= b;
+      quotient |= 1u;
+    }
+    a <<= 1;
+  }
+  return quotient << 8 | (a != 0u ? 1u : 0u);
+}
+
+uint64_t ep_wasm_f64_divide(uint64_t a, uint64_t b) {
+  const uint64_t sign = (a ^ b) & SIGN64;
+  ep_wasm_parts_t x, y;
+  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
+  a &= ~SIGN64;
+  b &= ~SIGN64;
+  if (a == b && (a == 0u || a == INF64)) return EP_WASM_NAN64;
+  if (a == 0u || b == INF64) return sign;
+  if (a == INF64 || b == 0u) return sign | INF64;
+  x = ep_wasm_unpack(a, &ep_wasm_format64);
+  y = ep_wasm_unpack(b, &ep_wasm_format64);
+  x = ep_wasm_normalise(ep_wasm_divide_mantissas(x.mantissa, y.mantissa), x.exponent - y.exponent);
+  return sign | ep_wasm_pack(x, &ep_wasm_format64);
+}
+
 /* ---- rounding to integral values ------------------------------------------------------------------------- */
 
 /* Whether the magnitude goes up, given the fraction cut off, half a unit, and whether what stays is odd. */
@@ -129,23 +192,36 @@ static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t
   }
 }
 
-uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding) {
-  uint32_t exponent = EXPONENT(bits);
-  uint64_t sign = bits & SIGN64;
-  uint64_t magnitude = bits & ~SIGN64;
+/* `bits` without its sign, and no NaN. */
+static uint64_t ep_wasm_round_magnitude(uint64_t bits, bool negative, ep_wasm_rounding_t rounding,
+                                        const ep_wasm_format_t *format) {
+  const int32_t digits = format->size - 1;
+  const int32_t exponent = (int32_t)(bits >> digits) - format->bias;
+  const uint64_t one = (uint64_t)format->bias << digits;
   uint64_t unit, fraction;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
-  if (exponent >= BIAS64 + 52u || magnitude == 0u) return bits;
-  if (exponent < BIAS64) { /* below 1: to 0 or 1; one half is the bits before ONE64's exponent */
-    return ep_wasm_goes_up(rounding, sign != 0u, magnitude, ONE64 - HIDDEN64, false) ? sign | ONE64 : sign;
+  if (exponent >= digits || bits == 0u) return bits;
+  if (exponent < 0) { /* below 1: to 0 or 1; one half is a unit of the exponent below it */
+    return ep_wasm_goes_up(rounding, negative, bits, one - (1ull << digits), false) ? one : 0u;
   }
-  unit = 1ull << (BIAS64 + 52u - exponent);
+  unit = 1ull << (digits - exponent);
   fraction = bits & (unit - 1u);
   if (fraction == 0u) return bits;
   bits -= fraction;
   /* for 1.x the unit is the lowest bit of the exponent, which is set as an odd number's must be; a carry out of the
    * mantissa goes into the exponent as it should */
-  return ep_wasm_goes_up(rounding, sign != 0u, fraction, unit >> 1, (bits & unit) != 0u) ? bits + unit : bits;
+  return ep_wasm_goes_up(rounding, negative, fraction, unit >> 1, (bits & unit) != 0u) ? bits + unit : bits;
+}
+
+uint64_t ep_wasm_f64_round(uint64_t bits, ep_wasm_rounding_t rounding) {
+  const uint64_t sign = bits & SIGN64;
+  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
+  return sign | ep_wasm_round_magnitude(bits & ~SIGN64, sign != 0u, rounding, &ep_wasm_format64);
+}
+
+uint32_t ep_wasm_f32_round(uint32_t bits, ep_wasm_rounding_t rounding) {
+  const uint32_t sign = bits & SIGN32;
+  if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN32;
+  return sign | (uint32_t)ep_wasm_round_magnitude(bits & ~SIGN32, sign != 0u, rounding, &ep_wasm_format32);
 }
 
 /* ---- square root ------------------------------------------------------------------------------------------- */

@@ -19,9 +19,12 @@ uint32_t ep_wasm_demote(uint64_t bits);
 typedef enum { EP_CEIL, EP_FLOOR, EP_TRUNC, EP_NEAREST } ep_wasm_rounding_t;
 
 /* To an integral value. */
-uint64_t ep_wasm_round(uint64_t bits, ep_wasm_rounding_t rounding);
+uint32_t ep_wasm_f32_round(uint32_t bits, ep_wasm_rounding_t rounding);
+uint64_t ep_wasm_f64_round(uint64_t bits, ep_wasm_rounding_t rounding);
 
 uint64_t ep_wasm_f64_add(uint64_t a, uint64_t b);
+uint64_t ep_wasm_f64_multiply(uint64_t a, uint64_t b);
+uint64_t ep_wasm_f64_divide(uint64_t a, uint64_t b);
 uint64_t ep_wasm_f64_sqrt(uint64_t bits);
 
 uint64_t ep_wasm_f32_extreme(uint32_t a, uint32_t b, bool maximum);

@@ -58,6 +58,7 @@ struct ep_wasm_instance {
   uint32_t exports; /* offset of the export section's contents, 0 if there is none */
   int32_t start;    /* start function, or -1 */
   int32_t fuel;
+  int32_t charged; /* by the host function that runs now */
   uint32_t call_depth;
   uint16_t type_count;
   uint16_t function_count;

@@ -184,18 +184,24 @@ static inline uint32_t half(const uint8_t *p) {
   return value;
 }
 
-static __attribute__((noinline)) uint32_t wide_u32(const uint8_t *p) {
-  return ep_wasm_leb_u32(p);
-}
-
-static __attribute__((noinline)) const uint8_t *skip(const uint8_t *p) {
-  return ep_wasm_leb_skip(p);
+/* The number at `*at`, which moves behind it. */
+static inline uint32_t take_u32(const uint8_t **at) {
+  uint32_t value = 0;
+  uint32_t shift = 0;
+  uint32_t byte;
+  do {
+    byte = *(*at)++;
+    value |= (byte & 0x7Fu) << shift;
+    shift += 7u;
+  } while (byte >= 0x80u);
+  return value;
 }
 
 /* IP is inside a number: skips the rest of it. */
 static __attribute__((noinline)) int skip_rest(RUN) {
-  FUEL -= EP_FUEL_LONG_WAY;
-  IP = ep_wasm_leb_skip(IP);
+  const uint8_t *const after = ep_wasm_leb_skip(IP);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
+  IP = after;
   NEXT;
 }
 
@@ -220,6 +226,7 @@ static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
   for (uint64_t *p = SP + 1 - arity; p < SP; p++) *(p - drop) = *p;
   SP -= drop;
   if (arity == 0u) LOAD_TOP(SP);
+  FUEL -= (int32_t)EP_FUEL_UNWIND(arity);
   NEXT_IF_FUEL;
 }
 
@@ -238,6 +245,8 @@ static inline __attribute__((always_inline)) int follow(RUN_ const ep_wasm_branc
 static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
                                                  uint32_t caller) {
   ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
+  FUEL -= run->instance->charged;
+  run->instance->charged = 0;
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
   SP = function->results != 0u ? args : args - 1;
   LOAD_TOP(SP);
@@ -284,6 +293,7 @@ static __attribute__((noinline)) int return_from(RUN) {
   const uint64_t *frame = FP + function->locals;
   const uint64_t place = frame[0];
   const uint64_t context = frame[1];
+  FUEL -= (int32_t)EP_FUEL_RESULTS(results);
   for (uint32_t i = 1; i < results; i++) FP[i - 1u] = SP[(int32_t)(i - results)];
   SP = FP + results - 1;
   if (results == 0u) LOAD_TOP(SP);
@@ -349,38 +359,46 @@ OP(br_if) {
 }
 
 OP(br_table) {
-  const uint32_t count = wide_u32(IP);
+  const uint8_t *after = IP;
+  const uint32_t count = take_u32(&after);
   const uint32_t label = LOW < count ? LOW : count;
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP) - 1u);
   POP;
   return follow(PASS_ run->branch + label);
 }
 
-OP(return ) {
+// clang-format off
+OP(return) { // clang-format on
   return return_from(PASS);
 }
 
 /* A call moves IP only once it can't trap any more. */
 static __attribute__((noinline)) int call_wide(RUN) {
-  FUEL -= EP_FUEL_LONG_WAY;
-  return call_function(PASS_ & run->functions[wide_u32(IP)], (uint32_t)(skip(IP) - run->code));
+  const uint8_t *after = IP;
+  const ep_wasm_function_t *function = &run->functions[take_u32(&after)];
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
+  return call_function(PASS_ function, (uint32_t)(after - run->code));
 }
 
 OP(call) {
+  const ep_wasm_function_t *function = run->functions + *IP;
   if (UNLIKELY(*IP >= 0x80u)) return call_wide(PASS);
-  return call_function(PASS_ & run->functions[*IP], (uint32_t)(IP + 1 - run->code));
+  return call_function(PASS_ function, (uint32_t)(IP + 1 - run->code));
 }
 
 OP(call_indirect) {
   const ep_wasm_instance_t *instance = run->instance;
   const uint32_t element = LOW;
+  const uint8_t *after = IP;
+  const uint32_t type = take_u32(&after);
   const ep_wasm_function_t *function;
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP) - 1u);
   if (UNLIKELY(element >= instance->table_size)) return trap(PASS_ EP_WASM_TRAP_TABLE);
   if (UNLIKELY(instance->table[element] == EP_WASM_NULL)) return trap(PASS_ EP_WASM_TRAP_ELEMENT);
   function = &run->functions[instance->table[element]];
-  if (UNLIKELY(function->type != instance->types[wide_u32(IP)].canonical))
-    return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
+  if (UNLIKELY(function->type != instance->types[type].canonical)) return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
   POP;
-  return call_function(PASS_ function, (uint32_t)(skip(IP) + 1 - run->code));
+  return call_function(PASS_ function, (uint32_t)(after + 1 - run->code));
 }
 
 /* ---- parametric, variables (4.4.4, 4.4.5) ------------------------------------------------------------------------ */
@@ -409,11 +427,12 @@ OP(select) {
 #define DO_global_set(slot) DO_local_set(slot)
 
 static __attribute__((noinline)) int variable_wide(RUN) {
+  const uint8_t *after = IP - 1;
   const uint8_t opcode = IP[-2];
-  const uint32_t index = wide_u32(IP - 1);
+  const uint32_t index = take_u32(&after);
   uint64_t *slot = (opcode == EP_OP_global_get || opcode == EP_OP_global_set ? run->globals : FP) + index;
-  IP = skip(IP);
-  FUEL -= EP_FUEL_LONG_WAY;
+  FUEL -= (int32_t)EP_FUEL_LONG_INDEX((uint32_t)(after - IP));
+  IP = after;
   if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
     DO_local_get(slot);
     NEXT;
@@ -444,68 +463,100 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
 }
 
-/* How many bytes an access takes, as a power of two, and whether a load repeats their sign. */
-#define SIGNED 0x80u
-static const uint8_t accesses[] = {
-    2, 3, 2, 3, 0 | SIGNED, 0, 1 | SIGNED, 1, 0 | SIGNED, 0, 1 | SIGNED, 1, 2 | SIGNED, 2, /* stores: */ 2,
-    3, 2, 3, 0, 1,          0, 1,          2};
+#define READ(type, wide)                                                                                     \
+  do {                                                                                                       \
+    type bits_;                                                                                              \
+    memcpy(&bits_, place, sizeof bits_);                                                                     \
+    SET_TOP((uint64_t)(wide)bits_);                                                                          \
+  } while (0)
 
-/* Any memory instruction with any immediates at any address, for those that don't go the short way. */
-__attribute__((noinline, used)) static int access_memory(RUN) {
+#define WRITE(type)                                                                                          \
+  do {                                                                                                       \
+    const type bits_ = (type)TOP;                                                                            \
+    memcpy(place, &bits_, sizeof bits_);                                                                     \
+  } while (0)
+
+/* Where in memory `size` bytes at base + offset are, or NULL. */
+static inline uint8_t *place_of(RUN_ uint32_t base, uint32_t offset, uint32_t size) {
+  const uint64_t address = (uint64_t)base + offset;
+  return address + size > run->instance->memory_size ? NULL : run->memory + (uint32_t)address;
+}
+
+static inline uint32_t access_size(uint32_t opcode) {
+  static const uint8_t sizes[] = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4,
+                                  8, 4, 8, 1, 2, 1, 2, 4};
+  return sizes[opcode - EP_OP_i32_load];
+}
+
+/* Any load with any immediates at any address, for those that don't go the short way. */
+__attribute__((noinline, used)) static int load_memory(RUN) {
   const uint8_t opcode = IP[-1];
-  const uint8_t access = accesses[opcode - EP_OP_i32_load];
-  const uint32_t size = 1u << (access & 3u);
-  const uint32_t spare = 64u - 8u * size;
-  const bool store = opcode >= EP_OP_i32_store;
-  const uint8_t *immediate = skip(IP); /* the alignment is but a hint */
-  const uint64_t address = (uint64_t)(store ? (uint32_t)SP[-1] : LOW) + wide_u32(immediate);
-  uint64_t value = TOP;
-  FUEL -= EP_FUEL_LONG_WAY;
-  if (address + size > run->instance->memory_size) return trap(PASS_ EP_WASM_TRAP_MEMORY);
-  IP = skip(immediate);
-  if (store) {
-    memcpy(run->memory + address, &value, size);
-    SP -= 2;
-    SET_TOP(*SP);
-    NEXT;
+  const uint8_t *after = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
+  const uint8_t *const place = place_of(PASS_ LOW, take_u32(&after), access_size(opcode));
+  FUEL -= EP_FUEL_LONG_ACCESS + (int32_t)EP_FUEL_LONG_ADDRESS((uint32_t)(after - IP));
+  if (place == NULL) return trap(PASS_ EP_WASM_TRAP_MEMORY);
+  IP = after;
+  switch (opcode) {
+  case EP_OP_i32_load8_s:
+  case EP_OP_i64_load8_s: READ(int8_t, int64_t); break;
+  case EP_OP_i32_load8_u:
+  case EP_OP_i64_load8_u: READ(uint8_t, uint64_t); break;
+  case EP_OP_i32_load16_s:
+  case EP_OP_i64_load16_s: READ(int16_t, int64_t); break;
+  case EP_OP_i32_load16_u:
+  case EP_OP_i64_load16_u: READ(uint16_t, uint64_t); break;
+  case EP_OP_i64_load32_s: READ(int32_t, int64_t); break;
+  case EP_OP_i64_load:
+  case EP_OP_f64_load: READ(uint64_t, uint64_t); break;
+  default: READ(uint32_t, uint64_t); break;
   }
-  memcpy(&value, run->memory + address, size);
-  value <<= spare;
-  SET_TOP((access & SIGNED) != 0u ? (uint64_t)((int64_t)value >> spare) : value >> spare);
+  NEXT;
+}
+
+/* And any store. */
+__attribute__((noinline, used)) static int store_memory(RUN) {
+  const uint8_t opcode = IP[-1];
+  const uint8_t *after = ep_wasm_leb_skip(IP);
+  uint8_t *const place = place_of(PASS_(uint32_t) SP[-1], take_u32(&after), access_size(opcode));
+  FUEL -= EP_FUEL_LONG_ACCESS + (int32_t)EP_FUEL_LONG_ADDRESS((uint32_t)(after - IP));
+  if (place == NULL) return trap(PASS_ EP_WASM_TRAP_MEMORY);
+  IP = after;
+  switch (opcode) {
+  case EP_OP_i32_store8:
+  case EP_OP_i64_store8: WRITE(uint8_t); break;
+  case EP_OP_i32_store16:
+  case EP_OP_i64_store16: WRITE(uint16_t); break;
+  case EP_OP_i64_store:
+  case EP_OP_f64_store: WRITE(uint64_t); break;
+  default: WRITE(uint32_t); break;
+  }
+  SP--;
+  POP;
   NEXT;
 }
 
 /* Rare ones always go the long way. */
-#define LONG_WAY(id)                                                                                         \
-  _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_WAY, #id " has no fuel of its own");                           \
-  static int op_##id(RUN) __attribute__((alias("access_memory")));
+#define LONG_WAY(id, handler)                                                                                \
+  _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
+  static int op_##id(RUN) __attribute__((alias(#handler)));
 
 /* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
-#define ADDRESS(base)                                                                                        \
+#define ADDRESS(base, long_way)                                                                              \
   const uint32_t immediates_ = half(IP);                                                                     \
   uint32_t address_;                                                                                         \
   uint8_t *place;                                                                                            \
-  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                               \
-  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);     \
-  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                          \
+  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return long_way(PASS);                                    \
+  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return long_way(PASS);          \
+  if (UNLIKELY(address_ >= run->bound)) return long_way(PASS);                                               \
   place = run->memory + address_;                                                                            \
   IP += 2;
-
-#define LOAD64(id)                                                                                           \
-  OP(id) {                                                                                                   \
-    uint64_t value;                                                                                          \
-    ADDRESS(LOW)                                                                                             \
-    memcpy(&value, place, sizeof value);                                                                     \
-    SET_TOP(value);                                                                                          \
-    NEXT;                                                                                                    \
-  }
 
 /* To 32 bits; the upper half of the slot has no meaning then. */
 #define LOAD32(id, type)                                                                                     \
   OP(id) {                                                                                                   \
     type value;                                                                                              \
-    ADDRESS(LOW)                                                                                             \
+    ADDRESS(LOW, load_memory)                                                                                \
     memcpy(&value, place, sizeof value);                                                                     \
     LOW = (uint32_t)value;                                                                                   \
     NEXT;                                                                                                    \
@@ -513,37 +564,41 @@ __attribute__((noinline, used)) static int access_memory(RUN) {
 
 #define STORE_AS(id, type)                                                                                   \
   OP(id) {                                                                                                   \
-    const type value = (type)TOP;                                                                            \
-    ADDRESS((uint32_t)SP[-1])                                                                                \
-    memcpy(place, &value, sizeof value);                                                                     \
+    ADDRESS((uint32_t)SP[-1], store_memory)                                                                  \
+    WRITE(type);                                                                                             \
     SP--;                                                                                                    \
     POP;                                                                                                     \
     NEXT;                                                                                                    \
   }
 
+OP(i64_load) {
+  ADDRESS(LOW, load_memory)
+  READ(uint64_t, uint64_t);
+  NEXT;
+}
+
 LOAD32(i32_load, uint32_t)
-LOAD64(i64_load)
 SAME(f32_load, i32_load)
 SAME(f64_load, i64_load)
 LOAD32(i32_load8_s, int8_t)
 LOAD32(i32_load8_u, uint8_t)
 LOAD32(i32_load16_s, int16_t)
 LOAD32(i32_load16_u, uint16_t)
-LONG_WAY(i64_load8_s)
-LONG_WAY(i64_load8_u)
-LONG_WAY(i64_load16_s)
-LONG_WAY(i64_load16_u)
-LONG_WAY(i64_load32_s)
-LONG_WAY(i64_load32_u)
+LONG_WAY(i64_load8_s, load_memory)
+LONG_WAY(i64_load8_u, load_memory)
+LONG_WAY(i64_load16_s, load_memory)
+LONG_WAY(i64_load16_u, load_memory)
+LONG_WAY(i64_load32_s, load_memory)
+LONG_WAY(i64_load32_u, load_memory)
 STORE_AS(i32_store, uint32_t)
 STORE_AS(i64_store, uint64_t)
 SAME(f32_store, i32_store)
 SAME(f64_store, i64_store)
 STORE_AS(i32_store8, uint8_t)
 STORE_AS(i32_store16, uint16_t)
-LONG_WAY(i64_store8)
-LONG_WAY(i64_store16)
-LONG_WAY(i64_store32)
+LONG_WAY(i64_store8, store_memory)
+LONG_WAY(i64_store16, store_memory)
+LONG_WAY(i64_store32, store_memory)
 
 OP(memory_size) {
   IP++;
@@ -657,13 +712,13 @@ __attribute__((used)) static int op_numeric(RUN) {
 static __attribute__((noinline)) int i32_const_wide(RUN) {
   uint32_t shift = 0;
   uint32_t byte;
-  FUEL -= EP_FUEL_LONG_WAY;
   LOW = 0;
   do {
     byte = *IP++;
     LOW |= (byte & 0x7Fu) << shift;
     shift += 7u;
-  } while ((byte & 0x80u) != 0u);
+  } while (byte >= 0x80u);
+  FUEL -= (int32_t)EP_FUEL_LONG_I32(shift);
   if (shift < 32u && (byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift;
   NEXT;
 }
@@ -677,10 +732,22 @@ OP(i32_const) {
   NEXT_IS(bytes >> 8);
 }
 
+static __attribute__((noinline)) int i64_const_wide(RUN) {
+  const uint8_t *const start = IP;
+  IP = ep_wasm_leb_skip(IP);
+  FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(IP - start)));
+  SET_TOP((uint64_t)ep_wasm_leb_s64(start));
+  NEXT;
+}
+
 OP(i64_const) {
+  const uint32_t byte = *IP;
   PUSH;
-  SET_TOP((uint64_t)ep_wasm_leb_s64(IP));
-  return skip_rest(PASS);
+  if (UNLIKELY(byte >= 0x80u)) return i64_const_wide(PASS);
+  LOW = (uint32_t)((int32_t)(byte << 25) >> 25);
+  HIGH = (uint32_t)((int32_t)LOW >> 31);
+  IP++;
+  NEXT;
 }
 
 OP(f32_const) {
@@ -859,30 +926,31 @@ OP(i64_extend32_s) {
 
 /* ---- behind the prefix ------------------------------------------------------------------------------------------ */
 
-static int bulk(RUN_ uint32_t opcode, const uint8_t *immediate) {
+/* `after` is behind the opcode, which takes one segment's or memory's index, or two. */
+static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *after) {
   const bool drop = opcode == EP_OP_data_drop || opcode == EP_OP_elem_drop;
-  const bool one = drop || opcode == EP_OP_memory_fill; /* indices behind the opcode; else two */
+  const uint32_t segment = take_u32(&after);
   int32_t length_fuel = 0;
-  ep_wasm_result_t result =
-      ep_wasm_bulk(run->instance, opcode, wide_u32(immediate), drop ? SP : SP - 2, &length_fuel);
+  ep_wasm_result_t result = ep_wasm_bulk(run->instance, opcode, segment, drop ? SP : SP - 2, &length_fuel);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
-  FUEL += length_fuel;
-  IP = one ? skip(immediate) : skip(skip(immediate));
+  if (!drop && opcode != EP_OP_memory_fill) after = ep_wasm_leb_skip(after);
+  FUEL += length_fuel - (int32_t)(after - IP);
+  IP = after;
   if (!drop) SP -= 3;
   SET_TOP(*SP);
   NEXT_IF_FUEL;
 }
 
 static int op_prefix(RUN) {
-  const uint32_t opcode = 0x100u + wide_u32(IP);
-  const uint8_t *immediate = skip(IP);
-  *SP = TOP;
+  const uint8_t *after = IP;
+  const uint32_t opcode = 0x100u + take_u32(&after);
+  STORE_TOP(SP);
   if (opcode > EP_OP_i64_trunc_sat_f64_u) {
     FUEL -= EP_FUEL_memory_fill;
-    return bulk(PASS_ opcode, immediate);
+    return bulk(PASS_ opcode, after);
   }
-  FUEL -= EP_FUEL_i32_trunc_sat_f32_s;
-  IP = immediate;
+  FUEL -= EP_FUEL_i32_trunc_sat_f32_s + (int32_t)(after - IP) - 1;
+  IP = after;
   return numeric(PASS_ opcode);
 }
 

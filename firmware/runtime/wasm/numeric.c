@@ -58,23 +58,6 @@ static bool ep_wasm_relation_i64(uint32_t opcode, uint64_t a, uint64_t b) {
 
 /* ---- floats --------------------------------------------------------------------------------------------------- */
 
-/* Multiplication and division are libgcc's on Arm (its rounding of these is right), the FPU's elsewhere. */
-static double ep_wasm_f64(uint64_t bits) {
-  union {
-    uint64_t bits;
-    double value;
-  } u = {.bits = bits};
-  return u.value;
-}
-
-static uint64_t ep_wasm_f64_result(double value) {
-  union {
-    double value;
-    uint64_t bits;
-  } u = {.value = value};
-  return ep_wasm_is_nan64(u.bits) ? EP_WASM_NAN64 : u.bits;
-}
-
 uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
 #if defined(__ARM_FP)
   float root;
@@ -151,21 +134,18 @@ ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
   case EP_OP_f32_ceil:
   case EP_OP_f32_floor:
   case EP_OP_f32_trunc:
-  case EP_OP_f32_nearest:
-    /* all three steps exact */
-    r = ep_wasm_demote(ep_wasm_round(ep_wasm_promote(x32), (ep_wasm_rounding_t)(opcode - EP_OP_f32_ceil)));
-    break;
+  case EP_OP_f32_nearest: r = ep_wasm_f32_round(x32, (ep_wasm_rounding_t)(opcode - EP_OP_f32_ceil)); break;
   case EP_OP_f32_min:
   case EP_OP_f32_max: r = ep_wasm_f32_extreme(x32, (uint32_t)y, opcode == EP_OP_f32_max); break;
   case EP_OP_f64_ceil:
   case EP_OP_f64_floor:
   case EP_OP_f64_trunc:
-  case EP_OP_f64_nearest: r = ep_wasm_round(x, (ep_wasm_rounding_t)(opcode - EP_OP_f64_ceil)); break;
+  case EP_OP_f64_nearest: r = ep_wasm_f64_round(x, (ep_wasm_rounding_t)(opcode - EP_OP_f64_ceil)); break;
   case EP_OP_f64_sqrt: r = ep_wasm_f64_sqrt(x); break;
   case EP_OP_f64_add: r = ep_wasm_f64_add(x, y); break;
   case EP_OP_f64_sub: r = ep_wasm_f64_add(x, y ^ SIGN64); break;
-  case EP_OP_f64_mul: r = ep_wasm_f64_result(ep_wasm_f64(x) * ep_wasm_f64(y)); break;
-  case EP_OP_f64_div: r = ep_wasm_f64_result(ep_wasm_f64(x) / ep_wasm_f64(y)); break;
+  case EP_OP_f64_mul: r = ep_wasm_f64_multiply(x, y); break;
+  case EP_OP_f64_div: r = ep_wasm_f64_divide(x, y); break;
   case EP_OP_f64_min:
   case EP_OP_f64_max: r = ep_wasm_f64_extreme(x, y, opcode == EP_OP_f64_max); break;
   case EP_OP_i32_trunc_f32_s:

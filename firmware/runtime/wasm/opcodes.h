@@ -21,15 +21,24 @@ enum {
 #undef EP_WASM_PREFIXED
 };
 
-/* What an instruction takes more if its immediates are longer than a byte each, or its access is at the very end of
- * memory. */
-#define EP_FUEL_LONG_WAY 4
+/* What an instruction takes more if its immediates are longer than a byte each, by the bytes beyond those; local and
+ * global instructions go a longer way then. */
+#define EP_FUEL_LONG_WAY(bytes)   (bytes)
+#define EP_FUEL_LONG_INDEX(bytes) ((bytes) + 2u)
+#define EP_FUEL_LONG_I32(shift)   ((shift) / 14u + 2u) /* i32.const; `shift` is 7 a byte */
+#define EP_FUEL_LONG_I64(bytes)   ((bytes) * 2u)       /* i64.const */
+/* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
+ * bytes of its immediates. */
+#define EP_FUEL_LONG_ACCESS         5
+#define EP_FUEL_LONG_ADDRESS(bytes) (((bytes) + 1u) >> 1)
 
 /* What instructions take by length, besides their weight. */
-#define EP_FUEL_LOCALS(zeroed) ((zeroed) >> 2) /* a call: locals set to zero */
-#define EP_FUEL_FILLED(bytes)  ((bytes) >> 2)  /* memory.fill */
-#define EP_FUEL_COPIED(bytes)  ((bytes) >> 1)  /* memory.copy, memory.init: not aligned alike, byte by byte */
-#define EP_FUEL_ITEMS(items)   (items)         /* table.copy, table.init (and items skipped to get there) */
+#define EP_FUEL_LOCALS(zeroed)   ((zeroed) >> 2)       /* a call: locals set to zero */
+#define EP_FUEL_UNWIND(arity)    (((arity) >> 1) + 2u) /* a branch that drops operands: values it keeps */
+#define EP_FUEL_RESULTS(results) ((results) >> 1)      /* a return */
+#define EP_FUEL_FILLED(bytes)    ((bytes) >> 2)        /* memory.fill */
+#define EP_FUEL_COPIED(bytes)    ((bytes) >> 1) /* memory.copy, memory.init: byte by byte if not aligned alike */
+#define EP_FUEL_ITEMS(items)     (items)        /* table.copy, table.init (and items skipped to get there) */
 
 /* Signatures in a byte: bits 0-1 result (or stored value), bits 2-3 operand (or alignment), bit 4 two operands,
  * bits 6-7 what it is. Value types are 0x7F - code in the binary format (spec 5.3.1). */

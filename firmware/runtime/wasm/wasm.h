@@ -128,6 +128,9 @@ void ep_wasm_function_arity(const ep_wasm_instance_t *instance, uint32_t index, 
 void ep_wasm_set_fuel(ep_wasm_instance_t *instance, int32_t fuel);
 int32_t ep_wasm_fuel(const ep_wasm_instance_t *instance);
 
+/* For host functions whose work is worth more than their call: takes `fuel` more for it. */
+void ep_wasm_charge(ep_wasm_instance_t *instance, int32_t fuel);
+
 /* Whether calls report each EP_WASM_SLICE fuel by fuel_step (main loop: true; scan interrupt: false). */
 void ep_wasm_set_sliced(ep_wasm_instance_t *instance, bool sliced);
 
