@@ -1,16 +1,13 @@
 // The six workloads as `asc` emits them, from unoptimised code with the garbage collector's runtime to -O3 with none:
 // same results as in V8.
-import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import * as asc from "assemblyscript/asc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConformanceImage } from "./image.js";
 import { callEngine, callV8, moduleRequest, type Signature } from "./module.js";
 
 const ROOT = join(import.meta.dirname, "../..");
-const run = promisify(execFile);
 
 const OPTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["by default", []],
@@ -63,18 +60,19 @@ const PLACES = [
   { name: "on the Arm core", start: () => ConformanceImage.qemu() },
 ];
 
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "edgeplug-asc-"));
-});
-afterAll(() => rm(folder, { recursive: true }));
-
+/** In this process: starting `asc` takes longer than it runs. */
 async function compile(name: string, options: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
-  const out = `${name}-${options.join("")}.wasm`;
-  const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
-  await copyFile(join(ROOT, "tests/bench/workloads", `${name}.as`), join(folder, `${name}.ts`));
-  await run(process.execPath, [asc, `${name}.ts`, "-o", out, "--use", "abort=", ...options], { cwd: folder });
-  return Uint8Array.from(await readFile(join(folder, out)));
+  const source = await readFile(join(ROOT, "tests/bench/workloads", `${name}.as`), "utf8");
+  let binary: Uint8Array<ArrayBuffer> | undefined;
+  const { error, stderr } = await asc.main([`${name}.ts`, "-o", "out.wasm", "--use", "abort=", ...options], {
+    readFile: (path) => (path === `${name}.ts` ? source : null),
+    writeFile: (_, contents) => {
+      if (typeof contents !== "string") binary = Uint8Array.from(contents);
+    },
+    listFiles: () => [],
+  });
+  if (error !== null || binary === undefined) throw new Error(stderr.toString(), { cause: error });
+  return binary;
 }
 
 function bits(value: number): bigint {

@@ -31,7 +31,7 @@ void *ep_wasm_context(const ep_wasm_instance_t *instance) {
 }
 
 uint8_t *ep_wasm_memory(ep_wasm_instance_t *instance, uint32_t address, uint32_t size) {
-  if (instance->memory == NULL || address > instance->memory_size || size > instance->memory_size - address)
+  if (!instance->has_memory || address > instance->memory_size || size > instance->memory_size - address)
     return NULL;
   return instance->memory + address;
 }
