@@ -21,7 +21,7 @@ const CONFIG_FILE = "agent.json";
 const STAMP_FILE = "inputs.json";
 
 /** Room over the worst case that was measured, when agent.json names no fuel. */
-const FUEL_MARGIN = 1.25;
+const FUEL_MARGIN = 1.2;
 /** An error's way to env.abort takes some fuel that no good scan has shown. */
 const FUEL_MIN = 200;
 const INIT_FUEL_MIN = 1000;

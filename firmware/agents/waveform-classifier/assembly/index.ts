@@ -1,19 +1,21 @@
 // Tells what a 50 Hz waveform looks like: clean, distorted, notched, a sag beginning and so on. A cycle that differs
 // from the one before is scaled to its peak and compared with a table of prototypes; the nearest one, by the sum of
-// absolute differences, names the class. The search is spread over the scans of the four cycles that follow.
+// absolute differences, names the class. The search is spread over the scans of the six cycles that follow.
 import { input, output, say, sayTenths, sendLine } from "@edgeplug/sdk";
 import { COUNT, PROTOTYPES } from "./prototypes";
 
 const CYCLE: i32 = 20; // samples
 const SHORTEST: i32 = 18; // 55 Hz
 const LONGEST: i32 = 24; // 42 Hz: a cycle without a zero crossing is cut off there
-const SCANS: i32 = 4 * (SHORTEST - 1); // of a search; in a scan in which a cycle ends it rests
+const SCANS: i32 = 6 * (SHORTEST - 1) - 1; // of a search; in a scan in which a cycle ends it rests, the last one tells
 const PER_SCAN: i32 = (COUNT + SCANS - 1) / SCANS;
 
 const DEAD: f32 = 23.0; // V: a peak below 10 % is an interruption (IEC 61000-4-30)
 const ARMED: f32 = -12.0; // V: so low must it have been before a rise counts as zero crossing
 const ALIKE: i32 = 60; // sum of differences up to which a cycle is the same as the one before
 const FARTHEST: i32 = 220; // beyond, nothing in the table looks like it
+
+const IDLE: i32 = COUNT + 1; // of `row`
 
 const INTERRUPTION: i32 = 11; // behind the classes of prototypes.mjs
 const UNKNOWN: i32 = 12;
@@ -30,7 +32,7 @@ let armed: bool = false;
 
 const fresh: usize = memory.data(24); // the cycle that has just ended, in the table's form
 const cycle: usize = memory.data(24); // the cycle that is looked for, or was looked for last
-let row: i32 = COUNT; // next prototype to compare; COUNT = no search under way
+let row: i32 = IDLE; // next prototype to compare; COUNT = all are, and what was found is to be told
 let best: i32 = 0;
 let bestClass: i32 = 0;
 
@@ -70,7 +72,10 @@ function search(): void {
     best = sum;
     bestClass = load<u8>(at, 20);
   }
-  if (row < COUNT) return;
+}
+
+function conclude(): void {
+  row = IDLE;
   distance = (<f32>best * 100.0) / (PEAK * <f32>CYCLE);
   show(best <= FARTHEST ? bestClass : UNKNOWN);
 }
@@ -113,7 +118,7 @@ function endCycle(crossed: bool): void {
   peak = 0;
   for (let at: usize = 0; at < RING; at += 4) peak = max<f32>(peak, abs<f32>(load<f32>(samples + at)));
   if (peak < DEAD || !crossed) {
-    row = COUNT;
+    row = IDLE;
     distance = 0;
     show(peak < DEAD ? INTERRUPTION : UNKNOWN);
     return;
@@ -123,7 +128,7 @@ function endCycle(crossed: bool): void {
     store<u8>(fresh + i, <i32>(HALF_UP + load<f32>(samples + at) * scale));
     at = at + 4 == RING ? 0 : at + 4;
   }
-  if (row < COUNT) return;
+  if (row < IDLE) return;
   if (shown < INTERRUPTION && shown >= 0 && apartFrom(fresh) <= ALIKE) return;
   memory.copy(cycle, fresh, CYCLE);
   row = 0;
@@ -138,6 +143,7 @@ export function scan(): void {
   const crossed = armed && sample > 0 && since >= SHORTEST;
   if (crossed || since >= LONGEST) endCycle(crossed);
   else if (row < COUNT) search();
+  else if (row == COUNT) conclude();
   store<f32>(samples + next, sample);
   next = next + 4 == RING ? 0 : next + 4;
   output(0, <f32>shown);
