@@ -161,7 +161,7 @@ async function pushFailing(
     reasonName(after.lastReason) === reason &&
     after.active?.swapNumber === before.active?.swapNumber &&
     sameScan;
-  timeline.say(`${title(pkg)}: ${error?.message ?? "it stayed"}`, { scan, tone: "bad" });
+  timeline.say(error?.message ?? `${title(pkg)} stayed`, { scan, tone: "bad" });
   if (sameScan) {
     timeline.say(`the outputs of scan ${scan} are the old agent's already: no scan was lost`, {
       scan,
@@ -240,7 +240,7 @@ async function pushRefused(
     !after.safeMode;
   const good = error?.code === code && unchanged;
   timeline.say(
-    `${title(pkg)}, ${what}: ${error === undefined ? "taken" : `refused, ${error.id}: ${error.message}`}` +
+    `${title(pkg)}, ${what}: ${error === undefined ? "taken" : `refused, ${error.id}: ${error.message.replace(/\.$/, "")}`}` +
       (unchanged ? "; agent and both slots as before" : "; the board is not as before"),
     { scan: after.scan, tone: good ? "good" : "bad" },
   );
