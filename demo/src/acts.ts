@@ -7,9 +7,11 @@ import {
   reasonName,
   type DeviceEvent,
   type DeviceSession,
+  type Observation,
   type PushStep,
 } from "edgeplug/device";
 
+import type { Machine } from "./machine.js";
 import { buildPackage, packBuilt, title, withFlippedByte, type Keys } from "./packages.js";
 import { RequestStream } from "./requests.js";
 import { countScans, packageOf, slotsDigest, swap, tellStep, type Story } from "./story.js";
@@ -22,6 +24,9 @@ const FROM_SOURCE = [
 const BUILT = ["pid-biquad", "hash-sha256", "hash-blake2s", "bad-trap", "bad-loop", "waveform-classifier"];
 const PAGES_BEFORE_CUT = 2;
 const SAG = 1;
+/** A sag lasts 700 scans; so early in it there is time enough. */
+const SAG_EARLY_SCANS = 300;
+const SETTLE_MS = 100;
 const EVENT_PATIENCE_MS = 2_000;
 
 /**
@@ -72,12 +77,12 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
   let activated = 0;
   await swap(story, session, packageOf(story, "v2"), {
     beforeActivation: async () => {
-      // its beginning, so that there is time to activate while it lasts
-      await machine.watch.next((seen) => seen.outputs[1] !== SAG);
-      const sag = await machine.watch.next((seen) => seen.outputs[1] === SAG);
+      const sag = await pauseInSag(machine);
       timeline.say(`a sag is under way: ${(sag.outputs[0] ?? 0).toFixed(1)} V; now the swap`, {
         scan: sag.scan,
       });
+      // by then the request to activate waits on the line
+      setTimeout(() => void machine.resume(), SETTLE_MS);
     },
     onStep: (step) => {
       if (step.step === "activated") activated = step.scan;
@@ -98,6 +103,22 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
       tone: "good",
     },
   );
+}
+
+/**
+ * Stops the board's clock early in a sag. Emulated time outruns this process on a busy machine, so by the time that a sag
+ * is seen here it may be over there: then the next one will do.
+ */
+async function pauseInSag(machine: Machine): Promise<Observation> {
+  for (;;) {
+    await machine.watch.next((seen) => seen.outputs[1] !== SAG);
+    const begin = await machine.watch.next((seen) => seen.outputs[1] === SAG);
+    await machine.pause();
+    await sleep(SETTLE_MS); // what is on its way from the observer comes in
+    const { latest } = machine.watch;
+    if (latest?.outputs[1] === SAG && latest.scan - begin.scan < SAG_EARLY_SCANS) return latest;
+    await machine.resume();
+  }
 }
 
 async function swapHashes(story: Story, session: DeviceSession): Promise<void> {

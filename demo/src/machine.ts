@@ -60,6 +60,15 @@ export class Machine {
     return this.board.powerOn();
   }
 
+  /** The board's clock stands still, and it hears what was sent meanwhile when it goes on. */
+  pause(): Promise<void> {
+    return this.board.pause();
+  }
+
+  resume(): Promise<void> {
+    return this.board.resume();
+  }
+
   close(): Promise<void> {
     return this.board.close();
   }

@@ -27,6 +27,11 @@ export class OutputWatch {
     return this.gaps.missed;
   }
 
+  /** The last observation that has come in. */
+  get latest(): Observation | undefined {
+    return this.#recent.at(-1);
+  }
+
   /** The next observation that fits. */
   next(test: (seen: Observation) => boolean): Promise<Observation> {
     return new Promise((found) => this.#waiting.add({ test, found }));
