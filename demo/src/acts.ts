@@ -292,10 +292,12 @@ export async function powerCut(story: Story, session: DeviceSession): Promise<De
     },
   });
   const offset = begin?.step === "begin" ? begin.offset : 0;
-  timeline.say(`${sent} bytes went over the line for the ${pkg.payload.length - offset} that were missing`, {
+  const missing = pkg.payload.length - offset;
+  const twice = sent > missing ? `, ${sent - missing} of them twice because an answer was slow to come` : "";
+  timeline.say(`${missing} missing bytes went over the line${twice}, none of the ${offset} before them`, {
     tone: "good",
   });
-  tally.resumed = offset > 0 && sent === pkg.payload.length - offset;
+  tally.resumed = offset > 0 && sent >= missing && sent < pkg.payload.length;
   return again;
 }
 
