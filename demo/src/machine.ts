@@ -2,17 +2,14 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { MEMORY_MAPS } from "@edgeplug/sim";
 import { EdgePlugError } from "edgeplug";
 import { openDevice, type DeviceSession } from "edgeplug/device";
+import { qemuFlash } from "edgeplug/qemu-board";
 import { startQemu, type QemuBoard } from "renode-test-harness";
 
 import { OutputWatch } from "./watch.js";
 
 const ELF = fileURLToPath(new URL("../../build/qemu/qemu.elf", import.meta.url));
-const BOARD_ID_SIZE = 12;
-/** A core that never sleeps: a sleeping one can lose ticks to the machine that emulates it. */
-const SPIN = 0x01;
 
 export class Machine {
   /** Looks at the outputs from outside, over all starts. */
@@ -24,18 +21,12 @@ export class Machine {
 
   /** Starts a board with blank flash, kept in `folder`. */
   static async start(folder: string): Promise<Machine> {
-    const map = MEMORY_MAPS.qemu;
     const board = await startQemu({
       backend: "qemu",
       elf: ELF,
       line: "pty",
       icount: true,
-      flash: {
-        path: join(folder, "flash.bin"),
-        size: map.flash.size,
-        identity: { offset: map.boardId, size: BOARD_ID_SIZE },
-        patches: [{ offset: map.idleMode, bytes: Uint8Array.of(SPIN) }],
-      },
+      flash: qemuFlash({ path: join(folder, "flash.bin") }),
     });
     return new Machine(board);
   }

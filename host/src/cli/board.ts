@@ -25,9 +25,6 @@ interface DeviceOptions {
   json?: boolean;
 }
 
-const BOARD_ID_SIZE = 12;
-/** A core that never sleeps, in counted instructions: else the emulator's host now and then costs it a scan. */
-const SPIN = 0x01;
 const SIGNAL_EXIT = 128;
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 const SIGNALS = Object.keys(SIGNAL_NUMBERS) as (keyof typeof SIGNAL_NUMBERS)[];
@@ -115,19 +112,13 @@ async function qemuOptions(
   firmware: string | undefined,
   flash: string | undefined,
 ): Promise<Parameters<typeof import("renode-test-harness").startQemu>[0]> {
-  const { MEMORY_MAPS } = await import("@edgeplug/sim");
-  const map = MEMORY_MAPS.qemu;
+  const { qemuFlash } = await import("../qemu-board.js");
   return {
     backend: "qemu",
     elf: firmware ?? findFirmware(),
     line: "pty",
     icount: true,
-    flash: {
-      size: map.flash.size,
-      identity: { offset: map.boardId, size: BOARD_ID_SIZE },
-      patches: [{ offset: map.idleMode, bytes: Uint8Array.of(SPIN) }],
-      ...(flash === undefined ? {} : { path: flash }),
-    },
+    flash: qemuFlash({ path: flash }),
   };
 }
 

@@ -16,6 +16,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
 import { DeviceSession, type ConnectOptions } from "edgeplug/device";
+import { qemuFlash } from "edgeplug/qemu-board";
 import { startQemu, startSim, type Board, type FlashPatch, type QemuBoard } from "renode-test-harness";
 import { onTestFinished, vi } from "vitest";
 
@@ -34,9 +35,6 @@ export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
 const ELF =
   process.env["EDGEPLUG_QEMU_ELF"] ?? fileURLToPath(new URL("../../../build/qemu/qemu.elf", import.meta.url));
 const WASM = process.env["EDGEPLUG_SIM_WASM"];
-const BOARD_ID_SIZE = 12;
-/** A core that never sleeps: a sleeping one can lose ticks to the machine that emulates it. */
-const SPIN = 0x01;
 
 export interface TestBoardOptions {
   /** qemu: a pseudo-terminal for other processes instead of the harness's own stream. */
@@ -99,7 +97,6 @@ export async function startTestBoard(backend: Backend, options: TestBoardOptions
 }
 
 async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
-  const map = MEMORY_MAPS.qemu;
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-gdb-"));
   const gdb = join(folder, "gdb");
   const harness = await startQemu({
@@ -108,11 +105,7 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
     line: options.line ?? "stream",
     icount: true,
     extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`],
-    flash: {
-      size: map.flash.size,
-      identity: { offset: map.boardId, size: BOARD_ID_SIZE },
-      patches: [{ offset: map.idleMode, bytes: Uint8Array.of(SPIN) }, ...(options.patches ?? [])],
-    },
+    flash: qemuFlash({ patches: options.patches }),
   });
   return new EmulatedBoard(harness, folder, gdb);
 }
