@@ -17,12 +17,14 @@ export interface Observation {
   /** Of the agent that made the outputs, 0 in safe mode. */
   swapNumber: number;
   outputs: readonly number[];
+  /** Records between the one before and this one that came in damaged or cut. */
+  spoilt: number;
 }
 
 /** Bytes in, observations out. */
 export class ObserverDecoder {
-  /** Records that failed: bad COBS, wrong size, bad CRC-32. */
-  dropped = 0;
+  /** Records that failed since the last good one: bad COBS, wrong size, bad CRC-32. */
+  spoilt = 0;
   private readonly held: number[] = [];
 
   push(bytes: Uint8Array): Observation[] {
@@ -31,17 +33,21 @@ export class ObserverDecoder {
       if (byte !== 0) {
         if (this.held.length <= RECORD_SIZE + 1) this.held.push(byte);
       } else if (this.held.length > 0) {
-        const observation = parse(cobsDecode(Uint8Array.from(this.held)));
+        const record = parse(cobsDecode(Uint8Array.from(this.held)));
         this.held.length = 0;
-        if (observation === undefined) this.dropped++;
-        else observations.push(observation);
+        if (record === undefined) {
+          this.spoilt++;
+        } else {
+          observations.push({ ...record, spoilt: this.spoilt });
+          this.spoilt = 0;
+        }
       }
     }
     return observations;
   }
 }
 
-function parse(record: Uint8Array | undefined): Observation | undefined {
+function parse(record: Uint8Array | undefined): Omit<Observation, "spoilt"> | undefined {
   if (record?.length !== RECORD_SIZE) return undefined;
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   if (view.getUint32(BODY_SIZE, true) !== crc32(record.subarray(0, BODY_SIZE))) return undefined;
@@ -65,7 +71,8 @@ export interface ScanGap {
 
 /**
  * Counts missed scans by the stamps: between two consecutive observations so many ticks go by as scans are due.
- * Jitter of less than half a tick is none. A boot (the scan number starts anew) begins a new sequence.
+ * Jitter of less than half a tick is none. A boot (the scan number starts anew) begins a new sequence; the record that
+ * the reset or the power cut interrupted is no loss.
  */
 export class GapChecker {
   /** Scans observed. */
@@ -74,6 +81,8 @@ export class GapChecker {
   missed = 0;
   /** How often the board started anew. */
   restarts = 0;
+  /** Records that came in damaged, other than the one that a restart cut. */
+  spoilt = 0;
   readonly gaps: ScanGap[] = [];
   private last: Observation | undefined;
   /** Ticks are counted from here on, so that jitter does not add up. */
@@ -88,12 +97,13 @@ export class GapChecker {
     this.scans++;
     const { last } = this;
     this.last = observation;
-    if (last === undefined) return this.begin();
+    if (last === undefined) return this.begin(observation);
     const scans = wrapped(observation.scan - last.scan);
     if (scans === 0 || scans > COUNTER_MODULUS / 2) {
       this.restarts++;
-      return this.begin();
+      return this.begin(observation);
     }
+    this.spoilt += observation.spoilt;
     const elapsed = wrapped(observation.timeUs - last.timeUs) + this.phaseUs;
     const ticks = Math.max(1, Math.round(elapsed / this.tickUs));
     this.phaseUs = elapsed - ticks * this.tickUs;
@@ -105,7 +115,8 @@ export class GapChecker {
     return gap;
   }
 
-  private begin(): undefined {
+  private begin({ spoilt }: Observation): undefined {
+    this.spoilt += Math.max(0, spoilt - 1);
     this.phaseUs = 0;
     return undefined;
   }

@@ -16,7 +16,13 @@ function record(scan: number, timeUs: number, swapNumber = 1, outputs = [0, 0.5,
   return Uint8Array.of(...cobsEncode(bytes), 0);
 }
 
-const seen = (scan: number, timeUs: number): Observation => ({ scan, timeUs, swapNumber: 1, outputs: [] });
+const seen = (scan: number, timeUs: number, spoilt = 0): Observation => ({
+  scan,
+  timeUs,
+  swapNumber: 1,
+  outputs: [],
+  spoilt,
+});
 
 describe("the outside observer", () => {
   it("reads records in pieces of any size and drops damaged ones", () => {
@@ -31,15 +37,19 @@ describe("the outside observer", () => {
     ]);
     for (const piece of [1, 7, 1000]) {
       const decoder = new ObserverDecoder();
-      const scans: number[] = [];
+      const scans: [number, number][] = [];
       for (let at = 0; at < stream.length; at += piece) {
-        for (const { scan } of decoder.push(stream.subarray(at, at + piece))) scans.push(scan);
+        for (const { scan, spoilt } of decoder.push(stream.subarray(at, at + piece)))
+          scans.push([scan, spoilt]);
       }
-      expect(scans).toEqual([1, 3]);
-      expect(decoder.dropped).toBe(2);
+      expect(scans).toEqual([
+        [1, 0],
+        [3, 1],
+      ]);
+      expect(decoder.spoilt).toBe(1);
     }
     expect(new ObserverDecoder().push(record(7, 9, 5))).toEqual([
-      { scan: 7, timeUs: 9, swapNumber: 5, outputs: [0, 0.5, -1, 2] },
+      { scan: 7, timeUs: 9, swapNumber: 5, outputs: [0, 0.5, -1, 2], spoilt: 0 },
     ]);
   });
 
@@ -69,5 +79,16 @@ describe("the outside observer", () => {
     checker.add(seen(5000, 5_000_000));
     expect(checker.add(seen(1, 1000))).toBeUndefined();
     expect(checker).toMatchObject({ missed: 0, restarts: 1 });
+  });
+
+  it("forgives the one record that a restart cut, and no other", () => {
+    const checker = new GapChecker();
+    checker.add(seen(5000, 5_000_000));
+    checker.add(seen(0, 0, 1));
+    expect(checker.spoilt).toBe(0);
+    checker.add(seen(1, 1000, 1));
+    expect(checker.spoilt).toBe(1);
+    checker.add(seen(0, 0, 3));
+    expect(checker).toMatchObject({ missed: 0, restarts: 2, spoilt: 3 });
   });
 });

@@ -238,6 +238,19 @@ describe.each(BACKENDS)("on %s", (backend) => {
     await expectNoScanMissed(board, again);
   });
 
+  it("resets at any moment leave no scan unseen but those that the reset took", async () => {
+    const board = await startTestBoard(backend);
+    const session = await board.connect();
+    await push(session, makePackage(controlAgent({ value: 7 })));
+    for (let reset = 1; reset <= 20; reset++) {
+      await board.run(reset % 7);
+      const { restarts } = board.watch.gaps;
+      await board.reset();
+      await board.watch.next("the agent after the reset", () => board.watch.gaps.restarts > restarts, 2_000);
+      expect(board.watch.missed).toBe(0);
+    }
+  });
+
   it("after the boot three more boots change nothing but the journal", async () => {
     const board = await startTestBoard(backend);
     await push(await board.connect(), makePackage(controlAgent({ value: 7 })));

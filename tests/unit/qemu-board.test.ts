@@ -104,6 +104,7 @@ function decodeCobs(frame: Buffer): Buffer {
 function observations(bytes: Buffer): Observation[] {
   const found: Observation[] = [];
   for (let from = 0, to = bytes.indexOf(0); to >= 0; from = to + 1, to = bytes.indexOf(0, from)) {
+    if (to === from) continue; // the delimiter that a start begins with
     const record = decodeCobs(bytes.subarray(from, to));
     expect(record.length).toBe(32);
     expect(record.readInt32LE(28)).toBe(crc32.buf(record.subarray(0, 28)));

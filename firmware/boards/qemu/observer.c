@@ -65,6 +65,7 @@ void ep_qemu_observer_init(void) {
   UART_LCR(UART1) = LCR_8N1;
   UART_FCR(UART1) = FCR_ENABLE_CLEAR;
   UART_MCR(UART1) = 3;
+  UART_DATA(UART1) = 0; /* ends the frame that a reset may have cut, or the first one would go with it */
 }
 
 void ep_qemu_observe(const float *outputs, uint32_t count, uint64_t scan, uint32_t swap_number) {

@@ -11,7 +11,6 @@ export class OutputWatch {
   /** Everything seen since the last start of the board, the oldest first. */
   seen: Observation[] = [];
   #decoder = new ObserverDecoder();
-  #dropped = 0;
 
   constructor(private readonly clock: BoardClock) {}
 
@@ -31,7 +30,6 @@ export class OutputWatch {
 
   /** The power has gone, in the middle of a record perhaps. */
   powerGone(): void {
-    this.#dropped += this.#decoder.dropped;
     this.#decoder = new ObserverDecoder();
     this.seen = [];
   }
@@ -39,7 +37,7 @@ export class OutputWatch {
   /** What the timer's stamps say is missing, and what got lost on the way. None of either may be. */
   get missed(): number {
     const gaps = this.gaps.gaps.reduce((sum, gap) => sum + gap.missed + gap.unseen, 0);
-    return gaps + this.#dropped + this.#decoder.dropped;
+    return gaps + this.gaps.spoilt + this.#decoder.spoilt;
   }
 
   /** The first observation from now on that fits. */
