@@ -181,11 +181,16 @@ function main() {
     "tsconfig.base.json",
     "proto",
     "firmware/boards/sim",
-    "tests/renode-test-harness",
+    ...["renode-test-harness", "support", "report", "power", "qemu", "stress", "chaos"].map(
+      (at) => `tests/${at}`,
+    ),
     "host",
     "tools",
+    "demo",
   ];
-  const compiled = ["host/dist/tsconfig.tsbuildinfo", "tools/edgeplug-push/dist/tsconfig.tsbuildinfo"];
+  const compiled = ["host", "tests/power", "tests/chaos", "tools/edgeplug-push"].map(
+    (at) => `${at}/dist/tsconfig.tsbuildinfo`,
+  );
   step("typescript", typescript, compiled, "compiling the TypeScript packages", () => {
     run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
   });

@@ -3,10 +3,18 @@ import { MEMORY_MAPS, Random } from "@edgeplug/sim";
 import { phaseName, type DeviceSession } from "edgeplug/device";
 import { describe, expect, it } from "vitest";
 
-import { controlAgent, makePackage, OPERATOR, PUBLISHER, publicKeyOf, signed } from "./support/agents.js";
-import { BACKENDS, startTestBoard, type TestBoard } from "./support/board.js";
-import { until } from "./support/clock.js";
-import { begin, failureOf, push, pushFails, pushUntil, standing } from "./support/push.js";
+import {
+  controlAgent,
+  makePackage,
+  OPERATOR,
+  PUBLISHER,
+  publicKeyOf,
+  signed,
+} from "@edgeplug/test-support/agents";
+import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import { until } from "@edgeplug/test-support/clock";
+import { begin, failureOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
 const OLD_RUNS = "agent 1#1 confirmed";
 const old = makePackage(controlAgent({ value: 7 }));

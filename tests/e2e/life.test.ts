@@ -3,10 +3,11 @@ import { serializePackage } from "edgeplug";
 import { reasonName, slotStateName, type DeviceSession } from "edgeplug/device";
 import { describe, expect, it } from "vitest";
 
-import { controlAgent, makePackage, padded, REQUEST, requestAgent } from "./support/agents.js";
-import { BACKENDS, startTestBoard, type TestBoard } from "./support/board.js";
-import { until } from "./support/clock.js";
-import { failureOf, historyOf, push, standing } from "./support/push.js";
+import { controlAgent, makePackage, padded, REQUEST, requestAgent } from "@edgeplug/test-support/agents";
+import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import { until } from "@edgeplug/test-support/clock";
+import { failureOf, historyOf, push, standing } from "@edgeplug/test-support/push";
 
 const FAIL_SAFE = [0, 0, 0, 0];
 

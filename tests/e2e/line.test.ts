@@ -3,10 +3,11 @@ import { Random } from "@edgeplug/sim";
 import { NoisyLine } from "renode-test-harness";
 import { describe, expect, it } from "vitest";
 
-import { controlAgent, makePackage, padded } from "./support/agents.js";
-import { BACKENDS, startTestBoard } from "./support/board.js";
-import { FrameTamper } from "./support/line.js";
-import { begin, failureOf, push, pushUntil, sendChunks, standing } from "./support/push.js";
+import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
+import { BACKENDS } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import { FrameTamper } from "@edgeplug/test-support/line";
+import { begin, failureOf, push, pushUntil, sendChunks, standing } from "@edgeplug/test-support/push";
 
 /** EDGEPLUG_TEST_SEED repeats a run. */
 const SEED = Number(process.env["EDGEPLUG_TEST_SEED"] ?? Date.now() % 1_000_000_007);

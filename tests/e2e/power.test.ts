@@ -17,10 +17,11 @@ import {
   makePackage,
   padded,
   type PackageOptions,
-} from "./support/agents.js";
-import { BACKENDS, startTestBoard, type Backend, type TestBoard } from "./support/board.js";
-import { until } from "./support/clock.js";
-import { historyOf, push, pushFails, pushUntil, standing } from "./support/push.js";
+} from "@edgeplug/test-support/agents";
+import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import { until } from "@edgeplug/test-support/clock";
+import { historyOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
 const OLD_RUNS = "agent 1#1 confirmed";
 const old = makePackage(controlAgent({ value: 7 }));

@@ -9,8 +9,9 @@ import { fileURLToPath } from "node:url";
 import { serializePackage } from "edgeplug";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { controlAgent, makePackage, padded } from "./support/agents.js";
-import { startTestBoard, type TestBoard } from "./support/board.js";
+import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
+import { type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
 
 const PUSH = fileURLToPath(new URL("../../tools/edgeplug-push/dist/main.js", import.meta.url));
 

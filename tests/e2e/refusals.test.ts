@@ -17,9 +17,18 @@ import {
   STRANGER,
   withManifestBytes,
   type PackageOptions,
-} from "./support/agents.js";
-import { BACKENDS, startTestBoard, type Backend, type TestBoard } from "./support/board.js";
-import { begin, failureOf, push, pushFails, pushUntil, sendChunks, standing } from "./support/push.js";
+} from "@edgeplug/test-support/agents";
+import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import {
+  begin,
+  failureOf,
+  push,
+  pushFails,
+  pushUntil,
+  sendChunks,
+  standing,
+} from "@edgeplug/test-support/push";
 
 type Code = EdgePlugError["code"];
 

@@ -18,9 +18,18 @@ import {
   requestAgent,
   TRAP_BYTE,
   type PackageOptions,
-} from "./support/agents.js";
-import { BACKENDS, startTestBoard, type Backend, type TestBoard } from "./support/board.js";
-import { failureOf, historyOf, phase, push, pushFails, pushUntil, standing } from "./support/push.js";
+} from "@edgeplug/test-support/agents";
+import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import { startTestBoard } from "./fixture.js";
+import {
+  failureOf,
+  historyOf,
+  phase,
+  push,
+  pushFails,
+  pushUntil,
+  standing,
+} from "@edgeplug/test-support/push";
 
 const OLD = 7;
 const NEW = 8;

@@ -14,8 +14,7 @@ import {
   type AgentManifest,
   type AgentPackage,
 } from "edgeplug";
-
-import { edgeplug } from "../../../host/src/generated/messages.js";
+import { edgeplug } from "edgeplug/messages";
 
 /** Secret keys of the suites; equal in every run. */
 export const PUBLISHER = Uint8Array.from({ length: 32 }, (_, at) => at + 1);

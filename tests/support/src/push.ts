@@ -10,9 +10,8 @@ import {
   type PushResult,
   type PushStep,
 } from "edgeplug/device";
-import { expect } from "vitest";
+import { edgeplug } from "edgeplug/messages";
 
-import { edgeplug } from "../../../host/src/generated/messages.js";
 import { until, type BoardClock } from "./clock.js";
 
 export const { UpdatePhase, SlotState, Reason } = edgeplug;
@@ -53,8 +52,8 @@ export async function failureOf(attempt: Promise<unknown>): Promise<EdgePlugErro
     () => undefined,
     (error: unknown) => error,
   );
-  expect(outcome, "it went well, though it should have failed").toBeInstanceOf(EdgePlugError);
-  return outcome as EdgePlugError;
+  if (outcome instanceof EdgePlugError) return outcome;
+  throw outcome ?? new Error("it went well, though it should have failed");
 }
 
 /** A push that must fail with this code. */
@@ -65,7 +64,7 @@ export async function pushFails(
   options: PushOptions = {},
 ): Promise<EdgePlugError> {
   const error = await failureOf(push(session, pkg, options));
-  expect(error.code, error.message).toBe(code);
+  if (error.code !== code) throw new Error(`${error.code} came where ${code} should have`, { cause: error });
   return error;
 }
 

@@ -1,10 +1,12 @@
 /**
  * One board of the suites, the same on every backend: power, flash, line, time and outputs in a test's hands.
  *
- *     const board = await startTestBoard("qemu");
+ *     const board = await startBoard("qemu");
  *     const session = await board.connect();
+ *     …
+ *     await board.close();
  *
- * Boards are closed after the test that started them. EDGEPLUG_QEMU_ELF and EDGEPLUG_SIM_WASM name other images, such
+ * EDGEPLUG_QEMU_ELF and EDGEPLUG_SIM_WASM name other images, such
  * as deliberately broken ones.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -18,16 +20,12 @@ import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
 import { DeviceSession, type ConnectOptions } from "edgeplug/device";
 import { qemuFlash } from "edgeplug/qemu-board";
 import { startQemu, startSim, type Board, type FlashPatch, type QemuBoard } from "renode-test-harness";
-import { onTestFinished, vi } from "vitest";
 
 import { BoardClock, SimClock } from "./clock.js";
 import { FlashImage, layoutOf, type FlashLayout } from "./flash.js";
 import { addressOf, spoil } from "./gdb.js";
 import { BAUD, LineTransport } from "./line.js";
 import { OutputWatch } from "./watch.js";
-
-// Tests wait in the board's own time. This limit is for what hangs for good, and no measure of anything.
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 export type Backend = "sim" | "qemu";
 export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
@@ -89,11 +87,9 @@ export interface TestBoard {
   close(): Promise<void>;
 }
 
-/** A board with blank flash, in power. */
-export async function startTestBoard(backend: Backend, options: TestBoardOptions = {}): Promise<TestBoard> {
-  const board = await (backend === "qemu" ? startQemuBoard(options) : startSimBoard(options));
-  onTestFinished(() => board.close());
-  return board;
+/** A board with blank flash, in power. The caller closes it. */
+export function startBoard(backend: Backend, options: TestBoardOptions = {}): Promise<TestBoard> {
+  return backend === "qemu" ? startQemuBoard(options) : startSimBoard(options);
 }
 
 async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
