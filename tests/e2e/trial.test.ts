@@ -20,6 +20,7 @@ import {
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
 import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import { until } from "@edgeplug/test-support/clock";
 import { startTestBoard } from "./fixture.js";
 import {
   failureOf,
@@ -60,6 +61,11 @@ function collectSwapEvents(session: DeviceSession): { activated?: DeviceEvent; r
   return told;
 }
 
+/** Events have no place of their own in the order of replies: a status may say first what they tell. */
+function bothTold(board: TestBoard, told: ReturnType<typeof collectSwapEvents>): Promise<typeof told> {
+  return until(board.clock, "the swap's two events", () => told.activated && told.rolledBack && told, 2_000);
+}
+
 const FAILURES: { what: string; deed: string; reason: string; options?: PackageOptions }[] = [
   { what: "traps", deed: DEEDS.trap, reason: "trap" },
   { what: "loops for ever", deed: DEEDS.loop, reason: "fuel" },
@@ -85,7 +91,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
       const told = collectSwapEvents(session);
       const error = await pushFails(session, bad, "ROLLED_BACK");
       expect(error.message).toContain(reason);
-      const { activated, rolledBack } = told;
+      const { activated, rolledBack } = await bothTold(board, told);
       expect(rolledBack).toMatchObject({ swapNumber: 2 });
       expect(reasonName(rolledBack?.reason ?? 0)).toBe(reason);
       const scan = rolledBack?.scan ?? 0;
@@ -151,7 +157,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
     const ran = board.watch.seen.filter((seen) => seen.swapNumber === 2);
     expect(ran.length).toBeGreaterThanOrEqual(300);
     expect(ran.length).toBeLessThan(310); // the main loop ends it, one turn later at most a few scans
-    expect(told.activated?.scan).toBe(ran[0]?.scan);
+    expect((await bothTold(board, told)).activated?.scan).toBe(ran[0]?.scan);
     const patient = update(controlAgent({ value: NEW }), { trial: { ...trial, deadlineScans: 20_000 } });
     expect((await push(session, patient)).swapNumber).toBe(3);
   });
