@@ -30,7 +30,8 @@ import { OutputWatch } from "./watch.js";
 export type Backend = "sim" | "qemu";
 export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
 
-const ELF =
+/** The image that qemu boards run. */
+export const QEMU_ELF =
   process.env["EDGEPLUG_QEMU_ELF"] ?? fileURLToPath(new URL("../../../build/qemu/qemu.elf", import.meta.url));
 const WASM = process.env["EDGEPLUG_SIM_WASM"];
 
@@ -58,6 +59,8 @@ export interface TestBoard {
   readonly layout: FlashLayout;
   /** The simulation itself, for faults that only it can cause; undefined on qemu. */
   readonly sim: SimBoard | undefined;
+  /** The unix socket of QEMU's gdb stub; undefined on sim. */
+  readonly debugSocket: string | undefined;
 
   /** A session with the board; it ends with the power, with unplug(), or with the test. */
   connect(options?: OpenOptions): Promise<DeviceSession>;
@@ -97,7 +100,7 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
   const gdb = join(folder, "gdb");
   const harness = await startQemu({
     backend: "qemu",
-    elf: ELF,
+    elf: QEMU_ELF,
     line: options.line ?? "stream",
     icount: true,
     extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`],
@@ -124,6 +127,7 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
   abstract readonly boardClass: number;
   abstract readonly layout: FlashLayout;
   abstract readonly sim: SimBoard | undefined;
+  abstract readonly debugSocket: string | undefined;
   readonly watch: OutputWatch;
   readonly #transports = new Set<LineTransport>();
 
@@ -212,13 +216,17 @@ class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
   constructor(
     harness: QemuBoard,
     private readonly folder: string,
-    private readonly gdb: string,
+    readonly debugSocket: string,
   ) {
     super(harness, new BoardClock());
   }
 
   override loseCore(where: "loop" | "scan"): Promise<void> {
-    return spoil(this.gdb, addressOf(ELF, where === "loop" ? "ep_runtime_poll" : "ep_runtime_scan"), "hang");
+    return spoil(
+      this.debugSocket,
+      addressOf(QEMU_ELF, where === "loop" ? "ep_runtime_poll" : "ep_runtime_scan"),
+      "hang",
+    );
   }
 
   override async close(): Promise<void> {
@@ -243,6 +251,7 @@ class SimulatedBoard extends BoardBase<Board, SimClock> {
   readonly backend = "sim";
   readonly boardClass = MEMORY_MAPS.sim.boardClass;
   readonly layout = layoutOf(MEMORY_MAPS.sim.geometries.l5);
+  readonly debugSocket = undefined;
 
   constructor(
     harness: Board,
