@@ -2,7 +2,7 @@
 // against scripts/size-budgets.json. A part has a target; one that misses it also has a ceiling, which may only go down.
 // Fails when a ceiling (or a target without one) is overrun.
 //
-//   node scripts/check-size.mjs
+//   node scripts/check-size.mjs [--json]
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -75,6 +75,36 @@ function contextSize(image) {
   return parseInt(/^[0-9a-f]+ ([0-9a-f]+) . ep_size_of_hotswap$/m.exec(symbols)[1], 16);
 }
 
+/** What one image takes, as rows: name, bytes, and the target and ceiling of parts that have them. */
+function rowsOf(image) {
+  if (!existsSync(join(ROOT, `build/${image}/${image}.map`)))
+    throw new Error(`build/${image}/${image}.map is missing: run scripts/setup first`);
+  const { used, whole, engineStatics } = measure(image);
+  const parts = BUDGETS.parts.filter(({ only }) => only === undefined || only === image);
+  const instruments = parts.filter(({ only }) => only !== undefined);
+  const bytesOf = ({ name }) => used.get(name) ?? 0;
+  const rest = whole - instruments.reduce((sum, part) => sum + bytesOf(part), 0);
+  const limits = ({ target, ceiling }) => ({ target, ceiling });
+  return [
+    ...parts.map((part) => ({
+      name: part.only === undefined ? part.name : `${part.name} (this board only)`,
+      bytes: bytesOf(part),
+      ...limits(part),
+    })),
+    { name: "alignment and other", bytes: used.get("alignment and other") },
+    {
+      name: instruments.length > 0 ? "whole runtime, without the former" : "whole runtime",
+      bytes: rest,
+      ...limits(BUDGETS.total),
+    },
+    {
+      name: "static RAM of the hot-swap engine",
+      bytes: engineStatics + contextSize(image),
+      target: BUDGETS.engineRam,
+    },
+  ];
+}
+
 /** One line; true if the ceiling is overrun. Without a ceiling of its own, the target is one. */
 function row(name, bytes, { target, ceiling = target } = {}) {
   const over = ceiling !== undefined && bytes > ceiling;
@@ -88,36 +118,16 @@ function row(name, bytes, { target, ceiling = target } = {}) {
   return over;
 }
 
-function report(image) {
-  if (!existsSync(join(ROOT, `build/${image}/${image}.map`)))
-    throw new Error(`build/${image}/${image}.map is missing: run scripts/setup first`);
-  const { used, whole, engineStatics } = measure(image);
+function report({ image, parts }) {
   console.log(`${image}: bytes of flash, target`);
-  let over = false;
-  let instruments = 0;
-  for (const part of BUDGETS.parts) {
-    if (part.only !== undefined && part.only !== image) continue;
-    const bytes = used.get(part.name) ?? 0;
-    if (part.only !== undefined) instruments += bytes;
-    over = row(part.only === undefined ? part.name : `${part.name} (this board only)`, bytes, part) || over;
-  }
-  row("alignment and other", used.get("alignment and other"));
-  over =
-    row(
-      instruments > 0 ? "whole runtime, without the former" : "whole runtime",
-      whole - instruments,
-      BUDGETS.total,
-    ) || over;
-  over =
-    row("static RAM of the hot-swap engine", engineStatics + contextSize(image), {
-      target: BUDGETS.engineRam,
-    }) || over;
-  return over;
+  return parts.map((part) => row(part.name, part.bytes, part)).some((over) => over);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const over = BUDGETS.images.map(report).some((failed) => failed);
-  if (over) {
+  const images = BUDGETS.images.map((image) => ({ image, parts: rowsOf(image) }));
+  if (process.argv.includes("--json")) {
+    console.log(JSON.stringify(images));
+  } else if (images.map(report).some((over) => over)) {
     console.error("A part has outgrown its ceiling (scripts/size-budgets.json).");
     process.exitCode = 1;
   }

@@ -2,7 +2,8 @@
  * What the suites leave behind for the report: one JSON file per suite and board under build/results, of its last run. A
  * run that stops half-way leaves the file of the run before.
  */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Where the files lie. */
@@ -57,8 +58,13 @@ export interface PowerResult extends ResultBase {
   /** Points at which each law was checked. */
   readonly lawChecks: Readonly<Record<string, number>>;
   readonly scenarios: readonly CutScenario[];
-  /** Deliberately broken engines, the law that caught each and after how many points; only on sim. */
-  readonly brokenEngines?: readonly { name: string; law: string | undefined; points: number }[];
+}
+
+/** Deliberately broken engines under the sweep of tests/power. */
+export interface OracleResult extends ResultBase {
+  readonly suite: "oracle";
+  /** The law that caught each, undefined if none did, and after how many points. */
+  readonly engines: readonly { readonly name: string; readonly law?: string; readonly points: number }[];
 }
 
 /** One swap of a stress run. */
@@ -129,14 +135,21 @@ export interface FuzzResult extends ResultBase {
   }[];
 }
 
-export type SuiteResult = PowerResult | StressResult | ChaosResult | FuzzResult;
+export type SuiteResult = PowerResult | OracleResult | StressResult | ChaosResult | FuzzResult;
 
 /** Replaces the file of this suite and board at once. */
 export function writeResult(result: SuiteResult, folder = RESULTS_FOLDER): string {
   mkdirSync(folder, { recursive: true });
-  const file = `${folder}/${result.suite}-${result.board}.json`;
+  const file = join(folder, `${result.suite}-${result.board}.json`);
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, `${JSON.stringify(result)}\n`);
   renameSync(unfinished, file);
   return file;
+}
+
+/** All that the last runs left, by suite and then by board; none at all if nothing has run yet. */
+export function readResults(folder = RESULTS_FOLDER): SuiteResult[] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
+  return names.sort().map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as SuiteResult);
 }
