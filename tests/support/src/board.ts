@@ -42,6 +42,10 @@ export interface TestBoardOptions {
   patches?: readonly FlashPatch[];
   /** sim: seed of all that is random on the board, default 1. */
   seed?: number;
+  /** sim: the path of another image. */
+  wasm?: string;
+  /** qemu: further arguments, such as what to trace. */
+  qemuArguments?: readonly string[];
 }
 
 export interface OpenOptions extends ConnectOptions {
@@ -103,19 +107,20 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
     elf: QEMU_ELF,
     line: options.line ?? "stream",
     icount: true,
-    extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`],
+    extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`, ...(options.qemuArguments ?? [])],
     flash: qemuFlash({ patches: options.patches }),
   });
   return new EmulatedBoard(harness, folder, gdb);
 }
 
 async function startSimBoard(options: TestBoardOptions): Promise<TestBoard> {
+  const wasm = options.wasm ?? WASM;
   const harness = await startSim({
     backend: "sim",
     seed: options.seed ?? 1,
     serial: { baud: BAUD },
     patches: options.patches ?? [],
-    ...(WASM === undefined ? {} : { wasm: pathToFileURL(WASM) }),
+    ...(wasm === undefined ? {} : { wasm: pathToFileURL(wasm) }),
   });
   const board = new SimulatedBoard(harness, harness.sim);
   await harness.pause(); // from now on its time is the clock's
