@@ -102,6 +102,7 @@ export class SimBoard {
   readonly #instance: SimInstance;
   readonly #map: BoardMap;
   readonly #inputs: ((scan: number) => readonly number[]) | undefined;
+  #memory = new Uint8Array(0);
   #state: PowerState = "off";
   #cause: ResetCause = "power-on";
   #bootNanos = 0;
@@ -351,7 +352,10 @@ export class SimBoard {
   }
 
   #bytes(address: number, size: number): Uint8Array {
-    return new Uint8Array(this.#instance.exports.memory.buffer, address, size);
+    const { buffer } = this.#instance.exports.memory;
+    // a memory that grew has another buffer
+    if (this.#memory.buffer !== buffer) this.#memory = new Uint8Array(buffer);
+    return this.#memory.subarray(address, address + size);
   }
 
   #sinceBoot(nanos: number): number {

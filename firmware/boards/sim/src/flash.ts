@@ -69,6 +69,20 @@ interface Page {
   readonly state: Uint8Array;
   /** Bits that are drawn anew at each read; absent if none. */
   unstable: Uint8Array | undefined;
+  /** Whether any granule may be ECC. */
+  ecc: boolean;
+  /** What fingerprint() made of it, exact and by sense; gone when the page is written to. */
+  prints: (Uint8Array | undefined)[];
+}
+
+/** What lies in some cells, as an all-knowing observer sees it. */
+export interface Cells {
+  /** Unstable bits as they happen to lie. */
+  readonly bytes: Uint8Array;
+  /** Bits that read differently each time; undefined if none do. */
+  readonly unstable: Uint8Array | undefined;
+  /** One byte for each granule, not 0 if it can't be read; undefined if all can. */
+  readonly unreadable: Uint8Array | undefined;
 }
 
 /** Lets `micros` pass while the flash is busy. May throw: a reset or a power cut then tears the operation. */
@@ -105,8 +119,8 @@ export class Flash {
     this.#logLimit = options.logLimit ?? 10_000;
     const count = geometry.size / geometry.eraseSize;
     const blank = this.#blankPage();
-    this.#pages = Array.from({ length: count }, () => blank);
-    this.#owned = Array.from({ length: count }, () => false);
+    this.#pages = new Array<Page>(count).fill(blank);
+    this.#owned = new Array<boolean>(count).fill(false);
     this.wear = new Uint32Array(count);
   }
 
@@ -117,6 +131,8 @@ export class Flash {
     if (this.#busy) return this.#refuse(`read of ${hex(address)} while the flash is busy`);
     if (!this.#inside(address, to.length))
       return this.#refuse(`read of ${hex(address)}+${to.length} outside`);
+    const first = this.#locate(address);
+    if (this.#readPlain(first.page, first.offset, to)) return FLASH_OK;
     let result = FLASH_OK;
     this.#eachPart(address, to.length, (page, offset, size, done) => {
       to.set(page.bytes.subarray(offset, offset + size), done);
@@ -124,6 +140,15 @@ export class Flash {
       if (this.#anyState(page, offset, size, ECC)) result = FLASH_ECC;
     });
     return result;
+  }
+
+  /** By far the most reads are short and of sound cells of one page; boards spend most of their time here. */
+  #readPlain(page: Page, offset: number, to: Uint8Array): boolean {
+    const { bytes } = page;
+    if (page.ecc || page.unstable || offset + to.length > bytes.length) return false;
+    if (to.length > 64) to.set(bytes.subarray(offset, offset + to.length));
+    else for (let i = 0; i < to.length; i++) to[i] = bytes[offset + i] ?? 0;
+    return true;
   }
 
   /** Erases the page at `address`; `pass` lets the time of it go by, with the flash busy. */
@@ -214,6 +239,25 @@ export class Flash {
     return out;
   }
 
+  /** The cells with all that is wrong with them. Not a read. `address` and `size` are multiples of the granule. */
+  look(address: number, size: number): Cells {
+    const { granule } = this.geometry;
+    const bytes = this.peek(address, size);
+    let unstable: Uint8Array | undefined;
+    let unreadable: Uint8Array | undefined;
+    this.#eachPart(address, size, (page, offset, part, done) => {
+      if (page.unstable) {
+        unstable ??= new Uint8Array(size);
+        unstable.set(page.unstable.subarray(offset, offset + part), done);
+      }
+      if (!this.#anyState(page, offset, part, ECC)) return;
+      unreadable ??= new Uint8Array(size / granule);
+      for (let i = 0; i < part / granule; i++)
+        unreadable[done / granule + i] = (page.state[offset / granule + i] ?? 0) & ECC;
+    });
+    return { bytes, unstable, unreadable };
+  }
+
   /** Puts bytes there as a programmer with a clip would: erased first, no rule applies. */
   poke(address: number, data: Uint8Array): void {
     if (!this.#inside(address, data.length)) throw new RangeError(`${hex(address)} lies outside the flash`);
@@ -256,8 +300,8 @@ export class Flash {
   restore(from: Flash): void {
     if (from.geometry.name !== this.geometry.name) throw new TypeError("flash of another geometry");
     from.#owned.fill(false);
-    this.#pages = [...from.#pages];
-    this.#owned = this.#owned.map(() => false);
+    this.#pages = from.#pages.slice();
+    this.#owned.fill(false);
     this.wear.set(from.wear);
     this.#random.state = from.#random.state;
     this.#operations = from.#operations;
@@ -273,15 +317,51 @@ export class Flash {
     this.#random.state = seed;
   }
 
-  /** Equal for equal contents, states and unstable bits. */
-  fingerprint(): string {
+  /**
+   * Equal for equal contents, states and unstable bits. With `sense`: torn, unstable and unreadable cells count as what
+   * they are, whatever they hold.
+   */
+  fingerprint({ sense = false } = {}): string {
     const hash = createHash("sha256");
+    const blank = this.#blankPage();
     this.#pages.forEach((page, index) => {
-      if (isBlank(page)) return;
-      hash.update(Uint32Array.of(index)).update(page.bytes).update(page.state);
-      if (page.unstable?.some((mask) => mask !== 0)) hash.update(page.unstable);
+      if (page === blank) return;
+      const print = this.#print(page, sense);
+      if (print.length > 0) hash.update(Uint32Array.of(index)).update(print);
     });
     return hash.digest("hex").slice(0, 32);
+  }
+
+  /** Empty for a blank page. */
+  #print(page: Page, sense: boolean): Uint8Array {
+    const place = sense ? 1 : 0;
+    let print = page.prints[place];
+    if (print) return print;
+    if (isBlank(page)) return (page.prints[place] = new Uint8Array(0));
+    const { bytes, state, unstable } = sense ? this.#senseOf(page) : page;
+    const hash = createHash("sha256").update(bytes).update(state);
+    if (unstable?.some((mask) => mask !== 0)) hash.update(unstable);
+    print = hash.digest();
+    page.prints[place] = print;
+    return print;
+  }
+
+  /** Without what torn cells hold: only that they are torn, and whether they read blank. */
+  #senseOf(page: Page): Pick<Page, "bytes" | "state" | "unstable"> {
+    const { granule } = this.geometry;
+    const wavers = page.unstable?.some((mask) => mask !== 0) ?? false;
+    if (!wavers && !page.state.some((state) => (state & (TORN | ECC)) !== 0)) return page;
+    const bytes = page.bytes.slice();
+    const state = page.state.slice();
+    for (let i = 0; i < state.length; i++) {
+      const cells = bytes.subarray(i * granule, (i + 1) * granule);
+      const unstable = page.unstable?.subarray(i * granule, (i + 1) * granule).some((mask) => mask !== 0);
+      if (((state[i] ?? 0) & (TORN | ECC)) === 0 && unstable !== true) continue;
+      const blank = cells.every((byte) => byte === 0xff);
+      state[i] = (state[i] ?? 0) | 8 | (blank ? 16 : 0) | (unstable === true ? 32 : 0);
+      cells.fill(0);
+    }
+    return { bytes, state, unstable: undefined };
   }
 
   /** What a file has to keep besides the image; see file.ts. */
@@ -298,6 +378,7 @@ export class Flash {
     if (state.length !== page.state.length) throw new TypeError(`page ${index}: state of another geometry`);
     page.state.set(state);
     page.unstable = unstable;
+    page.ecc = state.some((one) => (one & ECC) !== 0);
   }
 
   // ---- inside -----------------------------------------------------------------------------------
@@ -353,6 +434,7 @@ export class Flash {
     page.bytes.fill(0xff);
     page.state.fill(0);
     page.unstable = undefined;
+    page.ecc = false;
     this.#addWear(address);
   }
 
@@ -473,6 +555,7 @@ export class Flash {
   #setState(page: Page, offset: number, size: number, bit: number): void {
     const { granule } = this.geometry;
     const last = Math.ceil((offset + size) / granule);
+    if (bit === ECC) page.ecc = true;
     for (let i = Math.floor(offset / granule); i < last; i++) page.state[i] = (page.state[i] ?? 0) | bit;
   }
 
@@ -506,8 +589,12 @@ export class Flash {
   #writable(address: number): { page: Page; offset: number } {
     const { page, offset } = this.#locate(address);
     const index = this.#indexOf(address);
-    if (this.#owned[index]) return { page, offset };
-    const copy = { bytes: page.bytes.slice(), state: page.state.slice(), unstable: page.unstable?.slice() };
+    if (this.#owned[index]) {
+      page.prints = [];
+      return { page, offset };
+    }
+    const { bytes, state, unstable, ecc } = page;
+    const copy = { bytes: bytes.slice(), state: state.slice(), unstable: unstable?.slice(), ecc, prints: [] };
     this.#pages[index] = copy;
     this.#owned[index] = true;
     return { page: copy, offset };
@@ -538,6 +625,8 @@ export class Flash {
         bytes: new Uint8Array(eraseSize).fill(0xff),
         state: new Uint8Array(eraseSize / granule),
         unstable: undefined,
+        ecc: false,
+        prints: [],
       };
       BLANK.set(this.#blankKey(), page);
     }
@@ -549,8 +638,7 @@ export class Flash {
 const BLANK = new Map<string, Page>();
 
 function isBlank(page: Page): boolean {
-  const shared = [...BLANK.values()].includes(page);
-  return shared || (page.state.every((state) => state === 0) && page.bytes.every((byte) => byte === 0xff));
+  return page.state.every((state) => state === 0) && page.bytes.every((byte) => byte === 0xff);
 }
 
 function describe({ number, kind, address, size }: FlashOperation): string {

@@ -8,6 +8,7 @@ export { decodeFlashFile, encodeFlashFile, FlashFileError, openFlashFile, saveFl
 export type { FlashFile } from "./file.js";
 export { Flash, FLASH_ECC, FLASH_FAILED, FLASH_OK, FlashViolation, PowerCut, TEAR_SHAPES } from "./flash.js";
 export type {
+  Cells,
   Cut,
   CutMoment,
   FlashOperation,
