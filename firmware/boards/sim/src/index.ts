@@ -25,4 +25,6 @@ export { observerFrame } from "./observer.js";
 export { Random } from "./random.js";
 export { SerialLine } from "./serial.js";
 export type { SerialOptions, SerialState } from "./serial.js";
+export { wasm } from "./webassembly.js";
+export type { WasmMemory } from "./webassembly.js";
 export { MAIN_LOOP_HERTZ, WORK_INSTRUCTIONS, workNanos } from "./work.js";
