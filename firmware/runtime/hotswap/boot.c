@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "defects.h"
+
 static bool ep_boot_in_trial(const ep_boot_slot_t *slot) {
   return slot->intact && slot->attempts > 0u && !slot->confirmed && !slot->rejected;
 }
@@ -34,7 +36,8 @@ void ep_boot_choose(const ep_boot_facts_t *facts, ep_boot_decision_t *decision) 
       }
     }
     if (ep_boot_can_run(&slots[slot]) &&
-        (decision->run == EP_BOOT_NONE || slots[slot].swap_number > slots[decision->run].swap_number)) {
+        (decision->run == EP_BOOT_NONE ||
+         slots[slot].swap_number + EP_DEFECT(B_WINS_A_TIE) > slots[decision->run].swap_number)) {
       decision->run = (uint8_t)slot;
     }
   }
@@ -50,7 +53,7 @@ void ep_boot_choose(const ep_boot_facts_t *facts, ep_boot_decision_t *decision) 
   } else if (lost && !in_trial) {
     decision->resets++;
   }
-  if (decision->resets < EP_BOOT_RESETS) return;
+  if (decision->resets < EP_BOOT_RESETS || EP_DEFECT(THREE_RESETS_NEVER_REJECT)) return;
   if (ep_boot_can_run(&slots[decision->run ^ 1u])) {
     decision->reject[decision->run] = edgeplug_Reason_REASON_RESETS;
     decision->run ^= 1u;

@@ -5,6 +5,7 @@
 
 #include "core/board.h"
 #include "crypto/crc32.h"
+#include "defects.h"
 #include "errors.h"
 #include "marks.h"
 #include "record_layout.h"
@@ -166,6 +167,7 @@ static int ep_journal_copy(ep_journal_t *journal, const ep_journal_t *from,
   for (uint32_t index = EP_HEADERS; index < from->next && error == EP_OK; index++) {
     if (!keep[index] || ep_journal_read(from->half, index, &entry) != EP_FLASH_DATA) continue;
     if (entry.kind == EP_JOURNAL_REJECTED && ep_journal_clears(change, &entry)) entry.extra = 0;
+    if (EP_DEFECT(FORGET_THE_SPENT_LIST) && ep_journal_spends(&entry)) entry.extra = 0;
     error = ep_journal_push(journal, &entry);
   }
   return error;
@@ -204,7 +206,7 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
   static const uint8_t kinds[] = {EP_JOURNAL_STATE, EP_JOURNAL_FACTS, EP_JOURNAL_FACTS, EP_JOURNAL_PROGRESS};
   ep_journal_entry_t entry;
   int error = EP_OK;
-  journal->half ^= 1u;
+  if (!EP_DEFECT(JOURNAL_WITHOUT_PING_PONG)) journal->half ^= 1u;
   journal->next = EP_HEADERS;
   for (uint32_t index = 0; index < ep_board_map()->journal_half_size / EP_ENTRY_SIZE && error == EP_OK;
        index += ep_board_map()->erase_size / EP_ENTRY_SIZE) {
@@ -246,7 +248,8 @@ static const ep_journal_change_t ep_journal_no_change;
 
 int ep_journal_change(ep_journal_t *journal, const ep_journal_change_t *change) {
   int error = journal->damaged ? EP_ERR_JOURNAL : ep_journal_compact(journal, change);
-  if (error == EP_OK && !change->clear) error = ep_journal_compact(journal, &ep_journal_no_change);
+  if (error == EP_OK && !change->clear && !EP_DEFECT(KEYS_IN_ONE_HALF))
+    error = ep_journal_compact(journal, &ep_journal_no_change);
   return error;
 }
 
@@ -364,7 +367,7 @@ void ep_journal_mount(ep_journal_t *journal) {
   *journal = here->journal;
   journal->damaged = !here->secure;
   if (journal->damaged) return;
-  if (here->again) (void)ep_journal_push(journal, &here->last);
+  if (here->again && !EP_DEFECT(LAST_ENTRY_NOT_WRITTEN_AGAIN)) (void)ep_journal_push(journal, &here->last);
   if (here->outlived != 0u) journal->generation = here->outlived;
   if (there->copies != 0u && ep_journal_newer(there->journal.generation, journal->generation)) {
     /* It must stay dead if it becomes readable later, while this one goes on. */

@@ -4,12 +4,15 @@
 
 #include "core/board.h"
 #include "crypto/crc32.h"
+#include "defects.h"
 #include "device.pb.h"
 #include "errors.h"
 #include "record_layout.h"
 
 /* A torn TRIAL is an attempt used, a torn REJECTED rejects; a torn STAGED or CONFIRMED never was. */
-#define EP_TORN_HOLDS (EP_MARK_TRIALS | EP_MARK_BIT(EP_MARK_REJECTED))
+#define EP_TORN_HOLDS                                                                                        \
+  (EP_MARK_TRIALS | EP_MARK_BIT(EP_MARK_REJECTED) |                                                          \
+   (uint32_t)EP_DEFECT(TRUST_A_TORN_MARK) << EP_MARK_CONFIRMED)
 
 #define EP_UNIT_VALID EP_FLASH_DATA
 
@@ -81,6 +84,7 @@ int ep_marks_set(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, uin
   ep_mark_unit(unit, mark, reason, swap_number);
   for (uint32_t copy = 0; copy < 2u; copy++, address += EP_FLASH_UNIT) {
     ep_flash_state_t state = ep_mark_read(address, mark, swap_number, &ignored);
+    if (EP_DEFECT(SINGLE_MARK) && copy != 0u) state = EP_UNIT_VALID;
     if (state == EP_FLASH_BLANK && ep_flash_program(&journal->flash, address, unit, sizeof unit) == EP_OK) {
       state = EP_UNIT_VALID;
     }
@@ -96,6 +100,7 @@ int ep_marks_set(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, uin
 
 void ep_marks_settle(ep_journal_t *journal, uint32_t slot, uint32_t swap_number, const ep_marks_t *marks) {
   uint32_t absent = marks->unsettled & ~(uint32_t)marks->set;
+  if (EP_DEFECT(NO_SECOND_COPY_COMPLETED)) return;
   for (uint32_t mark = 0; mark < EP_MARK_COUNT; mark++) {
     if ((marks->unsettled & marks->set & EP_MARK_BIT(mark)) == 0u) continue;
     (void)ep_marks_set(journal, slot, swap_number, mark, mark == EP_MARK_REJECTED ? marks->reason : 0u);

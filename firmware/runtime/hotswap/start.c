@@ -3,6 +3,7 @@
 
 #include "boot.h"
 #include "core/board.h"
+#include "defects.h"
 #include "engine.h"
 #include "errors.h"
 
@@ -61,6 +62,7 @@ void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event
   for (uint32_t slot = 0; slot < 2u; slot++) {
     uint32_t reason = decision.reject[slot];
     if (reason == 0u && ep_start_is_rotten(&facts, &decision, slot)) reason = edgeplug_Reason_REASON_ROTTEN;
+    if (EP_DEFECT(REJECTED_NOT_FIRST) && facts.cause == EP_RESET_WATCHDOG) reason = 0;
     if (reason == 0u) continue;
     (void)ep_engine_load(engine, slot, &manifest);
     ep_engine_reject(engine, slot, (edgeplug_Reason)reason);
@@ -88,5 +90,8 @@ void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event
   engine->target = decision.trial;
   if (ep_engine_load(engine, decision.trial, &manifest) == edgeplug_SlotState_SLOT_STATE_TRIAL) {
     (void)ep_engine_attempt(engine, &manifest, true);
+    if (EP_DEFECT(CONFIRM_AT_BOOT)) engine->rules.healthy_scans = 0;
+    if (EP_DEFECT(TRIAL_COUNTED_BY_RESETS))
+      engine->rules.healthy_scans >>= facts.slots[decision.trial].attempts;
   }
 }

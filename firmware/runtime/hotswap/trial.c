@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/board.h"
+#include "defects.h"
 #include "engine.h"
 #include "errors.h"
 
@@ -17,7 +18,8 @@
    1u << edgeplug_Reason_REASON_GUARD | 1u << edgeplug_Reason_REASON_DEADLINE |                              \
    1u << edgeplug_Reason_REASON_WATCHDOG | 1u << edgeplug_Reason_REASON_FAULT |                              \
    1u << edgeplug_Reason_REASON_VECTORS | 1u << edgeplug_Reason_REASON_HANDOVER |                            \
-   1u << edgeplug_Reason_REASON_SHADOW)
+   1u << edgeplug_Reason_REASON_SHADOW |                                                                     \
+   (uint32_t)EP_DEFECT(USED_UP_ATTEMPTS_SPEND) << edgeplug_Reason_REASON_ATTEMPTS)
 
 void ep_engine_event(ep_hotswap_t *engine, edgeplug_EventKind kind, edgeplug_Reason reason, int error) {
   engine->event(engine->event_context, kind, engine->record.header.swap_number,
@@ -47,6 +49,9 @@ void ep_engine_reject(ep_hotswap_t *engine, uint32_t slot, edgeplug_Reason reaso
   entry.extra = EP_SPENDING >> reason & 1u;
   entry.swap_number = engine->record.header.swap_number;
   ep_record_digest(&engine->record, entry.u.data);
+  if (EP_DEFECT(REJECTED_BEFORE_SPENT)) {
+    (void)ep_marks_set(&engine->journal, slot, entry.swap_number, EP_MARK_REJECTED, reason);
+  }
   /* Journal first: after a cut between the two, boot completes the mark and the package is spent for sure. */
   (void)ep_journal_write(&engine->journal, &entry);
   (void)ep_marks_set(&engine->journal, slot, entry.swap_number, EP_MARK_REJECTED, reason);
@@ -91,7 +96,7 @@ int ep_engine_start(ep_hotswap_t *engine, uint32_t slot, edgeplug_Reason leave) 
     error = ep_engine_prepare(engine, slot, &manifest, false);
   }
   if (error != EP_OK) return error;
-  if (leave != edgeplug_Reason_REASON_NONE) {
+  if (leave != edgeplug_Reason_REASON_NONE && !EP_DEFECT(ROLLBACK_WITHOUT_A_MARK)) {
     /* What is left may have rotted: its number is the one that it was started with. */
     ep_record_read(&engine->journal, engine->active, &engine->record);
     engine->record.header.swap_number = engine->active_swap;
@@ -123,12 +128,15 @@ int ep_engine_attempt(ep_hotswap_t *engine, const edgeplug_Manifest *manifest, b
   int error = EP_ERR_FLASH;
   ep_engine_phase(engine, edgeplug_UpdatePhase_UPDATE_PHASE_ACTIVATING);
   while ((engine->record.marks.touched >> mark & 1u) != 0u) mark++;
+  if (EP_DEFECT(ACTIVATION_BEFORE_THE_MARK) && !prepare) (void)ep_agent_activate(engine->agents, true);
   /* The attempt is on record before any of the candidate's code runs on its own. */
   if (mark < EP_MARK_CONFIRMED) {
     error = ep_marks_set(&engine->journal, engine->target, engine->record.header.swap_number, mark, 0);
   }
   if (error == EP_OK && prepare) error = ep_engine_prepare(engine, engine->target, manifest, false);
-  if (error == EP_OK) error = ep_agent_activate(engine->agents, true);
+  if (error == EP_OK && (prepare || !EP_DEFECT(ACTIVATION_BEFORE_THE_MARK))) {
+    error = ep_agent_activate(engine->agents, true);
+  }
   if (error != EP_OK) {
     ep_engine_fail(engine, edgeplug_EventKind_EVENT_KIND_ROLLED_BACK, ep_engine_reason(error), error);
     return error;

@@ -4,6 +4,7 @@
 
 #include "core/board.h"
 #include "core/limits.h"
+#include "defects.h"
 #include "engine.h"
 #include "errors.h"
 
@@ -118,8 +119,10 @@ static int ep_update_survey(ep_hotswap_t *engine, const edgeplug_Manifest *manif
     error = ep_update_check_release(engine, manifest, &record, allow_downgrade);
     if (error != EP_OK) return error;
   }
+  if (EP_DEFECT(NUMBER_FROM_THE_ACTIVE_SLOT)) *number = engine->active_swap;
   ++*number;
   engine->target = keep != EP_HOTSWAP_NONE ? (uint8_t)(keep ^ 1u) : kept[EP_KEPT_STAGING].slot;
+  if (EP_DEFECT(ERASE_THE_CONFIRMED_SLOT)) engine->target ^= 1u;
   return EP_OK;
 }
 
@@ -150,6 +153,7 @@ static int ep_update_open(ep_hotswap_t *engine, const edgeplug_Manifest *manifes
   engine->record.header.payload_crc = manifest->payload_crc32;
   *resumed = staging->kind != 0u && staging->slot == engine->target &&
              memcmp(staging->u.data, digest, EP_JOURNAL_DIGEST) == 0;
+  if (EP_DEFECT(HALF_RECEIVED_SLOT_IN_USE) && !*resumed && staging->kind != 0u) return EP_ERR_BUSY;
   if (!*resumed || !ep_update_adopt(engine)) {
     if (number == 0u) return EP_ERR_SWAP_NUMBERS;
     engine->record.header.swap_number = number;
@@ -166,10 +170,15 @@ static int ep_update_open(ep_hotswap_t *engine, const edgeplug_Manifest *manifes
         ep_journal_save(&engine->journal, EP_KEPT_STAGING, *resumed ? EP_JOURNAL_PROGRESS : EP_JOURNAL_BEGIN);
     if (error != EP_OK) return error;
   }
+  while (EP_DEFECT(RESUME_TRUSTS_BLANK_BYTES) && *resumed && staging->extra < staging->reason &&
+         ep_flash_compare(ep_board_map()->slot_address[engine->target] + staging->extra * erase_size, NULL,
+                          EP_FLASH_UNIT) != EP_OK) {
+    staging->extra++;
+  }
   engine->next_offset = staging->extra * erase_size;
   if (engine->next_offset > manifest->payload_size) engine->next_offset = manifest->payload_size;
   engine->retries = 0;
-  engine->page_open = false;
+  engine->page_open = EP_DEFECT(RESUME_WITHOUT_ERASE) && *resumed;
   engine->last_error = EP_OK;
   return EP_OK;
 }
@@ -281,6 +290,10 @@ int ep_hotswap_chunk(ep_hotswap_t *engine, uint32_t offset, const uint8_t *data,
 static void ep_update_verify(ep_hotswap_t *engine) {
   edgeplug_Manifest manifest;
   int error = ep_record_manifest(&engine->record, &manifest);
+  if (EP_DEFECT(MARK_BEFORE_READ_BACK)) {
+    (void)ep_marks_set(&engine->journal, engine->target, engine->record.header.swap_number, EP_MARK_STAGED,
+                       0);
+  }
   if (error == EP_OK) error = ep_record_check_payload(engine->target, &manifest);
   if (error == EP_OK) error = ep_engine_prepare(engine, engine->target, &manifest, true);
   if (error == EP_OK) {
@@ -290,6 +303,10 @@ static void ep_update_verify(ep_hotswap_t *engine) {
   if (error != EP_OK) {
     ep_engine_fail(engine, edgeplug_EventKind_EVENT_KIND_STAGING_FAILED, ep_engine_reason(error), error);
     return;
+  }
+  if (EP_DEFECT(SECURITY_VERSION_AT_STAGING)) {
+    engine->journal.kept[EP_KEPT_STATE].u.state.security_version = manifest.security_version;
+    (void)ep_journal_save(&engine->journal, EP_KEPT_STATE, EP_JOURNAL_STATE);
   }
   (void)ep_engine_note(engine, EP_JOURNAL_STAGED);
   ep_hotswap_touch(engine);
