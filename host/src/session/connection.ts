@@ -71,10 +71,14 @@ export class Connection {
   private window = FIRST_WINDOW;
   private maxFrame = DEFAULT_MAX_FRAME;
   private lost: EdgePlugError | undefined;
-  // A random start keeps late answers to an earlier tool apart from ours.
-  private nextId = 1 + Math.floor(Math.random() * 0x0fff_ffff);
+  private nextId: number;
 
-  constructor(readonly transport: Transport) {
+  /** A random first id keeps late answers to an earlier tool apart from ours. */
+  constructor(
+    readonly transport: Transport,
+    firstId = 1 + Math.floor(Math.random() * 0x0fff_ffff),
+  ) {
+    this.nextId = firstId;
     this.lastHeard = transport.clock.now();
     transport.onData((bytes) => this.receive(bytes));
     void transport.closed.then((reason) =>

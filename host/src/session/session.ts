@@ -28,6 +28,8 @@ export interface ConnectOptions {
   signal?: AbortSignal | undefined;
   /** How long to look for a board, milliseconds. Default 5,000: one that has just been reset needs a while. */
   timeoutMs?: number | undefined;
+  /** Id of the first request, 1 or more. Default: random. For runs that have to repeat to the byte. */
+  firstRequestId?: number | undefined;
 }
 
 export interface RollbackOptions extends RequestOptions {
@@ -54,7 +56,7 @@ export class DeviceSession {
 
   /** Finds the board at the other end. Throws NO_BOARD, PROTOCOL, PORT_LOST or INTERRUPTED. */
   static async connect(transport: Transport, options: ConnectOptions = {}): Promise<DeviceSession> {
-    const connection = new Connection(transport);
+    const connection = new Connection(transport, options.firstRequestId);
     const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS;
     try {
       const { response } = await connection.request(

@@ -1,1 +1,2 @@
-export {};
+export { KINDS, runChaos, type CaseReport, type Figures, type RunOptions } from "./run.js";
+export { SimBench } from "./sim-bench.js";

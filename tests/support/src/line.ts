@@ -97,7 +97,7 @@ export class FrameTamper extends Duplex {
 }
 
 /** Frames are what lies between two zero bytes; each goes on with a zero before and behind it. */
-class FrameSplitter {
+export class FrameSplitter {
   #held: number[] = [];
   #index = 0;
 

@@ -1,0 +1,77 @@
+/** A push past all that the host would check: the board alone has to refuse. */
+import { EdgePlugError } from "edgeplug";
+import type { DeviceSession, Status } from "edgeplug/device";
+import { edgeplug } from "edgeplug/messages";
+
+import { TIMESTAMP } from "./scenes.js";
+
+const { UpdatePhase } = edgeplug;
+const POLL_MS = 5;
+/** Longer than any verification, activation or trial of the suite takes. */
+const PATIENCE_MS = 5_000;
+const ATTEMPT_MS = 3_000;
+
+/** What goes over the line, whatever it is. */
+export interface Forced {
+  readonly manifestBytes: Uint8Array;
+  readonly keyId: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Sent as it is, whatever the manifest says about its size. */
+  readonly payload: Uint8Array;
+}
+
+/** How far it came: installed, or the board still waits for bytes that are not there. */
+export interface ForcedEnd {
+  readonly swapNumber: number;
+  readonly end: "confirmed" | "waits for the rest";
+}
+
+/** Throws what the board answers. */
+export async function forcePush(session: DeviceSession, pkg: Forced): Promise<ForcedEnd> {
+  const { manifestBytes, keyId, signature, payload } = pkg;
+  const body = { begin: { manifest: manifestBytes, keyId, signature, timestamp: TIMESTAMP } };
+  const { response } = await session.connection.request(body, { attemptMs: ATTEMPT_MS });
+  const swapNumber = response.begin?.swapNumber ?? 0;
+  await sendAll(session, payload, response.begin?.offset ?? 0);
+  const verified = await settled(session, [
+    UpdatePhase.UPDATE_PHASE_VERIFYING,
+    UpdatePhase.UPDATE_PHASE_RECEIVING,
+  ]);
+  if (verified.phase === UpdatePhase.UPDATE_PHASE_RECEIVING) return { swapNumber, end: "waits for the rest" };
+  if (verified.phase === UpdatePhase.UPDATE_PHASE_IDLE)
+    throw EdgePlugError.fromBoard(verified.lastError, 0, verified.lastMessage);
+  await session.connection.request({ activate: {} }, { attemptMs: ATTEMPT_MS });
+  const ended = await settled(session, [UpdatePhase.UPDATE_PHASE_TRIAL]);
+  if (ended.active?.swapNumber !== swapNumber)
+    throw EdgePlugError.fromBoard(ended.lastError, ended.lastReason, ended.lastMessage);
+  return { swapNumber, end: "confirmed" };
+}
+
+async function sendAll(session: DeviceSession, payload: Uint8Array, from: number): Promise<void> {
+  const step = session.hello.maxChunk;
+  for (let offset = from; offset < payload.length;) {
+    const data = payload.subarray(offset, offset + step);
+    const { response } = await session.connection.request(
+      { chunk: { offset, data } },
+      { attemptMs: ATTEMPT_MS },
+    );
+    const next = response.chunk?.nextOffset ?? 0;
+    if (next <= offset) throw new EdgePlugError("PROTOCOL", `The board stays at byte ${next}.`);
+    offset = next;
+  }
+}
+
+/** The first status in none of these phases; or, if it stays in a reception, that one. */
+async function settled(session: DeviceSession, phases: readonly number[]): Promise<Status> {
+  const { clock } = session.connection.transport;
+  const end = clock.now() + PATIENCE_MS;
+  for (;;) {
+    const status = await session.status();
+    const waitsForBytes = status.phase === UpdatePhase.UPDATE_PHASE_RECEIVING;
+    if (!phases.includes(status.phase) || waitsForBytes) return status;
+    if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL && status.trialScans >= status.trialNeeded)
+      await session.confirm().catch(() => undefined); // it may be over by now
+    if (clock.now() > end) throw new EdgePlugError("TIMEOUT", `The board stays in phase ${status.phase}.`);
+    await session.connection.pause(POLL_MS);
+  }
+}
