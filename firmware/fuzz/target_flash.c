@@ -49,9 +49,22 @@ static uint32_t place(fuzz_input_t *input) {
   return at < FLASH_SIZE ? at : 0u;
 }
 
+static bool touched[FLASH_SIZE / 2048u];
+
+static void touch(uint32_t at, uint32_t size) {
+  for (uint32_t page = at / 2048u; page <= (at + size - 1u) / 2048u; page++) touched[page] = true;
+}
+
 static void put(uint32_t at, const void *bytes, uint32_t size) {
   if (size > FLASH_SIZE - at) size = FLASH_SIZE - at;
+  if (size == 0u) return;
   memcpy(fuzz_board_flash()->bytes + at, bytes, size);
+  touch(at, size);
+}
+
+static void blank(uint32_t at, uint32_t size) {
+  memset(fuzz_board_flash()->bytes + at, 0xFF, size);
+  touch(at, size);
 }
 
 static void raw(fuzz_input_t *input) {
@@ -114,7 +127,7 @@ static void mark(fuzz_input_t *input) {
   unit[1] = ep_crc32(0, unit, sizeof unit);
   if ((how & 0x10u) == 0u) put(at, unit, sizeof unit);
   if ((how & 0x20u) == 0u) put(at + EP_FLASH_UNIT, unit, sizeof unit);
-  if ((how & 0x40u) != 0u) memset(fuzz_board_flash()->bytes + at, 0xFF, EP_FLASH_UNIT);
+  if ((how & 0x40u) != 0u) blank(at, EP_FLASH_UNIT);
 }
 
 /* A whole slot, with a manifest that no Begin would let in. */
@@ -150,7 +163,7 @@ static void forge(fuzz_input_t *input) {
   header.payload_size = forged.size;
   header.payload_crc = manifest->payload_crc32;
   memcpy(header.manifest, forged.begin.manifest.bytes, forged.begin.manifest.size);
-  memset(fuzz_board_flash()->bytes + record_at(slot), 0xFF, EP_RECORD_SIZE);
+  blank(record_at(slot), EP_RECORD_SIZE);
   put(record_at(slot), &header, sizeof header);
   fix_record(slot);
   put(ep_board_map()->slot_address[slot], forged.payload, forged.size);
@@ -159,13 +172,13 @@ static void forge(fuzz_input_t *input) {
 /* One area over another. */
 static void copy(fuzz_input_t *input) {
   uint32_t how = fuzz_u8(input), half = ep_board_map()->journal_half_size;
-  uint8_t *bytes = fuzz_board_flash()->bytes;
+  const uint8_t *bytes = fuzz_board_flash()->bytes;
   uint32_t from = how & 1u;
   if ((how & 2u) != 0u) {
-    memcpy(bytes + half_at(from ^ 1u), bytes + half_at(from), half);
+    put(half_at(from ^ 1u), bytes + half_at(from), half);
   } else {
-    memcpy(bytes + ep_board_map()->slot_address[from ^ 1u], bytes + ep_board_map()->slot_address[from],
-           EP_RECORD_SLOT_SIZE);
+    put(ep_board_map()->slot_address[from ^ 1u], bytes + ep_board_map()->slot_address[from],
+        EP_RECORD_SLOT_SIZE);
   }
 }
 
@@ -181,7 +194,7 @@ static void damage(fuzz_input_t *input) {
   case 5: copy(input); break;
   case 6: /* erased, from there to the end of the page */
     at = place(input);
-    memset(flash->bytes + at, 0xFF, ep_board_map()->erase_size - at % ep_board_map()->erase_size);
+    blank(at, ep_board_map()->erase_size - at % ep_board_map()->erase_size);
     break;
   case 7: flash_break_unit(flash, place(input)); break;
   case 8:
@@ -190,20 +203,29 @@ static void damage(fuzz_input_t *input) {
     flash->flags[at] = 2; /* torn */
     flash->faulty[at / 2048u] = true;
     break;
-  default: flash_rot(flash, place(input), fuzz_u8(input) & 7u); break;
+  default:
+    at = place(input);
+    flash_rot(flash, at, fuzz_u8(input) & 7u);
+    touch(at, 1);
+    break;
   }
 }
 
-/* What isn't blank has been programmed. */
+/* What isn't blank has been programmed, and what is blank has been erased. */
 static void account(void) {
   flash_t *flash = fuzz_board_flash();
   for (uint32_t unit = 0; unit < FLASH_SIZE; unit += EP_FLASH_UNIT) {
     uint64_t bytes, flags;
+    if (!touched[unit / 2048u]) {
+      unit += 2048u - EP_FLASH_UNIT;
+      continue;
+    }
     memcpy(&bytes, flash->bytes + unit, sizeof bytes);
     memcpy(&flags, flash->flags + unit, sizeof flags);
-    if (bytes == UINT64_MAX || (flags & 0x0606060606060606u) != 0u) continue;
+    if ((flags & 0x0606060606060606u) != 0u) continue;
     for (uint32_t i = 0; i < EP_FLASH_UNIT; i++) {
-      flash->flags[unit + i] = flash->geometry == FLASH_L5 || flash->bytes[unit + i] != 0xFFu;
+      bool programmed = flash->geometry == FLASH_L5 ? bytes != UINT64_MAX : flash->bytes[unit + i] != 0xFFu;
+      flash->flags[unit + i] = programmed;
     }
   }
 }
@@ -270,6 +292,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint32_t cause;
   fuzz_board_restore(fuzz_state(fuzz_u8(&input)));
   cause = fuzz_u8(&input);
+  memset(touched, 0, sizeof touched);
   for (uint32_t count = 0; fuzz_more(&input) && count < MOST_DAMAGE; count++) damage(&input);
   account();
   fuzz_board_boot((ep_reset_cause_t)(cause & 3u));
