@@ -7,6 +7,7 @@
 #include "crypto/crc32.h"
 #include "crypto/sha512.h"
 #include "errors.h"
+#include "hotswap/defects.h"
 
 #define EP_COPY_BLOCK         256u
 #define EP_SHA512_BLOCK       128u
@@ -34,6 +35,20 @@ int ep_agents_error(ep_wasm_result_t result) {
   case EP_WASM_TRAP_FUEL: return EP_ERR_AGENT_FUEL;
   default: return EP_ERR_AGENT_TRAP;
   }
+}
+
+/* ---- defects ---------------------------------------------------------------------------------- */
+
+/* As in hotswap/defects.h, but for the stress suite to notice: no power cut would show them. */
+#define EP_AGENTS_DEFECT(name) EP_DEFECT(name)
+
+static uint32_t ep_agents_leaked; /* LEAK: bytes of the arenas that no instance gets any more */
+
+/* STACK: needs a frame more with each swap. */
+__attribute__((noinline)) static uint32_t ep_agents_descend(uint32_t frames) {
+  volatile uint32_t frame[16] = {frames};
+  if (frames > 0u) frame[1] = ep_agents_descend(frames - 1u);
+  return frame[0] + frame[1];
 }
 
 /* ---- loading a candidate --------------------------------------------------------------------- */
@@ -134,8 +149,9 @@ int ep_agents_instantiate(ep_bank_t *bank) {
   memset(&channels, 0, sizeof channels);
   memset(&why, 0, sizeof why);
   bank->channels = &channels;
-  result = ep_wasm_load(&bank->instance, bank->code, bank->manifest.payload_size, &allowed, &bank->host,
-                        bank->arena, sizeof bank->arena, &why);
+  result =
+      ep_wasm_load(&bank->instance, bank->code, bank->manifest.payload_size, &allowed, &bank->host,
+                   bank->arena, sizeof bank->arena - (EP_AGENTS_DEFECT(LEAK) ? ep_agents_leaked : 0u), &why);
   if (result != EP_WASM_OK) return ep_agents_fail(bank, result, &why);
   ep_wasm_set_sliced(&bank->instance, true);
   ep_wasm_set_fuel(&bank->instance, (int32_t)limits->init_fuel);
@@ -223,6 +239,8 @@ void ep_agent_commit(ep_agents_t *agents) {
   agents->in_trial = false;
   agents->fallback = NULL;
   ep_board_scan_unmask(state);
+  if (EP_AGENTS_DEFECT(LEAK)) ep_agents_leaked++;
+  if (EP_AGENTS_DEFECT(STACK)) (void)ep_agents_descend(agents->counters.swaps);
   ep_agents_free_other(agents);
 }
 

@@ -1,0 +1,176 @@
+/** One board under stress: its line as other programs reach it, its RAM, and the erases of its flash. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { QEMU_ELF, startBoard, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import { addressOf } from "@edgeplug/test-support/gdb";
+import { LineTransport } from "@edgeplug/test-support/line";
+import { openTransport, type Transport } from "edgeplug/device";
+import { QemuBoard, type FlashPatch } from "renode-test-harness";
+
+import type { MemoryImage } from "./memory.js";
+import { Symbols } from "./symbols.js";
+
+const PAINT = 0xa5;
+
+export interface StressBenchOptions {
+  seed: number;
+  /** sim: an image with debug information in place of the shipped one, such as one with a defect. */
+  wasm?: string;
+  /** Written into the flash before the first start. */
+  patches?: readonly FlashPatch[];
+}
+
+export interface StressBench {
+  readonly board: TestBoard;
+  readonly symbols: Symbols;
+  /** Opens the serial line. */
+  open(): Promise<Transport>;
+  /** RAM as it is now; the board stands still meanwhile. */
+  memory(): Promise<MemoryImage>;
+  /** The address in flash of each erase so far, from the start of the flash. */
+  erases(): number[];
+  close(): Promise<void>;
+}
+
+/** Starts a board with blank flash. */
+export function startBench(backend: Backend, options: StressBenchOptions): Promise<StressBench> {
+  return backend === "sim" ? SimBench.start(options) : QemuBench.start(options);
+}
+
+/** Where everything lies in the shipped sim image: a twin of it that kept its debug information. */
+export const SIM_SYMBOLS = fileURLToPath(new URL("../../../build/sim/sim-symbols.wasm", import.meta.url));
+
+class SimBench implements StressBench {
+  private constructor(
+    readonly board: TestBoard,
+    readonly symbols: Symbols,
+    private readonly stackTop: number,
+  ) {}
+
+  static async start({ seed, wasm, patches }: StressBenchOptions): Promise<SimBench> {
+    const symbols = new Symbols(wasm ?? SIM_SYMBOLS);
+    const board = await startBoard("sim", {
+      seed,
+      ...(wasm === undefined ? {} : { wasm }),
+      ...(patches === undefined ? {} : { patches }),
+    });
+    return new SimBench(board, symbols, paintStack(board));
+  }
+
+  /** The line takes 115,200 bits a second of the board's time. */
+  open(): Promise<Transport> {
+    return Promise.resolve(new LineTransport("sim board", this.board.clock, this.board.serial));
+  }
+
+  memory(): Promise<MemoryImage> {
+    const memory = this.board.sim?.memory() ?? new Uint8Array();
+    const deepest = memory.findIndex((byte) => byte !== PAINT);
+    return Promise.resolve({
+      base: this.stackTop,
+      bytes: memory.slice(this.stackTop),
+      stackHighWater: this.stackTop - deepest,
+    });
+  }
+
+  erases(): number[] {
+    const wear = this.board.sim?.flash.wear ?? [];
+    return [...wear].flatMap((erases, page) =>
+      Array.from({ length: erases }, () => page * this.board.layout.eraseSize),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.board.close();
+  }
+}
+
+/** Between two turns of the main loop nothing is on the C stack, which begins at address 0 and grows down to it. */
+function paintStack({ sim }: TestBoard): number {
+  if (sim === undefined) throw new TypeError("only a simulated board lets its stack be painted");
+  sim.run(10);
+  const snapshot = sim.snapshot();
+  snapshot.memory.fill(PAINT, 0, snapshot.stackPointer);
+  sim.restore(snapshot);
+  return snapshot.stackPointer;
+}
+
+class QemuBench implements StressBench {
+  private constructor(
+    readonly board: TestBoard,
+    readonly symbols: Symbols,
+    private readonly folder: string,
+  ) {}
+
+  /** Whatever happens to the flash chip is told by QEMU itself. */
+  static async start({ patches }: StressBenchOptions): Promise<QemuBench> {
+    const folder = mkdtempSync(join(tmpdir(), "edgeplug-stress-"));
+    try {
+      const board = await startBoard("qemu", {
+        line: "pty",
+        qemuArguments: ["-trace", "m25p80_flash_erase", "-D", join(folder, "trace")],
+        ...(patches === undefined ? {} : { patches }),
+      });
+      return new QemuBench(board, new Symbols(QEMU_ELF), folder);
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** A pseudo-terminal, opened as any serial port is. */
+  open(): Promise<Transport> {
+    const { port } = this.board.harness;
+    if (port === undefined) throw new Error("QEMU told no pseudo-terminal");
+    return openTransport(port);
+  }
+
+  async memory(): Promise<MemoryImage> {
+    const bottom = addressOf(QEMU_ELF, "ep_stack_bottom");
+    const top = addressOf(QEMU_ELF, "ep_stack_top");
+    const end = addressOf(QEMU_ELF, "ep_bss_end");
+    const bytes = await this.#read(bottom, end - bottom);
+    const stack = bytes.subarray(0, top - bottom);
+    return {
+      base: top,
+      bytes: bytes.slice(top - bottom),
+      stackHighWater: top - bottom - untouched(stack),
+    };
+  }
+
+  erases(): number[] {
+    const trace = join(this.folder, "trace");
+    const text = existsSync(trace) ? readFileSync(trace, "utf8") : "";
+    return [...text.matchAll(/m25p80_flash_erase .*offset = 0x([0-9a-f]+), len = (\d+)/g)].map((match) =>
+      Number.parseInt(match[1] ?? "", 16),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.board.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #read(address: number, size: number): Promise<Uint8Array> {
+    const { harness } = this.board;
+    if (!(harness instanceof QemuBoard)) throw new TypeError("expected a board under QEMU");
+    const filename = join(this.folder, "ram");
+    await harness.pause();
+    try {
+      await harness.qmp.execute("pmemsave", { val: address, size, filename });
+      return new Uint8Array(readFileSync(filename));
+    } finally {
+      await harness.resume();
+    }
+  }
+}
+
+const WORD_OF_PAINT = [0xc3, 0xa5, 0xc3, 0xa5];
+
+/** How much at the far end of a stack still has the paint of start-up, STACK_PAINT of startup.c, little endian. */
+function untouched(stack: Uint8Array): number {
+  const first = stack.findIndex((byte, at) => byte !== WORD_OF_PAINT[at % WORD_OF_PAINT.length]);
+  return first < 0 ? stack.length : first - (first % WORD_OF_PAINT.length);
+}

@@ -1,0 +1,52 @@
+/** What a run has to hold, and what it says when it does not. */
+import type { Backend } from "@edgeplug/test-support/board";
+
+import type { Rest, StressReport } from "./run.js";
+
+/**
+ * Bytes of stack that the high-water mark may rise from the first rest to the last. None on sim. On qemu interrupts
+ * fall where they fall, and once more than before upon the deepest moment of the main loop, or of each other: two
+ * exception frames with the FPU's registers (104 bytes each, Armv7-M B1.5.7) and an alignment word. A frame that
+ * each swap leaked would be past that within a few laps.
+ */
+export const STACK_TOLERANCE: Readonly<Record<Backend, number>> = { sim: 0, qemu: 216 };
+
+/** Law 9 at one rest. */
+export function leaksAt(rest: Rest, first: Rest, backend: Backend): string[] {
+  const found = rest.comparison.differences.map(
+    (difference) => `after swap ${rest.afterSwap}: ${difference}`,
+  );
+  const risen = rest.stackHighWater - first.stackHighWater;
+  if (risen > STACK_TOLERANCE[backend])
+    found.push(
+      `after swap ${rest.afterSwap}: the stack went ${risen} bytes deeper than until swap ${first.afterSwap}`,
+    );
+  return found;
+}
+
+/** Everything that went wrong, in words; empty if every check held. */
+export function violations(report: StressReport, backend: Backend, wanted: number): string[] {
+  const { counters } = report.status;
+  const found: string[] = [...report.failures];
+  const check = (holds: boolean, what: string): void => {
+    if (!holds) found.push(what);
+  };
+  check(report.swaps.length === wanted, `${report.swaps.length} of ${wanted} swaps were confirmed`);
+  check(counters.swaps === report.swaps.length, `the board counts ${counters.swaps} swaps`);
+  check(counters.rollbacks === 0, `the board counts ${counters.rollbacks} rollbacks`);
+  check(counters.scansMissed === 0, `${counters.scansMissed} scans missed by the board's count`);
+  check(counters.ticksElapsed === counters.scansRun, "the board ran fewer scans than ticks went by");
+  check(report.scansMissedByObserver === 0, `${report.scansMissedByObserver} scans missed by the observer's`);
+  check(report.scansObserved >= counters.scansRun, "the observer saw fewer scans than the board ran");
+  check(report.restarts === 0, `the board started anew ${report.restarts} times`);
+  check(report.requests.lost === 0, `${report.requests.lost} of ${report.requests.sent} requests lost`);
+  check(
+    report.requests.served > 0 && report.requests.declined > 0,
+    "no requests came to agents of both kinds",
+  );
+  found.push(...report.requests.faults);
+  const [first] = report.rests;
+  check(report.rests.length > 1, "RAM was not compared");
+  if (first !== undefined) found.push(...report.rests.flatMap((rest) => leaksAt(rest, first, backend)));
+  return found;
+}
