@@ -1,0 +1,109 @@
+/** Runs a scenario once, uncut, and keeps each moment at which it could be cut. */
+import { Flash, SimBoard, type FlashOperation, type GeometryName } from "@edgeplug/sim";
+
+import { Driver } from "./driver.js";
+import { areaOf, refresh, viewOf, type FlashView } from "./flash-view.js";
+import { hashOf } from "./point.js";
+import { SAFE } from "./choice.js";
+import { nameOf, standingOf } from "./laws.js";
+import { Stage, type Scenario } from "./scenario.js";
+import { learn, NOTHING_KNOWN, type Permissions, type Truth } from "./truth.js";
+import { Watcher, type Law, type Report } from "./watch.js";
+
+/** Just before an operation, or after all of them. */
+export interface Moment {
+  readonly flash: Flash;
+  readonly view: FlashView;
+  readonly truth: Truth;
+  readonly permissions: Permissions;
+}
+
+export interface CutMoment extends Moment {
+  readonly operation: FlashOperation;
+  /** Virtual milliseconds since the scenario began. */
+  readonly atMs: number;
+  readonly area: string;
+}
+
+export interface Capture {
+  readonly moments: readonly CutMoment[];
+  /** After the last one. */
+  readonly end: Moment;
+}
+
+/** A board that is used for one thing after the other. */
+export interface Bench {
+  readonly board: SimBoard;
+  readonly driver: Driver;
+}
+
+export async function makeBench(geometry: GeometryName, wasm: URL | undefined): Promise<Bench> {
+  const board = await SimBoard.create({ geometry, flashOptions: { logLimit: 0 }, ...(wasm && { wasm }) });
+  return { board, driver: new Driver(board) };
+}
+
+/** Puts this flash into the board, whose power is off. Draws of unstable bits come from `seed`. */
+export function insert(bench: Bench, flash: Flash, seed: number): void {
+  const { board } = bench;
+  board.cutPower();
+  board.flash.onOperation = undefined;
+  board.flash.restore(flash);
+  board.flash.reseed(seed);
+}
+
+/** What goes wrong without any cut is reported with the operation, from 1, that was reached. */
+export function capture(
+  bench: Bench,
+  scenario: Scenario,
+  tell: (law: Law, message: string, operation: number) => void,
+): Capture {
+  const { board, driver } = bench;
+  const { flash } = board;
+  insert(bench, new Flash(board.geometry, { logLimit: 0 }), hashOf(scenario.name));
+  const moments: CutMoment[] = [];
+  const stage = new Stage(driver, board.geometry.name);
+  if (scenario.prepare) {
+    driver.boot();
+    scenario.prepare(stage);
+  }
+  const report: Report = (law, message) => {
+    tell(law, `uncut: ${message}`, Math.max(1, moments.length));
+  };
+  const watcher = new Watcher(flash, driver.watch, () => stage.permissions, report);
+  const start = board.milliseconds;
+  let view = viewOf(flash);
+  let truth = learn(NOTHING_KNOWN, view, stage.permissions);
+  watcher.reset(view);
+  const catchUp = () => {
+    const last = moments.at(-1)?.operation;
+    if (last === undefined) return;
+    view = refresh(flash, view, last.address, last.size);
+    truth = learn(truth, view, stage.permissions);
+  };
+  flash.onOperation = (operation) => {
+    catchUp();
+    const { address } = operation;
+    const area = areaOf(board.geometry, address);
+    const atMs = board.milliseconds - start;
+    const { permissions } = stage;
+    moments.push({ operation, flash: flash.fork(), view, truth, permissions, atMs, area });
+    watcher.see(operation);
+  };
+  try {
+    scenario.run(stage);
+    const standing = standingOf(driver, driver.settle(), false);
+    const wanted = scenario.ends === SAFE ? SAFE : scenario.ends.digest;
+    if (standing.runs !== wanted) report("2", `${nameOf(standing.runs)} runs in the end`);
+  } catch (error) {
+    report("3", messageOf(error));
+  }
+  flash.onOperation = undefined;
+  catchUp();
+  return { moments, end: { flash: flash.fork(), view, truth, permissions: stage.permissions } };
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error
+    ? `${error.name === "Error" ? "" : `${error.name}: `}${error.message}`
+    : String(error);
+}

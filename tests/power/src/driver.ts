@@ -1,0 +1,178 @@
+/** Drives a simulated board over its link, frame by frame and in step with it: no session, no promise, no real time. */
+import type { SimBoard } from "@edgeplug/sim";
+import type { AgentPackage } from "edgeplug";
+import { encodeFrame, FrameDecoder, toStatus, type Status } from "edgeplug/device";
+import { edgeplug } from "edgeplug/messages";
+import { errorNameOf } from "./words.js";
+
+export const { UpdatePhase, SlotState, Reason, KeyRole } = edgeplug;
+
+type Body = Omit<edgeplug.Request.$Properties, "id">;
+type Response = edgeplug.Response.$Properties;
+
+/** Virtual milliseconds that any answer may take, a key change with its four erased pages included. */
+const REPLY_MS = 2_000;
+/** Every request carries the same id: there is never more than one. */
+const ID = 1;
+
+/** The board refused a request that was to succeed. */
+export class Refused extends Error {
+  constructor(
+    what: string,
+    readonly code: number,
+  ) {
+    super(`${what} was refused: ${errorNameOf(code)}`);
+  }
+}
+
+/** The board did not answer, or did not come to what was waited for. */
+export class Silent extends Error {}
+
+/** Who ran, as the outputs showed it, since the board's last start. */
+export interface Watch {
+  /** Scans in which outputs were written. */
+  scans: number;
+  /** Agents by swap number with all their scans; 0 = none ran. */
+  readonly seen: Map<number, number>;
+  /** The agent of the latest scan and its scans without another in between. */
+  swapNumber: number;
+  streak: number;
+  outputs: readonly number[];
+}
+
+export class Driver {
+  readonly watch: Watch = { scans: 0, seen: new Map(), swapNumber: 0, streak: 0, outputs: [] };
+  private readonly decoder = new FrameDecoder(2_048);
+  private readonly encoded = new Map<string, Uint8Array>();
+  private reply: Response | undefined;
+
+  constructor(readonly board: SimBoard) {
+    board.onOutputs = ({ swapNumber, outputs }) => {
+      const { watch } = this;
+      watch.scans++;
+      watch.streak = watch.swapNumber === swapNumber ? watch.streak + 1 : 1;
+      watch.swapNumber = swapNumber;
+      watch.outputs = outputs;
+      watch.seen.set(swapNumber, (watch.seen.get(swapNumber) ?? 0) + 1);
+    };
+    board.onReset = () => {
+      this.forget();
+    };
+    board.onSerial = (bytes) => {
+      for (const { response } of this.decoder.push(bytes)) if (response?.id === ID) this.reply = response;
+    };
+  }
+
+  /** What was seen belongs to a boot that is over. */
+  private forget(): void {
+    const { watch } = this;
+    watch.scans = 0;
+    watch.seen.clear();
+    watch.swapNumber = 0;
+    watch.streak = 0;
+    watch.outputs = [];
+  }
+
+  /** Power on, and all that a boot does before it first looks at the line. */
+  boot(): void {
+    this.board.cutPower();
+    this.board.powerOn();
+    this.board.step();
+  }
+
+  /** Sends a request and gives the answer, whatever it is. */
+  ask(body: Body): Response {
+    return this.exchange(encodeFrame({ request: { id: ID, ...body } }), Object.keys(body)[0] ?? "");
+  }
+
+  /** A request that has to succeed. */
+  do(body: Body): Response {
+    const response = this.ask(body);
+    if (response.error) throw new Refused(Object.keys(body)[0] ?? "a request", response.error);
+    return response;
+  }
+
+  status(): Status {
+    return toStatus(this.query("status").status);
+  }
+
+  /** Digests of the spent packages, in hex, newest first. */
+  spent(): string[] {
+    return (this.query("spent").spent?.digests ?? []).map((digest) => Buffer.from(digest).toString("hex"));
+  }
+
+  keys(): { role: number; id: string }[] {
+    return (this.query("listKeys").keys?.keys ?? []).map(({ role, keyId }) => ({
+      role: role ?? 0,
+      id: Buffer.from(keyId ?? []).toString("hex"),
+    }));
+  }
+
+  /** Runs until the update machinery rests, a trial's end included; at most for `milliseconds`. */
+  settle(milliseconds = 1_000): Status {
+    const end = this.board.milliseconds + milliseconds;
+    for (;;) {
+      const status = this.status();
+      if (status.phase === UpdatePhase.UPDATE_PHASE_IDLE) return status;
+      if (this.board.milliseconds >= end) throw new Silent(`still in phase ${status.phase}`);
+      this.board.run(5);
+    }
+  }
+
+  // ---- an update, step by step --------------------------------------------------------------------
+
+  begin(pkg: AgentPackage, { allowDowngrade = false } = {}): { offset: number; swapNumber: number } {
+    const { begin } = this.do(beginOf(pkg, allowDowngrade));
+    return { offset: begin?.offset ?? 0, swapNumber: begin?.swapNumber ?? 0 };
+  }
+
+  /** Sends the payload from `offset` up to `end`. */
+  send(pkg: AgentPackage, offset: number, end = pkg.payload.length): void {
+    let at = offset;
+    while (at < end) {
+      const data = pkg.payload.subarray(at, Math.min(at + 512, end));
+      at = this.do({ chunk: { offset: at, data } }).chunk?.nextOffset ?? 0;
+    }
+  }
+
+  /** Begin to STAGED, or to where the board gives it up; tells which. */
+  stage(pkg: AgentPackage, options: { allowDowngrade?: boolean } = {}): boolean {
+    this.send(pkg, this.begin(pkg, options).offset);
+    for (;;) {
+      const { phase } = this.status();
+      if (phase === UpdatePhase.UPDATE_PHASE_STAGED) return true;
+      if (phase === UpdatePhase.UPDATE_PHASE_IDLE) return false;
+    }
+  }
+
+  /** Begin to the end of the trial, well or badly. */
+  update(pkg: AgentPackage, options: { allowDowngrade?: boolean } = {}): Status {
+    if (this.stage(pkg, options)) this.ask({ activate: {} });
+    return this.settle();
+  }
+
+  // ---- inside -------------------------------------------------------------------------------------
+
+  private query(what: "status" | "spent" | "listKeys"): Response {
+    let frame = this.encoded.get(what);
+    if (frame === undefined) {
+      frame = encodeFrame({ request: { id: ID, [what]: {} } });
+      this.encoded.set(what, frame);
+    }
+    return this.exchange(frame, what);
+  }
+
+  private exchange(frame: Uint8Array, what: string): Response {
+    const { board } = this;
+    this.reply = undefined;
+    board.send(frame);
+    if (!board.runUntil(() => this.reply !== undefined, REPLY_MS) || this.reply === undefined)
+      throw new Silent(`no answer to ${what}`);
+    return this.reply;
+  }
+}
+
+export function beginOf(pkg: AgentPackage, allowDowngrade = false): Body {
+  const { manifestBytes, keyId, signature } = pkg;
+  return { begin: { manifest: manifestBytes, keyId, signature, timestamp: 1, allowDowngrade } };
+}

@@ -1,0 +1,213 @@
+/** Reads one half of the journal, and what both together say for certain or perhaps. */
+import { crc32 } from "node:zlib";
+
+import type { Cells } from "@edgeplug/sim";
+
+export const JOURNAL_ENTRY = 32;
+const HEADERS = 2;
+const MOST_ENTRIES = 256;
+
+export const KIND = {
+  boot: 1,
+  begin: 2,
+  confirmed: 5,
+  rejected: 6,
+  spentCleared: 10,
+  header: 16,
+  key: 17,
+  state: 18,
+  progress: 19,
+  facts: 20,
+} as const;
+
+export interface Entry {
+  readonly index: number;
+  /** "valid": reads so for ever; "maybe": bits of it waver; "torn": never reads valid. */
+  readonly state: "valid" | "maybe" | "torn";
+  readonly kind: number;
+  readonly slot: number;
+  readonly reason: number;
+  readonly extra: number;
+  readonly sequence: number;
+  readonly swapNumber: number;
+  readonly data: Uint8Array;
+}
+
+export interface HalfView {
+  readonly entries: readonly Entry[];
+  /** Copies of the header that read valid for ever, and those that may. */
+  readonly headers: { readonly sure: number; readonly perhaps: number };
+  readonly generation: number;
+  readonly locked: boolean;
+  /** Public keys in hex, by role; empty string: a part is missing. */
+  readonly keys: readonly { readonly role: number; readonly key: string }[];
+  /** Generation of the other half that this one says it outlived. */
+  readonly outlived: number;
+}
+
+export function readHalf(cells: Cells, granule: number): HalfView {
+  const entries: Entry[] = [];
+  const count = Math.min(cells.bytes.length / JOURNAL_ENTRY, MOST_ENTRIES);
+  for (let index = 0; index < count; index++) {
+    const entry = readEntry(cells, index, granule);
+    if (entry !== undefined) entries.push(entry);
+  }
+  const headers = entries.filter(({ index }) => index < HEADERS);
+  const header =
+    headers.find(({ state }) => state === "valid") ?? headers.find(({ state }) => state === "maybe");
+  const log = entries.filter(({ index }) => index >= HEADERS);
+  return {
+    entries,
+    headers: {
+      sure: headers.filter(({ state }) => state === "valid").length,
+      perhaps: headers.filter(({ state }) => state === "maybe").length,
+    },
+    generation: header?.swapNumber ?? 0,
+    locked: header !== undefined && header.reason !== 0,
+    keys: readKeys(log, header?.slot ?? 0),
+    outlived: log.find(({ kind, state }) => kind === KIND.header && state === "valid")?.swapNumber ?? 0,
+  };
+}
+
+function readKeys(log: readonly Entry[], count: number): { role: number; key: string }[] {
+  return Array.from({ length: count }, (_, key) => {
+    const parts = [0, 1].map((part) =>
+      log.find(
+        ({ index, kind, state }) =>
+          index === HEADERS + 2 * key + part && kind === KIND.key && state !== "torn",
+      ),
+    );
+    const [first, second] = parts;
+    if (first === undefined || second === undefined) return { role: 0, key: "" };
+    return { role: first.reason, key: Buffer.concat([first.data, second.data]).toString("hex") };
+  });
+}
+
+/** Undefined for a blank one. One that may read blank, and may not, counts as torn or as maybe. */
+function readEntry(cells: Cells, index: number, granule: number): Entry | undefined {
+  const at = index * JOURNAL_ENTRY;
+  const bytes = cells.bytes.subarray(at, at + JOURNAL_ENTRY);
+  const mask = cells.unstable?.subarray(at, at + JOURNAL_ENTRY);
+  const wavers = mask?.some((bits) => bits !== 0) ?? false;
+  const unreadable =
+    cells.unreadable?.subarray(at / granule, (at + JOURNAL_ENTRY) / granule).some((one) => one !== 0) ??
+    false;
+  if (!wavers && !unreadable && bytes.every((byte) => byte === 0xff)) return undefined;
+  const valid = unreadable
+    ? undefined
+    : wavers && mask
+      ? resolve(bytes, mask)
+      : holds(bytes)
+        ? bytes
+        : undefined;
+  const said = valid ?? bytes;
+  const view = new DataView(said.buffer, said.byteOffset);
+  return {
+    index,
+    state: valid === undefined ? "torn" : wavers ? "maybe" : "valid",
+    kind: said[0] ?? 0,
+    slot: said[1] ?? 0,
+    reason: said[2] ?? 0,
+    extra: said[3] ?? 0,
+    sequence: view.getUint32(4, true),
+    swapNumber: view.getUint32(8, true),
+    data: said.slice(12, 28),
+  };
+}
+
+function holds(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return view.getUint32(28, true) === crc32(bytes.subarray(0, 28));
+}
+
+/** What the entry reads as if its wavering bits fall into place: with few of them, every way is tried. */
+function resolve(bytes: Uint8Array, mask: Uint8Array): Uint8Array | undefined {
+  const bits: [number, number][] = [];
+  mask.forEach((byte, i) => {
+    for (let bit = 1; bit < 256; bit <<= 1) if ((byte & bit) !== 0) bits.push([i, bit]);
+  });
+  // more than these never read alike three times over with any likelihood worth the name
+  if (bits.length > 10) return undefined;
+  const tried = bytes.slice();
+  for (let way = 0; way < 1 << bits.length; way++) {
+    bits.forEach(([i, bit], at) => {
+      tried[i] = ((tried[i] ?? 0) & ~bit) | ((way >> at) & 1 ? bit : 0);
+    });
+    if (holds(tried)) return tried;
+  }
+  return undefined;
+}
+
+// ---- both halves --------------------------------------------------------------------------------------
+
+/** What the journal says, read by an all-knowing eye. */
+export interface JournalFacts {
+  /** Entries that count for certain, oldest first. */
+  readonly known: readonly Entry[];
+  /** Entries that may count, those included. */
+  readonly possible: readonly Entry[];
+  /** Undefined if it is open which half counts. */
+  readonly half: HalfView | undefined;
+}
+
+const factsCache = new WeakMap<HalfView, WeakMap<HalfView, JournalFacts>>();
+
+export function journalFacts(halves: readonly [HalfView, HalfView]): JournalFacts {
+  let inner = factsCache.get(halves[0]);
+  if (inner === undefined) factsCache.set(halves[0], (inner = new WeakMap()));
+  let facts = inner.get(halves[1]);
+  if (facts === undefined) inner.set(halves[1], (facts = makeFacts(halves)));
+  return facts;
+}
+
+function makeFacts(halves: readonly [HalfView, HalfView]): JournalFacts {
+  const half = currentHalf(halves);
+  const counted = (from: HalfView) => {
+    const live = countedEntries(from);
+    return { known: live.filter(({ state }) => state === "valid"), possible: live };
+  };
+  if (half !== undefined) return { ...counted(half), half };
+  const both = halves.filter(({ headers }) => headers.sure + headers.perhaps > 0).map(counted);
+  const possible = both.flatMap((one) => one.possible);
+  const known = (both[0]?.known ?? []).filter((entry) =>
+    both.every((one) => one.known.some((other) => sameFact(entry, other))),
+  );
+  return { known, possible, half: undefined };
+}
+
+function sameFact(a: Entry, b: Entry): boolean {
+  return (
+    a.kind === b.kind &&
+    a.slot === b.slot &&
+    a.swapNumber === b.swapNumber &&
+    Buffer.compare(a.data, b.data) === 0
+  );
+}
+
+/** The half that counts, if there is no doubt about it. */
+function currentHalf([a, b]: readonly [HalfView, HalfView]): HalfView | undefined {
+  const whole = (half: HalfView) => half.headers.sure === 2 && half.keys.every(({ key }) => key !== "");
+  const none = (half: HalfView) => half.headers.sure + half.headers.perhaps === 0;
+  if (whole(a) && none(b)) return a;
+  if (whole(b) && none(a)) return b;
+  if (!whole(a) || !whole(b)) return undefined;
+  if (a.outlived === b.generation && b.outlived !== a.generation) return a;
+  if (b.outlived === a.generation && a.outlived !== b.generation) return b;
+  if (a.outlived !== 0 || b.outlived !== 0) return undefined;
+  return ((a.generation - b.generation) | 0) > 0 ? a : b;
+}
+
+/** Entries of the log that no later one has taken the number of. One that may be dead stays, as "maybe". */
+function countedEntries({ entries }: HalfView): Entry[] {
+  const counted: Entry[] = [];
+  const log = entries.filter(({ index, state }) => index >= HEADERS && state !== "torn");
+  log.forEach((entry, at) => {
+    if (entry.kind === KIND.key) return;
+    const behind = log.slice(at + 1, at + 8);
+    const takes = (other: Entry) => ((other.sequence - entry.sequence) | 0) <= 0;
+    if (behind.some((other) => other.state === "valid" && takes(other))) return;
+    const perhapsDead = behind.some((other) => other.state === "maybe" && takes(other));
+    counted.push(perhapsDead ? { ...entry, state: "maybe" } : entry);
+  });
+  return counted;
+}
