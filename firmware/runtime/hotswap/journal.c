@@ -309,6 +309,7 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
     found->again = true;
     if (state == EP_FLASH_TORN) continue;
     if (index < EP_HEADERS) {
+      if (entry.slot > EP_JOURNAL_KEYS) continue; /* whatever its CRC says */
       found->copies++;
       journal->generation = entry.swap_number;
       journal->keys = entry.slot;
