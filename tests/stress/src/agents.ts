@@ -12,6 +12,8 @@ const BUILT = fileURLToPath(new URL("../../../build/agents", import.meta.url));
 /** Scans of a trial, and requests that a request agent has to serve in it. */
 const TRIAL_SCANS = 40;
 const TRIAL_REQUESTS = 2;
+/** So long a host may be kept from sending them. */
+const TRIAL_DEADLINE = 120_000;
 
 /** The answer that a request agent owes. */
 export type Answer = (request: Uint8Array) => Uint8Array;
@@ -40,7 +42,7 @@ export async function exampleAgents(): Promise<StressAgent[]> {
 export async function exampleAgent(folder: string, algorithm?: string): Promise<StressAgent> {
   const { config, wasm } = await findBuiltAgent(join(BUILT, folder));
   const minRequests = algorithm === undefined ? 0 : TRIAL_REQUESTS;
-  const trial = { ...config.trial, healthyScans: TRIAL_SCANS, minRequests };
+  const trial = { ...config.trial, healthyScans: TRIAL_SCANS, deadlineScans: TRIAL_DEADLINE, minRequests };
   const pkg = packAgent({ ...config, trial }, wasm, { secretKey: PUBLISHER });
   const answer = algorithm === undefined ? undefined : hashed(algorithm);
   return { name: `${pkg.manifest.name} ${pkg.manifest.version}`, pkg, answer };
@@ -86,7 +88,7 @@ function restAgent(name: string, tag: number): StressAgent {
     kind: "request",
     outputs: 0,
     limits: { memory: REST_MEMORY, ioBuffer: 256, fuel: 10_000 },
-    trial: { healthyScans: TRIAL_SCANS, minRequests: TRIAL_REQUESTS },
+    trial: { healthyScans: TRIAL_SCANS, deadlineScans: TRIAL_DEADLINE, minRequests: TRIAL_REQUESTS },
   });
   return { name, pkg, answer: (request) => Uint8Array.of(tag, ...request) };
 }

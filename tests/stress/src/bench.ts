@@ -106,6 +106,7 @@ class QemuBench implements StressBench {
 
   /** Whatever happens to the flash chip is told by QEMU itself. */
   static async start({ patches }: StressBenchOptions): Promise<QemuBench> {
+    const symbols = new Symbols(QEMU_ELF);
     const folder = mkdtempSync(join(tmpdir(), "edgeplug-stress-"));
     try {
       const board = await startBoard("qemu", {
@@ -113,7 +114,7 @@ class QemuBench implements StressBench {
         qemuArguments: ["-trace", "m25p80_flash_erase", "-D", join(folder, "trace")],
         ...(patches === undefined ? {} : { patches }),
       });
-      return new QemuBench(board, new Symbols(QEMU_ELF), folder);
+      return new QemuBench(board, symbols, folder);
     } catch (error) {
       rmSync(folder, { recursive: true, force: true });
       throw error;

@@ -9,6 +9,8 @@ import type { Answer } from "./agents.js";
 /** Board time between an answer and the next request. */
 const PAUSE_MS = 20;
 const LARGEST = 96;
+/** A board under QEMU gets far ahead of a host that is kept waiting. */
+const PATIENCE_MS = 60_000;
 const FAULTS_KEPT = 20;
 
 /** What may run on the board at the moment, by swap numbers: the last that is known to run, and one that may follow. */
@@ -143,7 +145,7 @@ export class RequestStream {
     this.sent++;
     let fault: string | undefined;
     try {
-      const reply = await this.session.call(request);
+      const reply = await this.session.call(request, { timeoutMs: PATIENCE_MS });
       fault = this.roster.checkReply(from, this.roster.possible, request, reply);
       if (fault === undefined) this.served++;
     } catch (thrown) {

@@ -20,6 +20,8 @@ const FIRST_REQUEST_ID = 1_000_000;
 /** At most, of those kept in words. */
 const FAILURES_KEPT = 20;
 const MOST_LOOKS = 8;
+/** A board under QEMU gets far ahead of a host that is kept waiting. */
+const PATIENCE = { timeoutMs: 600_000, silenceMs: 60_000 };
 
 export interface StressOptions extends Partial<Omit<StressBenchOptions, "seed">> {
   board: Backend;
@@ -57,6 +59,8 @@ export interface StressReport {
   readonly failures: readonly string[];
   readonly status: Status;
   readonly scansMissedByObserver: number;
+  /** The observer's records that came in damaged or not at all. */
+  readonly recordsLost: number;
   readonly scansObserved: number;
   readonly restarts: number;
   readonly requests: {
@@ -139,7 +143,7 @@ class Run {
       const { active } = await push(
         this.session,
         agent.pkg,
-        { allowDowngrade: true, timestamp: TIMESTAMP, trialRequests: [] },
+        { allowDowngrade: true, timestamp: TIMESTAMP, trialRequests: [], ...PATIENCE },
         (step) => {
           if (step.step === "begin") this.swapNumber = step.swapNumber;
           if (step.step === "staged") this.roster.coming(this.swapNumber, agent.answer);
@@ -206,7 +210,8 @@ class Run {
       swaps: this.swaps,
       failures: this.failures,
       status,
-      scansMissedByObserver: board.watch.missed,
+      scansMissedByObserver: board.watch.gaps.missed,
+      recordsLost: board.watch.missed - board.watch.gaps.missed,
       scansObserved: board.watch.gaps.scans,
       restarts: board.watch.gaps.restarts,
       requests: { sent, served, declined, lost, faults, repeats: session.line.repeats },

@@ -37,6 +37,7 @@ export function violations(report: StressReport, backend: Backend, wanted: numbe
   check(counters.scansMissed === 0, `${counters.scansMissed} scans missed by the board's count`);
   check(counters.ticksElapsed === counters.scansRun, "the board ran fewer scans than ticks went by");
   check(report.scansMissedByObserver === 0, `${report.scansMissedByObserver} scans missed by the observer's`);
+  check(report.recordsLost === 0, `${report.recordsLost} records of the observer lost`);
   check(report.scansObserved >= counters.scansRun, "the observer saw fewer scans than the board ran");
   check(report.restarts === 0, `the board started anew ${report.restarts} times`);
   check(report.requests.lost === 0, `${report.requests.lost} of ${report.requests.sent} requests lost`);
