@@ -46,7 +46,7 @@ static uint32_t ep_agents_leaked; /* LEAK: bytes of the arenas that no instance 
 
 /* STACK: needs a frame more with each swap. */
 __attribute__((noinline)) static uint32_t ep_agents_descend(uint32_t frames) {
-  volatile uint32_t frame[16] = {frames};
+  volatile uint32_t frame[64] = {frames};
   if (frames > 0u) frame[1] = ep_agents_descend(frames - 1u);
   return frame[0] + frame[1];
 }
