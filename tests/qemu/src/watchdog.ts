@@ -1,0 +1,200 @@
+/**
+ * A core that is lost, and the hardware watchdog that brings the board back. All times are the emulator's own count of
+ * instructions, read while it stands still at a breakpoint: what else the machine does changes none of them.
+ */
+import { QEMU_ELF, startBoard, type TestBoard } from "@edgeplug/test-support/board";
+import { controlAgent, makePackage } from "@edgeplug/test-support/agents";
+import { addressOf } from "@edgeplug/test-support/gdb";
+import { historyOf, push, pushUntil, standing, type Standing } from "@edgeplug/test-support/push";
+import type { AgentPackage } from "edgeplug";
+import { historyKindName, type DeviceSession } from "edgeplug/device";
+
+import { emulatorOf, stubOf, virtualMs } from "./recording.js";
+import { SIGTRAP, type GdbStub } from "./stub.js";
+
+/** What takes the core. */
+export const LOSSES = {
+  "main loop": "it branches to itself, scans go on",
+  "scan interrupt": "it is switched off in the interrupt controller, the main loop goes on",
+  "scan hang": "the scan branches to itself inside its interrupt",
+  masked: "all interrupts are masked and nothing goes on",
+} as const;
+export type Loss = keyof typeof LOSSES;
+
+/** When: as the watchdog has just been fed, which is the longest way to its end, or anywhere. */
+export type Moment = "just fed" | "anywhere";
+
+export interface LossOptions {
+  readonly loss: Loss;
+  readonly inTrial: boolean;
+  readonly moment: Moment;
+  /** Board milliseconds to run before the loss. */
+  readonly afterMs: number;
+}
+
+export interface Recovery {
+  /** The watchdog's period as its register says, ms. */
+  readonly periodMs: number;
+  /** From the loss to the reset's first instruction, virtual ms. */
+  readonly untilResetMs: number;
+  /** From there to the first outputs of the agent that was confirmed, virtual ms. */
+  readonly bootMs: number;
+  readonly totalMs: number;
+  /** QMP told of the watchdog. */
+  readonly watchdogTold: boolean;
+  /** As the host then reads it. */
+  readonly stands: Standing;
+  /** How the new agent's life is on record; empty outside a trial. */
+  readonly history: readonly string[];
+  /** Cause of the last boot in the journal: 2 is the watchdog. */
+  readonly cause: number;
+  readonly bootsCounted: number;
+  /** Swap numbers that the outputs showed after the reset, one after the other. */
+  readonly ran: readonly number[];
+}
+
+export const OLD_VALUE = 7;
+const NEW_VALUE = 8;
+/** A trial that no delay of the host's brings to its end. */
+const PATIENT = { trial: { healthyScans: 100_000, deadlineScans: 200_000 } };
+
+/** AST1030: the reload register of watchdog 0, microseconds. */
+const WATCHDOG_RELOAD = 0x7e785004;
+/** `b .` and `cpsid i`, as they lie in memory. */
+const HANG = [0xfe, 0xe7];
+const MASK_ALL = [0x72, 0xb6];
+/**
+ * Armv7-M code that clears the enable bit of interrupt 17, the scan's, and returns (NVIC_ICER0, section B3.4.5):
+ * ldr r0, [pc, #8]; ldr r1, [pc, #12]; str r1, [r0]; bx lr; nop; nop; .word 0xE000E180, 1 << 17
+ */
+const SWITCH_SCAN_OFF = Buffer.from("024803490160704700bf00bf80e100e000000200", "hex");
+const NOP = [0x00, 0xbf];
+
+export const OLD: AgentPackage = makePackage(controlAgent({ value: OLD_VALUE }));
+export const NEW: AgentPackage = makePackage(controlAgent({ value: NEW_VALUE }), {
+  version: "2",
+  release: 2,
+  ...PATIENT,
+});
+
+/** A board on which the old agent is confirmed as swap 1, and the new one on trial as swap 2 if asked for. */
+export async function boardBefore(inTrial: boolean): Promise<{ board: TestBoard; session: DeviceSession }> {
+  const board = await startBoard("qemu");
+  try {
+    const session = await board.connect();
+    await push(session, OLD);
+    if (inTrial) {
+      const { rest } = await pushUntil(session, NEW, ({ step }) => step === "activated");
+      await rest.return(undefined as never);
+    }
+    return { board, session };
+  } catch (error) {
+    await board.close();
+    throw error;
+  }
+}
+
+/** Takes the core from a board that stands still. */
+async function take(stub: GdbStub, loss: Loss): Promise<void> {
+  const poll = addressOf(QEMU_ELF, "ep_runtime_poll");
+  const scan = addressOf(QEMU_ELF, "ep_runtime_scan");
+  const interrupt = addressOf(QEMU_ELF, "ep_qemu_scan_interrupt");
+  if (loss === "main loop") await stub.write(poll, Uint8Array.from(HANG));
+  if (loss === "scan hang") await stub.write(scan, Uint8Array.from(HANG));
+  if (loss === "masked") await stub.write(poll, Uint8Array.from([...MASK_ALL, ...HANG]));
+  // its constants are found from where it lies, in words
+  const aligned = interrupt % 4 === 0 ? [] : NOP;
+  if (loss === "scan interrupt")
+    await stub.write(interrupt, Uint8Array.from([...aligned, ...SWITCH_SCAN_OFF]));
+}
+
+/** Runs until the watchdog has just been fed; the virtual time of that. */
+async function feed(stub: GdbStub, board: TestBoard): Promise<number> {
+  await stub.runTo(addressOf(QEMU_ELF, "ep_board_watchdog_kick"));
+  const fed = await virtualMs(board);
+  await stub.runTo(addressOf(QEMU_ELF, "ep_runtime_poll")); // the interrupt is over
+  return fed;
+}
+
+/** Runs until outputs of `swap` go to the machine. */
+async function runToOutputsOf(stub: GdbStub, swap: number): Promise<void> {
+  const write = addressOf(QEMU_ELF, "ep_board_outputs_write");
+  for (;;) {
+    const { sp } = await stub.runTo(write);
+    if ((await stub.readWord(sp)) === swap) return; // the fifth argument lies on the stack
+    await stub.runTo(addressOf(QEMU_ELF, "ep_qemu_observe")); // past the breakpoint
+  }
+}
+
+/** Lets the core be lost and watches it come back. */
+export async function loseCore(options: LossOptions): Promise<Recovery> {
+  const { loss, inTrial, moment, afterMs } = options;
+  const { board, session } = await boardBefore(inTrial);
+  try {
+    await board.run(afterMs);
+    const { bootNumber } = session.hello;
+    let watchdogTold = false;
+    const told = emulatorOf(board)
+      .nextEvent(({ kind }) => kind === "watchdog", 120_000)
+      .then(() => (watchdogTold = true));
+    told.catch(() => undefined); // there may be none: then that is what the caller learns
+    const stub = await stubOf(board);
+    const periodMs = (await stub.readWord(WATCHDOG_RELOAD)) / 1000;
+    if (moment === "just fed") await feed(stub, board);
+    const lost = await virtualMs(board);
+    await take(stub, loss);
+    await stub.runTo(addressOf(QEMU_ELF, "ep_qemu_reset"));
+    const reset = await virtualMs(board);
+    await runToOutputsOf(stub, 1);
+    const back = await virtualMs(board);
+    await stub.detach();
+    await board.run(20);
+    const again = await session.refresh();
+    const history = await session.history();
+    return {
+      periodMs,
+      untilResetMs: reset - lost,
+      bootMs: back - reset,
+      totalMs: back - lost,
+      watchdogTold,
+      stands: await standing(session),
+      history: await historyOf(session, 2),
+      cause: history.find(({ kind }) => historyKindName(kind) === "boot")?.detail ?? 0,
+      bootsCounted: again.bootNumber - bootNumber,
+      ran: [...new Set(board.watch.seen.map(({ swapNumber }) => swapNumber))],
+    };
+  } finally {
+    await board.close();
+  }
+}
+
+/** The watchdog's real period: virtual ms from its last feeding to the reset's first instruction. */
+export async function measurePeriod(): Promise<{ registerMs: number; measuredMs: number }> {
+  const { board } = await boardBefore(false);
+  try {
+    const stub = await stubOf(board);
+    const registerMs = (await stub.readWord(WATCHDOG_RELOAD)) / 1000;
+    const fed = await feed(stub, board);
+    await take(stub, "scan hang");
+    await stub.breakAt(addressOf(QEMU_ELF, "ep_board_watchdog_kick"));
+    await stub.breakAt(addressOf(QEMU_ELF, "ep_qemu_reset"));
+    if ((await stub.go()) !== SIGTRAP) throw new Error("the board was stopped by somebody else");
+    const { pc } = await stub.registers();
+    if (pc !== addressOf(QEMU_ELF, "ep_qemu_reset")) throw new Error("a core that is lost fed the watchdog");
+    return { registerMs, measuredMs: (await virtualMs(board)) - fed };
+  } finally {
+    await board.close();
+  }
+}
+
+/** A fault in the fault handler: the core locks up, and this emulator ends. Gives its last words. */
+export async function lockUp(board: TestBoard): Promise<string> {
+  const ended = emulatorOf(board).nextEvent(({ kind }) => kind === "ended", 120_000);
+  const stub = await stubOf(board);
+  const undefinedInstruction = Uint8Array.of(0x00, 0xde);
+  await stub.write(addressOf(QEMU_ELF, "fault"), undefinedInstruction);
+  await stub.write(addressOf(QEMU_ELF, "ep_runtime_poll"), undefinedInstruction);
+  await stub.detach().catch(() => undefined); // it may be gone before it can answer
+  const event = await ended;
+  return event.kind === "ended" ? event.reason : "";
+}
