@@ -80,6 +80,8 @@ export interface StressReport {
 
 export async function stress(options: StressOptions): Promise<StressReport> {
   const { board, ...rest } = options;
+  // before there is a board whose time could pass meanwhile
+  const examples = options.examples ?? (await exampleAgents());
   const bench = await startBench(board, rest);
   try {
     const line = new NoisyTransport(await bench.open(), bench.board.clock, options.seed);
@@ -87,7 +89,7 @@ export async function stress(options: StressOptions): Promise<StressReport> {
       timeoutMs: 30_000,
       firstRequestId: FIRST_REQUEST_ID,
     });
-    return await new Run(bench, line, session, options).run();
+    return await new Run(bench, line, session, options).run(examples);
   } finally {
     await bench.close();
   }
@@ -119,9 +121,8 @@ class Run {
     });
   }
 
-  async run(): Promise<StressReport> {
+  async run(examples: readonly StressAgent[]): Promise<StressReport> {
     const { swaps, seed } = this.options;
-    const examples = this.options.examples ?? (await exampleAgents());
     const rest = restAgents();
     const order = schedule(swaps, examples, rest, seed);
     await this.session.addKey("publisher", publicKeyOf(PUBLISHER));
