@@ -1,6 +1,6 @@
-# Broken engines, for the suite of power cuts: an image for each EP_DEFECT(NAME) in the runtime, named after it in small
-# letters and dashes: build/sim/broken/<name>.wasm, and its boot choice in build/sim/broken/boot-choice. Only the files
-# that know the defect are compiled again; they outrank the library's.
+# Broken engines, for the suite of power cuts: an image for each EP_DEFECT(NAME) in the hot-swap engine, named after it
+# in small letters and dashes: build/sim/broken/<name>.wasm, and its boot choice in build/sim/broken/boot-choice. Only the
+# files that know the defect are compiled again; they outrank the library's.
 set(use "EP_DEFECT\\(([A-Z_]+)\\)")
 file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/firmware/runtime/*/*.c)
 foreach(source ${sources})
@@ -11,8 +11,10 @@ foreach(source ${sources})
   list(REMOVE_DUPLICATES found)
   list(TRANSFORM found REPLACE ${use} "\\1")
   foreach(defect ${found})
-    list(APPEND defects ${defect})
     list(APPEND ${defect}_sources ${source})
+    if(source MATCHES "/hotswap/")
+      list(APPEND defects ${defect})
+    endif()
   endforeach()
 endforeach()
 list(REMOVE_DUPLICATES defects)
@@ -39,7 +41,8 @@ foreach(defect ${defects})
   set_target_properties(${broken} PROPERTIES
     SUFFIX .wasm LINKER_LANGUAGE C OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/broken)
 
-  if(NOT "${${defect}_sources}" MATCHES "/core/")
+  # the boot choice knows nothing but the hot-swap engine
+  if("${${defect}_sources}" MATCHES "/hotswap/(boot|flash|marks|start)\\.c" AND NOT "${${defect}_sources}" MATCHES "/core/")
     ep_boot_choice_image(${broken}-choice $<TARGET_OBJECTS:${broken}-objects>)
     set_target_properties(${broken}-choice PROPERTIES
       OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/broken/boot-choice)

@@ -25,7 +25,8 @@ static void ep_start_inspect(ep_hotswap_t *engine, uint32_t slot, ep_boot_slot_t
   if (found->confirmed && manifest.security_version > *floor) *floor = manifest.security_version;
   /* A slot that can't run anyway isn't worth the time of a hash. */
   if (state == edgeplug_SlotState_SLOT_STATE_TRIAL || state == edgeplug_SlotState_SLOT_STATE_CONFIRMED) {
-    found->payload = ep_record_check_payload(slot, &manifest) == EP_OK;
+    found->payload =
+        EP_DEFECT(PAYLOAD_NOT_CHECKED_AT_BOOT) || ep_record_check_payload(slot, &manifest) == EP_OK;
   }
 }
 
