@@ -49,6 +49,7 @@ export class SerialLine {
 
   /** What has come from the board until `now`. */
   take(now: number): Uint8Array {
+    if (this.#state.outgoing.length === 0) return NOTHING;
     const out: number[] = [];
     this.#collect(this.#state.outgoing, now, Infinity, (byte) => out.push(byte));
     return Uint8Array.from(out);
@@ -62,9 +63,11 @@ export class SerialLine {
   // ---- the board's end --------------------------------------------------------------------------
 
   read(size: number, now: number): Uint8Array {
+    const { ring } = this.#state;
     this.#receive(now);
-    const bytes = Uint8Array.from(this.#state.ring.splice(0, size));
-    this.#receive(now);
+    if (ring.length === 0) return NOTHING;
+    const bytes = Uint8Array.from(ring.splice(0, size));
+    if (this.#byteNanos === 0) this.#receive(now); // what waited for room
     return bytes;
   }
 
@@ -112,6 +115,8 @@ export class SerialLine {
   /** A paced line loses what finds the ring full; an unpaced one waits, as a pipe does. */
   #receive(now: number): void {
     const { ring, incoming } = this.#state;
+    const first = incoming[0];
+    if (first === undefined || first.at + first.taken * this.#byteNanos > now) return;
     const room = this.#receiveRing - ring.length;
     this.#collect(incoming, now, this.#byteNanos === 0 ? room : Infinity, (byte) => {
       if (ring.length < this.#receiveRing) ring.push(byte);
@@ -135,6 +140,8 @@ export class SerialLine {
     }
   }
 }
+
+const NOTHING = new Uint8Array();
 
 function emptyState(): SerialState {
   return { incoming: [], ring: [], outgoing: [], lineInFree: 0, lineOutFree: 0, overruns: 0 };
