@@ -2,14 +2,27 @@
 #ifndef EP_WASM_BULK_H
 #define EP_WASM_BULK_H
 
+#include "wasm/limits.h"
 #include "wasm/wasm.h"
 
-/* Carries out `opcode` (as in opcodes.h, EP_OP_memory_init to EP_OP_table_copy). `segment` is the index that stands
- * first behind the opcode; a[0..2] are the operands, if it has any. `fuel` gets what it takes by length. */
-ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment,
-                              const uint64_t *a, int32_t *fuel);
+/* Carries out `opcode` (as in opcodes.h, EP_OP_memory_init to EP_OP_table_copy). `segment_index` is the index that
+ * stands first behind the opcode; a[0..2] are the operands, if it has any. What it takes by length is charged to the
+ * instance. */
+ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment_index,
+                              const uint64_t *a);
 
 /* memory.grow by `pages`: the old size, or -1. */
-uint32_t ep_wasm_grow(ep_wasm_instance_t *instance, uint32_t pages);
+static inline uint32_t ep_wasm_grow(ep_wasm_instance_t *instance, uint32_t pages) {
+  const uint32_t before = instance->memory_pages;
+  if (pages == 0u) return before;
+#if EP_WASM_MEMORY_GROWS
+  if (pages <= instance->memory_max_pages - before) {
+    instance->memory_pages += pages;
+    instance->memory_size = instance->memory_pages * EP_WASM_PAGE; /* zeroed by ep_wasm_load() */
+    return before;
+  }
+#endif
+  return UINT32_MAX;
+}
 
 #endif

@@ -61,6 +61,31 @@ typedef struct ep_wasm_run {
 } ep_wasm_run_t;
 
 #if defined(EP_WASM_REGISTERS)
+typedef int (*ep_wasm_handler_t)(void);
+#else
+typedef int (*ep_wasm_handler_t)(ep_wasm_run_t *run);
+#endif
+
+#define LAST_OPCODE EP_OP_i64_extend32_s /* of those without a prefix */
+#define GAP         ((EP_OP_prefix - LAST_OPCODE - 1) * sizeof(ep_wasm_handler_t))
+#define ACCESSES    (EP_OP_memory_size - EP_OP_i32_load)
+
+/* Handlers by opcode. There are none between LAST_OPCODE and the prefix: two tables of bytes lie in the gap. */
+typedef union {
+  ep_wasm_handler_t handlers[EP_OP_prefix + 1];
+  struct {
+    ep_wasm_handler_t plain[LAST_OPCODE + 1];
+    uint8_t weights[GAP - ACCESSES]; /* of what numeric.c does, TWO added where there are two operands */
+    uint8_t sizes[ACCESSES];         /* of loads and stores, bytes */
+    ep_wasm_handler_t prefix;
+  } by;
+} ep_wasm_tables_t;
+
+_Static_assert(GAP - ACCESSES > LAST_OPCODE, "there is a weight for each opcode");
+_Static_assert(offsetof(ep_wasm_tables_t, by.prefix) == EP_OP_prefix * sizeof(ep_wasm_handler_t),
+               "the prefix has its place");
+
+#if defined(EP_WASM_REGISTERS)
 #define RUN  void
 #define RUN_ /* and more parameters */
 #define PASS
@@ -71,18 +96,19 @@ typedef struct ep_wasm_run {
 #define LOW  ep_wasm_low
 #define HIGH ep_wasm_high
 #define FUEL ep_wasm_fuel_left
-typedef int (*ep_wasm_handler_t)(void);
 register const uint8_t *IP __asm__("r4");
 register uint64_t *SP __asm__("r5");
 register uint32_t LOW __asm__("r6");
 register int32_t FUEL __asm__("r7");
 register uint32_t HIGH __asm__("r8");
 register uint64_t *FP __asm__("r9");
-register const ep_wasm_handler_t *handlers __asm__("r10");
+register const ep_wasm_tables_t *tables __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
-#define NEXT            return handlers[*IP++]()
-#define NEXT_IS(opcode) return IP++, handlers[opcode]()
+#define NEXT            return tables->handlers[*IP++]()
+#define NEXT_IS(opcode) return IP++, tables->handlers[opcode]()
 #else
+static const ep_wasm_tables_t ep_wasm_handlers;
+#define tables          (&ep_wasm_handlers)
 #define RUN             ep_wasm_run_t *const run
 #define RUN_            ep_wasm_run_t *const run,
 #define PASS            run
@@ -93,7 +119,6 @@ register ep_wasm_run_t *run __asm__("r11");
 #define LOW             run->low
 #define HIGH            run->high
 #define FUEL            run->fuel
-typedef int (*ep_wasm_handler_t)(RUN);
 #define NEXT            return (void)run, 1
 #define NEXT_IS(opcode) return (void)(opcode), 1
 #endif
@@ -174,6 +199,38 @@ static __attribute__((noinline)) int refuel(RUN) {
     NEXT;                                                                                                    \
   } while (0)
 
+/* What rare instructions end in instead of NEXT: 2 bytes of theirs, not 12, for a branch more. It takes one fuel. */
+static __attribute__((noinline, used)) int op_nop(RUN) {
+  FUEL -= EP_FUEL_nop;
+  NEXT;
+}
+
+#define NEXT_AS_NOP                                                                                          \
+  do {                                                                                                       \
+    FUEL += EP_FUEL_nop;                                                                                     \
+    return op_nop(PASS);                                                                                     \
+  } while (0)
+
+/* Ends of comparisons. */
+static __attribute__((noinline)) int is_true(RUN) {
+  FUEL -= EP_FUEL_i32_eqz;
+  LOW = 1;
+  NEXT;
+}
+
+static __attribute__((noinline)) int is_false(RUN) {
+  FUEL -= EP_FUEL_i32_eqz;
+  LOW = 0;
+  NEXT;
+}
+
+#define ANSWER(condition)                                                                                    \
+  do {                                                                                                       \
+    FUEL += EP_FUEL_i32_eqz;                                                                                 \
+    if (condition) return is_true(PASS);                                                                     \
+    return is_false(PASS);                                                                                   \
+  } while (0)
+
 /* ---- immediates --------------------------------------------------------------------------------------------- */
 
 /* Two bytes at once: most immediates have one, and the second is the next opcode then. A module never ends within an
@@ -184,18 +241,21 @@ static inline uint32_t half(const uint8_t *p) {
   return value;
 }
 
-/* The number at `*at`, which moves behind it. */
-static inline uint32_t take_u32(const uint8_t **at) {
-  uint32_t value = 0;
-  uint32_t shift = 0;
-  uint32_t byte;
-  do {
-    byte = *(*at)++;
-    value |= (byte & 0x7Fu) << shift;
-    shift += 7u;
-  } while (byte >= 0x80u);
-  return value;
+/* The number at `at`, and in the upper half how many bytes it has: Arm returns both in registers. */
+static __attribute__((noinline)) uint64_t number_at(const uint8_t *at) {
+  uint32_t byte = *at;
+  uint32_t value = byte & 0x7Fu;
+  uint32_t length = 1;
+  while (UNLIKELY(byte >= 0x80u)) {
+    byte = at[length];
+    value |= (byte & 0x7Fu) << (7u * length);
+    length++;
+  }
+  return (uint64_t)length << 32 | value;
 }
+
+#define NUMBER(number) ((uint32_t)(number))
+#define LENGTH(number) ((uint32_t)((number) >> 32))
 
 /* IP is inside a number: skips the rest of it. */
 static __attribute__((noinline)) int skip_rest(RUN) {
@@ -231,12 +291,18 @@ static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
 }
 
 /* Follows a side table entry; operands move only where it says so. */
-static inline __attribute__((always_inline)) int follow(RUN_ const ep_wasm_branch_t *branch) {
+static __attribute__((noinline)) int follow(RUN_ const ep_wasm_branch_t *branch) {
   const uint32_t how = branch->unwind;
   IP = run->code + branch->target;
   run->branch = branch_at(PASS_ branch->branch);
   if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
   NEXT_IF_FUEL;
+}
+
+/* The fuel that somebody else found the instruction to take. */
+static inline void take_charge(RUN) {
+  FUEL -= run->instance->charged;
+  run->instance->charged = 0;
 }
 
 /* The caller of the outermost function. */
@@ -245,8 +311,7 @@ static inline __attribute__((always_inline)) int follow(RUN_ const ep_wasm_branc
 static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
                                                  uint32_t caller) {
   ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
-  FUEL -= run->instance->charged;
-  run->instance->charged = 0;
+  take_charge(PASS);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
   SP = function->results != 0u ? args : args - 1;
   LOAD_TOP(SP);
@@ -313,10 +378,6 @@ OP(unreachable) {
   return trap(PASS_ EP_WASM_TRAP_UNREACHABLE);
 }
 
-OP(nop) {
-  NEXT;
-}
-
 OP(block) {
   SKIP_AND_NEXT;
 }
@@ -333,7 +394,10 @@ OP(else) {
 OP(if) {
   const uint32_t condition = LOW;
   POP;
-  if (condition == 0u) return do_else(PASS);
+  if (condition == 0u) {
+    FUEL += EP_FUEL_else;
+    return op_else(PASS);
+  }
   run->branch++;
   SKIP_AND_NEXT;
 }
@@ -359,10 +423,9 @@ OP(br_if) {
 }
 
 OP(br_table) {
-  const uint8_t *after = IP;
-  const uint32_t count = take_u32(&after);
-  const uint32_t label = LOW < count ? LOW : count;
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP) - 1u);
+  const uint64_t count = number_at(IP);
+  const uint32_t label = LOW < NUMBER(count) ? LOW : NUMBER(count);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u);
   POP;
   return follow(PASS_ run->branch + label);
 }
@@ -374,10 +437,9 @@ OP(return) { // clang-format on
 
 /* A call moves IP only once it can't trap any more. */
 static __attribute__((noinline)) int call_wide(RUN) {
-  const uint8_t *after = IP;
-  const ep_wasm_function_t *function = &run->functions[take_u32(&after)];
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
-  return call_function(PASS_ function, (uint32_t)(after - run->code));
+  const uint64_t index = number_at(IP);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(index));
+  return call_function(PASS_ & run->functions[NUMBER(index)], (uint32_t)(IP - run->code) + LENGTH(index));
 }
 
 OP(call) {
@@ -389,16 +451,16 @@ OP(call) {
 OP(call_indirect) {
   const ep_wasm_instance_t *instance = run->instance;
   const uint32_t element = LOW;
-  const uint8_t *after = IP;
-  const uint32_t type = take_u32(&after);
+  const uint64_t type = number_at(IP);
   const ep_wasm_function_t *function;
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP) - 1u);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(type) - 1u);
   if (UNLIKELY(element >= instance->table_size)) return trap(PASS_ EP_WASM_TRAP_TABLE);
   if (UNLIKELY(instance->table[element] == EP_WASM_NULL)) return trap(PASS_ EP_WASM_TRAP_ELEMENT);
   function = &run->functions[instance->table[element]];
-  if (UNLIKELY(function->type != instance->types[type].canonical)) return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
+  if (UNLIKELY(function->type != instance->types[NUMBER(type)].canonical))
+    return trap(PASS_ EP_WASM_TRAP_CALL_TYPE);
   POP;
-  return call_function(PASS_ function, (uint32_t)(after + 1 - run->code));
+  return call_function(PASS_ function, (uint32_t)(IP - run->code) + LENGTH(type) + 1u);
 }
 
 /* ---- parametric, variables (4.4.4, 4.4.5) ------------------------------------------------------------------------ */
@@ -427,12 +489,11 @@ OP(select) {
 #define DO_global_set(slot) DO_local_set(slot)
 
 static __attribute__((noinline)) int variable_wide(RUN) {
-  const uint8_t *after = IP - 1;
-  const uint8_t opcode = IP[-2];
-  const uint32_t index = take_u32(&after);
-  uint64_t *slot = (opcode == EP_OP_global_get || opcode == EP_OP_global_set ? run->globals : FP) + index;
-  FUEL -= (int32_t)EP_FUEL_LONG_INDEX((uint32_t)(after - IP));
-  IP = after;
+  const uint64_t index = number_at(--IP);
+  const uint8_t opcode = IP[-1];
+  uint64_t *slot = (opcode >= EP_OP_global_get ? run->globals : FP) + NUMBER(index);
+  FUEL -= (int32_t)EP_FUEL_LONG_INDEX(LENGTH(index) - 1u);
+  IP += LENGTH(index);
   if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
     DO_local_get(slot);
     NEXT;
@@ -463,92 +524,59 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
 }
 
-#define READ(type, wide)                                                                                     \
-  do {                                                                                                       \
-    type bits_;                                                                                              \
-    memcpy(&bits_, place, sizeof bits_);                                                                     \
-    SET_TOP((uint64_t)(wide)bits_);                                                                          \
-  } while (0)
-
-#define WRITE(type)                                                                                          \
-  do {                                                                                                       \
-    const type bits_ = (type)TOP;                                                                            \
-    memcpy(place, &bits_, sizeof bits_);                                                                     \
-  } while (0)
-
-/* Where in memory `size` bytes at base + offset are, or NULL. */
-static inline uint8_t *place_of(RUN_ uint32_t base, uint32_t offset, uint32_t size) {
-  const uint64_t address = (uint64_t)base + offset;
-  return address + size > run->instance->memory_size ? NULL : run->memory + (uint32_t)address;
+static inline uint32_t word(const uint8_t *p) {
+  uint32_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
 }
 
-static inline uint32_t access_size(uint32_t opcode) {
-  static const uint8_t sizes[] = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4,
-                                  8, 4, 8, 1, 2, 1, 2, 4};
-  return sizes[opcode - EP_OP_i32_load];
-}
-
-/* Any load with any immediates at any address, for those that don't go the short way. */
-__attribute__((noinline, used)) static int load_memory(RUN) {
-  const uint8_t opcode = IP[-1];
-  const uint8_t *after = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
-  const uint8_t *const place = place_of(PASS_ LOW, take_u32(&after), access_size(opcode));
-  FUEL -= EP_FUEL_LONG_ACCESS + (int32_t)EP_FUEL_LONG_ADDRESS((uint32_t)(after - IP));
-  if (place == NULL) return trap(PASS_ EP_WASM_TRAP_MEMORY);
-  IP = after;
-  switch (opcode) {
-  case EP_OP_i32_load8_s:
-  case EP_OP_i64_load8_s: READ(int8_t, int64_t); break;
-  case EP_OP_i32_load8_u:
-  case EP_OP_i64_load8_u: READ(uint8_t, uint64_t); break;
-  case EP_OP_i32_load16_s:
-  case EP_OP_i64_load16_s: READ(int16_t, int64_t); break;
-  case EP_OP_i32_load16_u:
-  case EP_OP_i64_load16_u: READ(uint16_t, uint64_t); break;
-  case EP_OP_i64_load32_s: READ(int32_t, int64_t); break;
-  case EP_OP_i64_load:
-  case EP_OP_f64_load: READ(uint64_t, uint64_t); break;
-  default: READ(uint32_t, uint64_t); break;
+/* Any load or store with any immediates at any address, for those that don't go the short way. */
+__attribute__((noinline, used)) static int access_memory(RUN) {
+  const uint8_t *const second = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
+  const uint64_t offset = number_at(second);
+  const uint32_t length = (uint32_t)(second - IP) + LENGTH(offset);
+  const uint32_t opcode = IP[-1];
+  const uint32_t size = tables->by.sizes[opcode - EP_OP_i32_load];
+  const uint32_t memory_size = run->instance->memory_size;
+  uint8_t *place = run->memory;
+  uint32_t address;
+  FUEL -= EP_FUEL_LONG_ACCESS + (int32_t)EP_FUEL_LONG_ADDRESS(length);
+  if (__builtin_add_overflow(opcode < EP_OP_i32_store ? LOW : (uint32_t)SP[-1], NUMBER(offset), &address) ||
+      address >= memory_size || memory_size - address < size)
+    return trap(PASS_ EP_WASM_TRAP_MEMORY);
+  IP += length;
+  place += address;
+  if (opcode >= EP_OP_i32_store) { /* byte by byte out of the top's slot */
+    STORE_TOP(SP);
+    for (uint32_t i = 0; i < size; i++) place[i] = ((const uint8_t *)SP)[i];
+    SP--;
+    POP;
+    NEXT;
   }
-  NEXT;
-}
-
-/* And any store. */
-__attribute__((noinline, used)) static int store_memory(RUN) {
-  const uint8_t opcode = IP[-1];
-  const uint8_t *after = ep_wasm_leb_skip(IP);
-  uint8_t *const place = place_of(PASS_(uint32_t) SP[-1], take_u32(&after), access_size(opcode));
-  FUEL -= EP_FUEL_LONG_ACCESS + (int32_t)EP_FUEL_LONG_ADDRESS((uint32_t)(after - IP));
-  if (place == NULL) return trap(PASS_ EP_WASM_TRAP_MEMORY);
-  IP = after;
-  switch (opcode) {
-  case EP_OP_i32_store8:
-  case EP_OP_i64_store8: WRITE(uint8_t); break;
-  case EP_OP_i32_store16:
-  case EP_OP_i64_store16: WRITE(uint16_t); break;
-  case EP_OP_i64_store:
-  case EP_OP_f64_store: WRITE(uint64_t); break;
-  default: WRITE(uint32_t); break;
+  LOW = size == 1u ? *place : size == 2u ? half(place) : word(place);
+  HIGH = size == 8u ? word(place + 4) : 0u;
+  if (opcode >= EP_OP_i32_load8_s && (opcode & 1u) == 0u) { /* the signed ones */
+    const uint32_t unused = 32u - 8u * size;
+    LOW = (uint32_t)((int32_t)(LOW << unused) >> unused);
+    HIGH = (uint32_t)((int32_t)LOW >> 31);
   }
-  SP--;
-  POP;
   NEXT;
 }
 
 /* Rare ones always go the long way. */
-#define LONG_WAY(id, handler)                                                                                \
+#define LONG_WAY(id)                                                                                         \
   _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
-  static int op_##id(RUN) __attribute__((alias(#handler)));
+  static int op_##id(RUN) __attribute__((alias("access_memory")));
 
 /* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
-#define ADDRESS(base, long_way)                                                                              \
+#define ADDRESS(base)                                                                                        \
   const uint32_t immediates_ = half(IP);                                                                     \
   uint32_t address_;                                                                                         \
   uint8_t *place;                                                                                            \
-  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return long_way(PASS);                                    \
-  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return long_way(PASS);          \
-  if (UNLIKELY(address_ >= run->bound)) return long_way(PASS);                                               \
+  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                               \
+  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);     \
+  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                          \
   place = run->memory + address_;                                                                            \
   IP += 2;
 
@@ -556,7 +584,7 @@ __attribute__((noinline, used)) static int store_memory(RUN) {
 #define LOAD32(id, type)                                                                                     \
   OP(id) {                                                                                                   \
     type value;                                                                                              \
-    ADDRESS(LOW, load_memory)                                                                                \
+    ADDRESS(LOW)                                                                                             \
     memcpy(&value, place, sizeof value);                                                                     \
     LOW = (uint32_t)value;                                                                                   \
     NEXT;                                                                                                    \
@@ -564,16 +592,19 @@ __attribute__((noinline, used)) static int store_memory(RUN) {
 
 #define STORE_AS(id, type)                                                                                   \
   OP(id) {                                                                                                   \
-    ADDRESS((uint32_t)SP[-1], store_memory)                                                                  \
-    WRITE(type);                                                                                             \
+    ADDRESS((uint32_t)SP[-1])                                                                                \
+    const type bits = (type)TOP;                                                                             \
+    memcpy(place, &bits, sizeof bits);                                                                       \
     SP--;                                                                                                    \
     POP;                                                                                                     \
     NEXT;                                                                                                    \
   }
 
 OP(i64_load) {
-  ADDRESS(LOW, load_memory)
-  READ(uint64_t, uint64_t);
+  uint64_t bits;
+  ADDRESS(LOW)
+  memcpy(&bits, place, sizeof bits);
+  SET_TOP(bits);
   NEXT;
 }
 
@@ -584,37 +615,44 @@ LOAD32(i32_load8_s, int8_t)
 LOAD32(i32_load8_u, uint8_t)
 LOAD32(i32_load16_s, int16_t)
 LOAD32(i32_load16_u, uint16_t)
-LONG_WAY(i64_load8_s, load_memory)
-LONG_WAY(i64_load8_u, load_memory)
-LONG_WAY(i64_load16_s, load_memory)
-LONG_WAY(i64_load16_u, load_memory)
-LONG_WAY(i64_load32_s, load_memory)
-LONG_WAY(i64_load32_u, load_memory)
+LONG_WAY(i64_load8_s)
+LONG_WAY(i64_load8_u)
+LONG_WAY(i64_load16_s)
+LONG_WAY(i64_load16_u)
+LONG_WAY(i64_load32_s)
+LONG_WAY(i64_load32_u)
 STORE_AS(i32_store, uint32_t)
 STORE_AS(i64_store, uint64_t)
 SAME(f32_store, i32_store)
 SAME(f64_store, i64_store)
 STORE_AS(i32_store8, uint8_t)
 STORE_AS(i32_store16, uint16_t)
-LONG_WAY(i64_store8, store_memory)
-LONG_WAY(i64_store16, store_memory)
-LONG_WAY(i64_store32, store_memory)
+LONG_WAY(i64_store8)
+LONG_WAY(i64_store16)
+LONG_WAY(i64_store32)
 
 OP(memory_size) {
   IP++;
   PUSH;
   LOW = run->instance->memory_pages;
-  NEXT;
+  NEXT_AS_NOP;
 }
 
 OP(memory_grow) {
   IP++;
   LOW = ep_wasm_grow(run->instance, LOW);
   run->bound = safe_bound(run->instance);
-  NEXT;
+  NEXT_AS_NOP;
 }
 
 /* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
+
+/* Takes the operand below the top off the stack. */
+#if defined(EP_WASM_REGISTERS)
+#define TAKE_BELOW(to) __asm__ volatile("ldr %1, [%0, #-8]!" : "+r"(SP), "=r"(to) : : "memory")
+#else
+#define TAKE_BELOW(to) ((to) = (uint32_t) * --SP)
+#endif
 
 #define BINARY32(id, expression)                                                                             \
   OP(id) {                                                                                                   \
@@ -636,24 +674,41 @@ OP(memory_grow) {
     const uint64_t b = TOP;                                                                                  \
     const uint64_t a = *--SP;                                                                                \
     SET_TOP(expression);                                                                                     \
-    NEXT;                                                                                                    \
+    NEXT_AS_NOP;                                                                                             \
+  }
+
+#define COMPARE32(id, expression)                                                                            \
+  OP(id) {                                                                                                   \
+    const uint32_t b = LOW;                                                                                  \
+    uint32_t a;                                                                                              \
+    TAKE_BELOW(a);                                                                                           \
+    ANSWER(expression);                                                                                      \
   }
 
 #define COMPARE64(id, expression)                                                                            \
   OP(id) {                                                                                                   \
     const uint64_t b = TOP;                                                                                  \
     const uint64_t a = *--SP;                                                                                \
-    LOW = (expression) ? 1u : 0u;                                                                            \
-    NEXT;                                                                                                    \
+    ANSWER(expression);                                                                                      \
   }
 
-#define COMPARE_F32(id, operator)                                                                            \
+#define RARE_UNARY32(id, expression)                                                                         \
   OP(id) {                                                                                                   \
-    const float b = ep_wasm_f32(LOW);                                                                        \
-    const float a = ep_wasm_f32((uint32_t) * --SP);                                                          \
-    LOW = a operator b ? 1u : 0u;                                                                            \
-    NEXT;                                                                                                    \
+    const uint32_t a = LOW;                                                                                  \
+    LOW = (uint32_t)(expression);                                                                            \
+    NEXT_AS_NOP;                                                                                             \
   }
+
+#define RARE_BINARY32(id, expression)                                                                        \
+  OP(id) {                                                                                                   \
+    const uint32_t b = LOW;                                                                                  \
+    uint32_t a;                                                                                              \
+    TAKE_BELOW(a);                                                                                           \
+    LOW = (uint32_t)(expression);                                                                            \
+    NEXT_AS_NOP;                                                                                             \
+  }
+
+#define F32(bits) ep_wasm_f32(bits)
 
 #define BINARY_F32(id, operator)                                                                             \
   OP(id) {                                                                                                   \
@@ -690,17 +745,9 @@ static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
 #define LOAD(type, alignment)  0u
 #define STORE(type, alignment) 0u
 
-static const uint8_t weights[] = {
-#define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = (uint8_t)(weight | (signature)),
-#define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
-#include "wasm/opcodes.def"
-#undef EP_WASM_OPCODE
-#undef EP_WASM_PREFIXED
-};
-
 __attribute__((used)) static int op_numeric(RUN) {
   const uint32_t opcode = IP[-1];
-  const uint32_t weight = weights[opcode];
+  const uint32_t weight = tables->by.weights[opcode];
   STORE_TOP(SP);
   FUEL -= (int32_t)(weight & ~TWO);
   if ((weight & TWO) != 0u) SP--;
@@ -732,11 +779,14 @@ OP(i32_const) {
   NEXT_IS(bytes >> 8);
 }
 
+/* From its last byte to its first: shifts by 7 are cheap where those by a variable are not. */
 static __attribute__((noinline)) int i64_const_wide(RUN) {
   const uint8_t *const start = IP;
-  IP = ep_wasm_leb_skip(IP);
-  FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(IP - start)));
-  SET_TOP((uint64_t)ep_wasm_leb_s64(start));
+  const uint8_t *p = IP = ep_wasm_leb_skip(IP);
+  uint64_t value = (*(p - 1) & 0x40u) != 0u ? UINT64_MAX : 0u;
+  FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(p - start)));
+  while (p > start) value = value << 7 | (*--p & 0x7Fu);
+  SET_TOP(value);
   NEXT;
 }
 
@@ -747,7 +797,7 @@ OP(i64_const) {
   LOW = (uint32_t)((int32_t)(byte << 25) >> 25);
   HIGH = (uint32_t)((int32_t)LOW >> 31);
   IP++;
-  NEXT;
+  NEXT_AS_NOP;
 }
 
 OP(f32_const) {
@@ -765,23 +815,24 @@ OP(f64_const) {
   PUSH;
   SET_TOP(bits);
   IP += 8;
-  NEXT;
+  NEXT_AS_NOP;
 }
 
-UNARY32(i32_eqz, a == 0u)
-BINARY32(i32_eq, a == b)
-BINARY32(i32_ne, a != b)
-BINARY32(i32_lt_s, (int32_t)a < (int32_t)b)
-BINARY32(i32_lt_u, a < b)
-BINARY32(i32_gt_s, (int32_t)a > (int32_t)b)
-BINARY32(i32_gt_u, a > b)
-BINARY32(i32_le_s, (int32_t)a <= (int32_t)b)
-BINARY32(i32_le_u, a <= b)
-BINARY32(i32_ge_s, (int32_t)a >= (int32_t)b)
-BINARY32(i32_ge_u, a >= b)
+OP(i32_eqz) {
+  ANSWER(LOW == 0u);
+}
+COMPARE32(i32_eq, a == b)
+COMPARE32(i32_ne, a != b)
+COMPARE32(i32_lt_s, (int32_t)a < (int32_t)b)
+COMPARE32(i32_lt_u, a < b)
+COMPARE32(i32_gt_s, (int32_t)a > (int32_t)b)
+COMPARE32(i32_gt_u, a > b)
+COMPARE32(i32_le_s, (int32_t)a <= (int32_t)b)
+COMPARE32(i32_le_u, a <= b)
+COMPARE32(i32_ge_s, (int32_t)a >= (int32_t)b)
+COMPARE32(i32_ge_u, a >= b)
 OP(i64_eqz) {
-  LOW = (LOW | HIGH) == 0u;
-  NEXT;
+  ANSWER((LOW | HIGH) == 0u);
 }
 COMPARE64(i64_eq, a == b)
 COMPARE64(i64_ne, a != b)
@@ -793,12 +844,12 @@ OUTLINED(i64_le_s)
 OUTLINED(i64_le_u)
 OUTLINED(i64_ge_s)
 OUTLINED(i64_ge_u)
-COMPARE_F32(f32_eq, ==)
-COMPARE_F32(f32_ne, !=)
-COMPARE_F32(f32_lt, <)
-COMPARE_F32(f32_gt, >)
-COMPARE_F32(f32_le, <=)
-COMPARE_F32(f32_ge, >=)
+COMPARE32(f32_eq, F32(a) == F32(b))
+COMPARE32(f32_ne, F32(a) != F32(b))
+COMPARE32(f32_lt, F32(a) < F32(b))
+COMPARE32(f32_gt, F32(a) > F32(b))
+COMPARE32(f32_le, F32(a) <= F32(b))
+COMPARE32(f32_ge, F32(a) >= F32(b))
 OUTLINED(f64_eq)
 OUTLINED(f64_ne)
 OUTLINED(f64_lt)
@@ -806,8 +857,8 @@ OUTLINED(f64_gt)
 OUTLINED(f64_le)
 OUTLINED(f64_ge)
 
-UNARY32(i32_clz, a == 0u ? 32u : (uint32_t)__builtin_clz(a))
-UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
+RARE_UNARY32(i32_clz, a == 0u ? 32u : (uint32_t)__builtin_clz(a))
+RARE_UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
 OUTLINED(i32_popcnt)
 BINARY32(i32_add, a + b)
 BINARY32(i32_sub, a - b)
@@ -822,8 +873,8 @@ BINARY32(i32_xor, a ^ b)
 BINARY32(i32_shl, a << (b & 31u))
 BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
 BINARY32(i32_shr_u, a >> (b & 31u))
-BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
-BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
+RARE_BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
+RARE_BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
 OUTLINED(i64_clz)
 OUTLINED(i64_ctz)
 OUTLINED(i64_popcnt)
@@ -843,27 +894,27 @@ OUTLINED(i64_shr_u)
 OUTLINED(i64_rotl)
 OUTLINED(i64_rotr)
 
-UNARY32(f32_abs, a & 0x7FFFFFFFu)
-UNARY32(f32_neg, a ^ 0x80000000u)
+RARE_UNARY32(f32_abs, a & 0x7FFFFFFFu)
+RARE_UNARY32(f32_neg, a ^ 0x80000000u)
 OUTLINED(f32_ceil)
 OUTLINED(f32_floor)
 OUTLINED(f32_trunc)
 OUTLINED(f32_nearest)
-UNARY32(f32_sqrt, ep_wasm_f32_sqrt(a))
+RARE_UNARY32(f32_sqrt, ep_wasm_f32_sqrt(a))
 BINARY_F32(f32_add, +)
 BINARY_F32(f32_sub, -)
 BINARY_F32(f32_mul, *)
 BINARY_F32(f32_div, /)
 OUTLINED(f32_min)
 OUTLINED(f32_max)
-BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
+RARE_BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
 OP(f64_abs) {
   HIGH &= 0x7FFFFFFFu;
-  NEXT;
+  NEXT_AS_NOP;
 }
 OP(f64_neg) {
   HIGH ^= 0x80000000u;
-  NEXT;
+  NEXT_AS_NOP;
 }
 OUTLINED(f64_ceil)
 OUTLINED(f64_floor)
@@ -885,18 +936,18 @@ OUTLINED(i32_trunc_f64_s)
 OUTLINED(i32_trunc_f64_u)
 OP(i64_extend_i32_s) {
   HIGH = (uint32_t)((int32_t)LOW >> 31);
-  NEXT;
+  NEXT_AS_NOP;
 }
 OP(i64_extend_i32_u) {
   HIGH = 0;
-  NEXT;
+  NEXT_AS_NOP;
 }
 OUTLINED(i64_trunc_f32_s)
 OUTLINED(i64_trunc_f32_u)
 OUTLINED(i64_trunc_f64_s)
 OUTLINED(i64_trunc_f64_u)
-UNARY32(f32_convert_i32_s, ep_wasm_f32_bits((float)(int32_t)a))
-UNARY32(f32_convert_i32_u, ep_wasm_f32_bits((float)a))
+RARE_UNARY32(f32_convert_i32_s, ep_wasm_f32_bits((float)(int32_t)a))
+RARE_UNARY32(f32_convert_i32_u, ep_wasm_f32_bits((float)a))
 OUTLINED(f32_convert_i64_s)
 OUTLINED(f32_convert_i64_u)
 OUTLINED(f32_demote_f64)
@@ -909,60 +960,75 @@ SAME(i32_reinterpret_f32, nop)
 SAME(i64_reinterpret_f64, nop)
 SAME(f32_reinterpret_i32, nop)
 SAME(f64_reinterpret_i64, nop)
-UNARY32(i32_extend8_s, (int8_t)(uint8_t)a)
-UNARY32(i32_extend16_s, (int16_t)(uint16_t)a)
+RARE_UNARY32(i32_extend8_s, (int8_t)(uint8_t)a)
+RARE_UNARY32(i32_extend16_s, (int16_t)(uint16_t)a)
 OP(i64_extend8_s) {
   SET_TOP((uint64_t)(int8_t)(uint8_t)LOW);
-  NEXT;
+  NEXT_AS_NOP;
 }
 OP(i64_extend16_s) {
   SET_TOP((uint64_t)(int16_t)(uint16_t)LOW);
-  NEXT;
+  NEXT_AS_NOP;
 }
 OP(i64_extend32_s) {
   HIGH = (uint32_t)((int32_t)LOW >> 31);
-  NEXT;
+  NEXT_AS_NOP;
 }
 
 /* ---- behind the prefix ------------------------------------------------------------------------------------------ */
 
-/* `after` is behind the opcode, which takes one segment's or memory's index, or two. */
+/* `after` is behind the opcode: one index of a segment, memory or table stands there, or two. */
 static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *after) {
-  const bool drop = opcode == EP_OP_data_drop || opcode == EP_OP_elem_drop;
-  const uint32_t segment = take_u32(&after);
-  int32_t length_fuel = 0;
-  ep_wasm_result_t result = ep_wasm_bulk(run->instance, opcode, segment, drop ? SP : SP - 2, &length_fuel);
+  const uint64_t segment = number_at(after);
+  ep_wasm_result_t result;
+  after += LENGTH(segment);
+  if (opcode != EP_OP_data_drop && opcode != EP_OP_elem_drop) {
+    if (opcode != EP_OP_memory_fill) after = ep_wasm_leb_skip(after);
+    SP -= 3;
+  }
+  result = ep_wasm_bulk(run->instance, opcode, NUMBER(segment), SP + 1);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
-  if (!drop && opcode != EP_OP_memory_fill) after = ep_wasm_leb_skip(after);
-  FUEL += length_fuel - (int32_t)(after - IP);
+  take_charge(PASS);
+  FUEL -= (int32_t)(after - IP);
   IP = after;
-  if (!drop) SP -= 3;
-  SET_TOP(*SP);
+  LOAD_TOP(SP);
   NEXT_IF_FUEL;
 }
 
 static int op_prefix(RUN) {
-  const uint8_t *after = IP;
-  const uint32_t opcode = 0x100u + take_u32(&after);
+  const uint64_t code = number_at(IP);
+  const uint32_t opcode = 0x100u + NUMBER(code);
   STORE_TOP(SP);
   if (opcode > EP_OP_i64_trunc_sat_f64_u) {
     FUEL -= EP_FUEL_memory_fill;
-    return bulk(PASS_ opcode, after);
+    return bulk(PASS_ opcode, IP + LENGTH(code));
   }
-  FUEL -= EP_FUEL_i32_trunc_sat_f32_s + (int32_t)(after - IP) - 1;
-  IP = after;
+  FUEL -= EP_FUEL_i32_trunc_sat_f32_s + (int32_t)LENGTH(code) - 1;
+  IP += LENGTH(code);
   return numeric(PASS_ opcode);
 }
 
 /* ---- the run ------------------------------------------------------------------------------------------------------ */
 
-static const ep_wasm_handler_t ep_wasm_handlers[] = {
-#define EP_WASM_OPCODE(opcode, id, text, weight, signature) [opcode] = op_##id,
+#define WEIGHT(opcode, id, text, weight, signature)  [opcode] = (uint8_t)(weight | (signature)),
+#define HANDLER(opcode, id, text, weight, signature) [opcode] = op_##id,
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
+static const ep_wasm_tables_t ep_wasm_handlers = {
+    .by = {.plain =
+               {
+#define EP_WASM_OPCODE HANDLER
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
+               },
+           .weights =
+               {
+#define EP_WASM_OPCODE WEIGHT
+#include "wasm/opcodes.def"
+#undef EP_WASM_OPCODE
+               },
+           .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4},
+           .prefix = op_prefix}};
 #undef EP_WASM_PREFIXED
-    [EP_OP_prefix] = op_prefix};
 
 /* Sets up the stack as for a call of run->index from nowhere. */
 static int begin(RUN) {
@@ -982,7 +1048,7 @@ static int begin(RUN) {
 /* Called by `enter` alone. */
 __attribute__((used)) static int enter_registers(ep_wasm_run_t *the_run) {
   run = the_run;
-  handlers = ep_wasm_handlers;
+  tables = &ep_wasm_handlers;
   return begin();
 }
 
@@ -995,7 +1061,7 @@ __attribute__((naked)) static void enter(__attribute__((unused)) ep_wasm_run_t *
 #else
 static void enter(RUN) {
   int going = begin(run);
-  while (going != 0) going = ep_wasm_handlers[*run->ip++](run);
+  while (going != 0) going = tables->handlers[*run->ip++](run);
 }
 #endif
 

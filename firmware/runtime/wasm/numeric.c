@@ -58,17 +58,6 @@ static bool ep_wasm_relation_i64(uint32_t opcode, uint64_t a, uint64_t b) {
 
 /* ---- floats --------------------------------------------------------------------------------------------------- */
 
-uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
-#if defined(__ARM_FP)
-  float root;
-  __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
-  return ep_wasm_f32_bits(root);
-#else
-  return ep_wasm_demote(
-      ep_wasm_f64_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
-#endif
-}
-
 static bool ep_wasm_negative(uint64_t value) {
   return (value & SIGN64) != 0u;
 }

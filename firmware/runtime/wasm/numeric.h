@@ -37,6 +37,15 @@ static inline uint32_t ep_wasm_f32_result(float value) {
 }
 
 /* Square root of a f32, correctly rounded. */
-uint32_t ep_wasm_f32_sqrt(uint32_t bits);
+static inline uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
+#if defined(__ARM_FP)
+  float root;
+  __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
+  return ep_wasm_f32_bits(root);
+#else
+  return ep_wasm_demote(
+      ep_wasm_f64_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
+#endif
+}
 
 #endif
