@@ -6,6 +6,7 @@
 #include <pb_decode.h>
 
 #include "core/board.h"
+#include "core/limits.h"
 #include "crypto/crc32.h"
 #include "crypto/sha512.h"
 #include "errors.h"
@@ -68,6 +69,27 @@ int ep_record_open_page(ep_flash_t *flash, uint32_t slot, uint32_t offset, ep_re
   return ep_flash_program(flash, address + EP_RECORD_PAYLOAD_MAX, header, sizeof *header);
 }
 
+/* What can be said of a manifest by itself and by this board. */
+static int ep_record_check_manifest(const edgeplug_Manifest *manifest) {
+  const ep_board_map_t *map = ep_board_map();
+  const edgeplug_Limits *limits = &manifest->limits;
+  const edgeplug_TrialRules *rules = &manifest->trial;
+  if (manifest->format != 1u || manifest->name[0] == '\0' || (uint32_t)manifest->kind - 1u > 1u ||
+      manifest->payload_size == 0u || limits->fuel == 0u || rules->attempts > EP_RECORD_MARK_TRIAL_COUNT ||
+      rules->healthy_scans > rules->deadline_scans) {
+    return EP_ERR_MANIFEST;
+  }
+  if (manifest->payload_size > EP_RECORD_PAYLOAD_MAX) return EP_ERR_PACKAGE_TOO_LARGE;
+  if (manifest->board_class != 0u && manifest->board_class != map->board_class) return EP_ERR_BOARD_CLASS;
+  if (manifest->abi != EP_ABI) return EP_ERR_ABI;
+  if (manifest->inputs > map->inputs || manifest->outputs > map->outputs) return EP_ERR_CHANNELS;
+  if (limits->memory_bytes > EP_MAX_MEMORY || limits->stack_slots > EP_MAX_STACK_SLOTS ||
+      limits->call_depth > EP_MAX_CALL_DEPTH || limits->io_buffer_bytes > EP_MAX_IO_BUFFER) {
+    return EP_ERR_MEMORY;
+  }
+  return EP_OK;
+}
+
 int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest) {
   pb_istream_t stream = pb_istream_from_buffer(record->header.manifest, record->header.manifest_length);
   edgeplug_TrialRules *trial = &manifest->trial;
@@ -79,7 +101,7 @@ int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest) {
   if (trial->min_requests == 0u) trial->min_requests = 1;
   if (manifest->kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) trial->min_requests = 0;
   if (manifest->scan_divider == 0u) manifest->scan_divider = 1;
-  return EP_OK;
+  return ep_record_check_manifest(manifest);
 }
 
 void ep_record_digest(const ep_record_t *record, uint8_t digest[EP_JOURNAL_DIGEST]) {

@@ -46,7 +46,9 @@ void ep_record_read(const ep_journal_t *journal, uint32_t slot, ep_record_t *rec
  * into it, with its CRC. Errors of flash.h. */
 int ep_record_open_page(ep_flash_t *flash, uint32_t slot, uint32_t offset, ep_record_header_t *header);
 
-/* Decodes the manifest and fills in what it leaves to defaults. EP_OK or EP_ERR_MANIFEST. */
+/* Decodes the manifest, fills in what it leaves to defaults, and checks it against the limits of this board: also in
+ * flash it may be anybody's. EP_OK, EP_ERR_MANIFEST, EP_ERR_PACKAGE_TOO_LARGE, EP_ERR_BOARD_CLASS, EP_ERR_ABI,
+ * EP_ERR_CHANNELS or EP_ERR_MEMORY. */
 int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest);
 
 /* First 16 bytes of the SHA-512 of the manifest bytes: the package's name in journal and lists. */

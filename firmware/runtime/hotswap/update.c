@@ -55,24 +55,8 @@ static bool ep_update_fuel_fits(const ep_hotswap_t *engine, const edgeplug_Manif
          (uint64_t)map->tick_us * (1000u * EP_SCAN_SHARE / 100u);
 }
 
-/* What can be said of a manifest by itself and by this board. */
+/* What can be said of a manifest that fits this board, beside the agent that runs. */
 static int ep_update_check(const ep_hotswap_t *engine, const edgeplug_Manifest *manifest) {
-  const ep_board_map_t *map = ep_board_map();
-  const edgeplug_Limits *limits = &manifest->limits;
-  const edgeplug_TrialRules *rules = &manifest->trial;
-  if (manifest->format != 1u || manifest->name[0] == '\0' || (uint32_t)manifest->kind - 1u > 1u ||
-      manifest->payload_size == 0u || limits->fuel == 0u || rules->attempts > EP_RECORD_MARK_TRIAL_COUNT ||
-      rules->healthy_scans > rules->deadline_scans) {
-    return EP_ERR_MANIFEST;
-  }
-  if (manifest->payload_size > EP_RECORD_PAYLOAD_MAX) return EP_ERR_PACKAGE_TOO_LARGE;
-  if (manifest->board_class != 0u && manifest->board_class != map->board_class) return EP_ERR_BOARD_CLASS;
-  if (manifest->abi != EP_ABI) return EP_ERR_ABI;
-  if (manifest->inputs > map->inputs || manifest->outputs > map->outputs) return EP_ERR_CHANNELS;
-  if (limits->memory_bytes > EP_MAX_MEMORY || limits->stack_slots > EP_MAX_STACK_SLOTS ||
-      limits->call_depth > EP_MAX_CALL_DEPTH || limits->io_buffer_bytes > EP_MAX_IO_BUFFER) {
-    return EP_ERR_MEMORY;
-  }
   if (!ep_update_fuel_fits(engine, manifest)) return EP_ERR_FUEL;
   if (manifest->security_version < engine->journal.kept[EP_KEPT_STATE].u.state.security_version) {
     return EP_ERR_SECURITY_VERSION;
@@ -121,7 +105,7 @@ static int ep_update_survey(ep_hotswap_t *engine, const edgeplug_Manifest *manif
   }
   if (EP_DEFECT(NUMBER_FROM_THE_ACTIVE_SLOT)) *number = engine->active_swap;
   ++*number;
-  engine->target = keep != EP_HOTSWAP_NONE ? (uint8_t)(keep ^ 1u) : kept[EP_KEPT_STAGING].slot;
+  engine->target = keep != EP_HOTSWAP_NONE ? (uint8_t)(keep ^ 1u) : kept[EP_KEPT_STAGING].slot & 1u;
   if (EP_DEFECT(ERASE_THE_CONFIRMED_SLOT)) engine->target ^= 1u;
   return EP_OK;
 }
