@@ -3,7 +3,7 @@
  * instructions, read while it stands still at a breakpoint: what else the machine does changes none of them.
  */
 import { QEMU_ELF, startBoard, type TestBoard } from "@edgeplug/test-support/board";
-import { controlAgent, makePackage } from "@edgeplug/test-support/agents";
+import { controlAgent, makePackage, padded, type PackageOptions } from "@edgeplug/test-support/agents";
 import { addressOf } from "@edgeplug/test-support/gdb";
 import { historyOf, push, pushUntil, standing, type Standing } from "@edgeplug/test-support/push";
 import type { AgentPackage } from "edgeplug";
@@ -30,6 +30,8 @@ export interface LossOptions {
   readonly moment: Moment;
   /** Board milliseconds to run before the loss. */
   readonly afterMs: number;
+  /** Both agents fill their slots, which makes the longest boot. Default false. */
+  readonly fullSlots?: boolean;
 }
 
 export interface Recovery {
@@ -53,8 +55,10 @@ export interface Recovery {
   readonly ran: readonly number[];
 }
 
-export const OLD_VALUE = 7;
+const OLD_VALUE = 7;
 const NEW_VALUE = 8;
+/** The reset cause as the journal has it. */
+const WATCHDOG_CAUSE = 2;
 /** A trial that no delay of the host's brings to its end. */
 const PATIENT = { trial: { healthyScans: 100_000, deadlineScans: 200_000 } };
 
@@ -70,21 +74,37 @@ const MASK_ALL = [0x72, 0xb6];
 const SWITCH_SCAN_OFF = Buffer.from("024803490160704700bf00bf80e100e000000200", "hex");
 const NOP = [0x00, 0xbf];
 
-export const OLD: AgentPackage = makePackage(controlAgent({ value: OLD_VALUE }));
-export const NEW: AgentPackage = makePackage(controlAgent({ value: NEW_VALUE }), {
-  version: "2",
-  release: 2,
-  ...PATIENT,
-});
+const FULL_SLOT = 13_824;
+
+function packageOf(
+  release: number,
+  value: number,
+  fullSlot: boolean,
+  options: PackageOptions = {},
+): AgentPackage {
+  const module = controlAgent({ value });
+  return makePackage(fullSlot ? padded(module, FULL_SLOT) : module, {
+    version: String(release),
+    release,
+    ...options,
+  });
+}
 
 /** A board on which the old agent is confirmed as swap 1, and the new one on trial as swap 2 if asked for. */
-export async function boardBefore(inTrial: boolean): Promise<{ board: TestBoard; session: DeviceSession }> {
+export async function boardBefore(
+  inTrial: boolean,
+  fullSlots = false,
+): Promise<{ board: TestBoard; session: DeviceSession }> {
   const board = await startBoard("qemu");
   try {
     const session = await board.connect();
-    await push(session, OLD);
+    await push(session, packageOf(1, OLD_VALUE, fullSlots));
     if (inTrial) {
-      const { rest } = await pushUntil(session, NEW, ({ step }) => step === "activated");
+      const { rest } = await pushUntil(
+        session,
+        packageOf(2, NEW_VALUE, fullSlots, PATIENT),
+        ({ step }) => step === "activated",
+      );
       await rest.return(undefined as never);
     }
     return { board, session };
@@ -128,8 +148,8 @@ async function runToOutputsOf(stub: GdbStub, swap: number): Promise<void> {
 
 /** Lets the core be lost and watches it come back. */
 export async function loseCore(options: LossOptions): Promise<Recovery> {
-  const { loss, inTrial, moment, afterMs } = options;
-  const { board, session } = await boardBefore(inTrial);
+  const { loss, inTrial, moment, afterMs, fullSlots } = options;
+  const { board, session } = await boardBefore(inTrial, fullSlots);
   try {
     await board.run(afterMs);
     const { bootNumber } = session.hello;
@@ -166,6 +186,35 @@ export async function loseCore(options: LossOptions): Promise<Recovery> {
   } finally {
     await board.close();
   }
+}
+
+/** From the loss of the core to outputs of the agent that was confirmed (targets: watchdog's period and boot). */
+export const RECOVERY_LIMIT_MS = 250;
+
+/** A sentence for each thing that a recovery should have been and was not. */
+export function judge({ inTrial }: LossOptions, recovery: Recovery): string[] {
+  const { totalMs, watchdogTold, stands, history, cause, bootsCounted, ran } = recovery;
+  const wrong: string[] = [];
+  const expect = (holds: boolean, otherwise: string): void => {
+    if (!holds) wrong.push(otherwise);
+  };
+  expect(totalMs <= RECOVERY_LIMIT_MS, `${totalMs.toFixed(1)} ms until the old agent ran again`);
+  expect(watchdogTold, "the reset was not the watchdog's");
+  expect(
+    stands.runs === "agent 1#1 confirmed" && stands.phase === "idle",
+    `${stands.runs} runs, ${stands.phase}`,
+  );
+  expect(stands.last === (inTrial ? "watchdog#2" : "none#0"), `the reason reads ${stands.last}`);
+  expect(stands.spent === (inTrial ? 1 : 0), `${stands.spent} packages are spent`);
+  const life = inTrial ? "begin, staged, trial, rejected watchdog" : "";
+  expect(history.join(", ") === life, `on record: ${history.join(", ")}`);
+  expect(cause === WATCHDOG_CAUSE, `the boot's cause reads ${cause}`);
+  expect(bootsCounted === 1, `${bootsCounted} boots were counted`);
+  expect(
+    ran.every((swap) => swap <= 1),
+    `outputs of swaps ${ran.join(", ")} after the reset`,
+  );
+  return wrong;
 }
 
 /** The watchdog's real period: virtual ms from its last feeding to the reset's first instruction. */

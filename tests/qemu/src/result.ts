@@ -1,0 +1,61 @@
+/** What a run leaves for the report, and what it says on a terminal. */
+import type { CutOperation, CutScenario, PowerResult } from "@edgeplug/report/results";
+
+import type { CutsRun } from "./cuts.js";
+import type { Kill } from "./kills.js";
+
+export interface RunFacts {
+  readonly when: Date;
+  readonly command: string;
+  readonly seed: number;
+}
+
+function scenarioOf({ recording, verdicts, endStates }: CutsRun): CutScenario {
+  const operations = recording.operations.map(({ atMs, kind, address, size, area }, index): CutOperation => {
+    const outcomes: Record<string, number> = {};
+    for (const { point, outcome } of verdicts)
+      if (Math.max(1, point.operation) === index + 1) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    return { atMs, kind, address, size, area, outcomes };
+  });
+  return { name: recording.scenario.name, geometry: "qemu", points: verdicts.length, endStates, operations };
+}
+
+/** Sentences, each with the point that it was seen at. */
+export function violationsOf(runs: readonly CutsRun[], kills: readonly Kill[]): string[] {
+  return [
+    ...runs.flatMap(({ verdicts, kills: killed }) => [
+      ...verdicts.flatMap(({ point, violations }) => violations.map((text) => `${point.id}: ${text}`)),
+      ...killed
+        .filter(({ same }) => !same)
+        .map(({ id }) => `${id}: the kill left something else than the copy`),
+    ]),
+    ...kills.flatMap(({ index, violations }) => violations.map((text) => `kill ${index}: ${text}`)),
+  ];
+}
+
+export function powerResult(runs: readonly CutsRun[], kills: readonly Kill[], facts: RunFacts): PowerResult {
+  const lawChecks: Record<string, number> = {};
+  const count = (law: string, times: number): number => (lawChecks[law] = (lawChecks[law] ?? 0) + times);
+  for (const { checks } of runs.flatMap(({ verdicts }) => verdicts))
+    for (const [law, times] of checks) count(law, times);
+  const scenarios = runs.map(scenarioOf);
+  if (kills.length > 0) {
+    count("Law 2", kills.length);
+    count("Law 3", kills.length);
+    const careless = { name: "kill -9 at any time", geometry: "qemu", endStates: 0, operations: [] };
+    scenarios.push({ ...careless, points: kills.length });
+  }
+  return {
+    suite: "power",
+    board: "qemu",
+    when: facts.when.toISOString(),
+    command: facts.command,
+    seed: facts.seed,
+    seconds: (Date.now() - facts.when.getTime()) / 1000,
+    passed: violationsOf(runs, kills).length === 0,
+    points: scenarios.reduce((sum, { points }) => sum + points, 0),
+    endStates: scenarios.reduce((sum, { endStates }) => sum + endStates, 0),
+    lawChecks,
+    scenarios,
+  };
+}
