@@ -15,6 +15,9 @@ void ep_engine_phase(ep_hotswap_t *engine, edgeplug_UpdatePhase phase);
 /* Ends session or trial: phase idle. `error` is EP_OK or why. */
 void ep_engine_end(ep_hotswap_t *engine, int error);
 
+/* Ends a staging that is not the package's fault; what was received stays for a resume. Returns `error`. */
+int ep_engine_drop(ep_hotswap_t *engine, int error);
+
 /* Rejects `slot`, whose record is in engine->record: journal first (spent, if the reason spends), then the mark. */
 void ep_engine_reject(ep_hotswap_t *engine, uint32_t slot, edgeplug_Reason reason);
 

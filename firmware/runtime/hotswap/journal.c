@@ -21,8 +21,7 @@
 _Static_assert(sizeof(ep_journal_entry_t) == EP_ENTRY_SIZE, "an entry is what lies in flash");
 
 static uint32_t ep_journal_capacity(void) {
-  uint32_t entries = ep_board_map()->journal_half_size / EP_ENTRY_SIZE;
-  return entries < EP_MAX_ENTRIES ? entries : EP_MAX_ENTRIES;
+  return ep_board_map()->journal_half_size / EP_ENTRY_SIZE;
 }
 
 static uint32_t ep_journal_address(uint32_t half, uint32_t index) {
@@ -89,7 +88,13 @@ bool ep_journal_is_spent(const ep_journal_t *journal, const uint8_t digest[EP_JO
 uint32_t ep_journal_key(const ep_journal_t *journal, uint32_t index, uint8_t key[32]) {
   ep_journal_entry_t entry;
   for (uint32_t part = 0; part < 2u; part++) {
-    if (ep_journal_read(journal->half, EP_HEADERS + 2u * index + part, &entry) != EP_FLASH_DATA) return 0;
+    uint32_t half = journal->half;
+    /* Keys stand at the same places in both halves: where one has rotted, the other tells. */
+    while (ep_journal_read(half, EP_HEADERS + 2u * index + part, &entry) != EP_FLASH_DATA ||
+           entry.kind != EP_JOURNAL_KEY) {
+      if (half != journal->half) return 0;
+      half ^= 1u;
+    }
     memcpy(key + 16u * part, entry.u.data, 16);
   }
   return entry.reason;
@@ -173,28 +178,21 @@ static int ep_journal_copy(ep_journal_t *journal, const ep_journal_t *from,
   return error;
 }
 
-/* Copies the keys, and a new one. A key that can't be read or doesn't get written ends the compaction: a half
- * with fewer keys must not come to be. */
-static int ep_journal_copy_keys(ep_journal_t *journal, const ep_journal_t *from,
-                                const ep_journal_change_t *change) {
+/* Keys in RAM: the half that is about to be erased may hold the only good copy. */
+typedef struct {
+  uint8_t role[EP_JOURNAL_KEYS];
+  uint8_t part[2u * EP_JOURNAL_KEYS][16];
+} ep_journal_keys_t;
+
+/* A key that can't be read or doesn't get written ends the compaction: a half with fewer keys must not come to be. */
+static int ep_journal_put_keys(ep_journal_t *journal, const ep_journal_keys_t *keys) {
   ep_journal_entry_t entry;
-  uint32_t old = 2u * from->keys, parts = old;
   int error = EP_OK;
-  if (change->add_key != NULL) {
-    journal->keys++;
-    parts += 2u;
-  }
-  for (uint32_t part = 0; part < parts && error == EP_OK; part++) {
-    if (part < old) {
-      if (ep_journal_read(from->half, EP_HEADERS + part, &entry) != EP_FLASH_DATA) return EP_ERR_JOURNAL;
-    } else {
-      memset(&entry, 0, sizeof entry);
-      entry.kind = EP_JOURNAL_KEY;
-      entry.slot = from->keys;
-      entry.reason = change->add_role;
-      entry.extra = part & 1u;
-      memcpy(entry.u.data, change->add_key + 16u * (part & 1u), 16);
-    }
+  memset(&entry, 0, sizeof entry);
+  entry.kind = EP_JOURNAL_KEY;
+  for (uint32_t part = 0; part < 2u * journal->keys && error == EP_OK; part++) {
+    entry.reason = keys->role[part / 2u];
+    memcpy(entry.u.data, keys->part[part], 16);
     error = ep_journal_put(journal, journal->next++, &entry);
   }
   return error;
@@ -205,14 +203,23 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
                            const ep_journal_change_t *change) {
   static const uint8_t kinds[] = {EP_JOURNAL_STATE, EP_JOURNAL_FACTS, EP_JOURNAL_FACTS, EP_JOURNAL_PROGRESS};
   ep_journal_entry_t entry;
+  ep_journal_keys_t keys;
   int error = EP_OK;
+  for (uint32_t index = 0; index < journal->keys; index++) {
+    keys.role[index] = (uint8_t)ep_journal_key(journal, index, keys.part[2u * index]);
+    if (keys.role[index] == 0u) return EP_ERR_JOURNAL;
+  }
+  if (change->add_key != NULL) {
+    keys.role[journal->keys] = change->add_role;
+    memcpy(keys.part[2u * journal->keys++], change->add_key, 32);
+  }
   if (!EP_DEFECT(JOURNAL_WITHOUT_PING_PONG)) journal->half ^= 1u;
   journal->next = EP_HEADERS;
-  for (uint32_t index = 0; index < ep_board_map()->journal_half_size / EP_ENTRY_SIZE && error == EP_OK;
+  for (uint32_t index = 0; index < ep_journal_capacity() && error == EP_OK;
        index += ep_board_map()->erase_size / EP_ENTRY_SIZE) {
     error = ep_flash_erase(&journal->flash, ep_journal_address(journal->half, index));
   }
-  if (error == EP_OK) error = ep_journal_copy_keys(journal, from, change);
+  if (error == EP_OK) error = ep_journal_put_keys(journal, &keys);
   if (error == EP_OK) error = ep_journal_copy(journal, from, change);
   for (uint32_t kept = 0; kept < sizeof kinds && error == EP_OK; kept++) {
     entry = journal->kept[kept];
@@ -221,15 +228,16 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
     if (kept == EP_KEPT_FACTS + 1u) entry.slot = 1; /* also if nothing is known of it yet */
     error = ep_journal_add(journal, &entry);
   }
-  if (error != EP_OK) return error;
   memset(&entry, 0, sizeof entry);
   entry.kind = EP_JOURNAL_HEADER;
   entry.slot = journal->keys;
   entry.reason = journal->locked;
   entry.swap_number = ++journal->generation;
   entry.u.snapshot_end = journal->next;
-  error = ep_journal_put(journal, 0, &entry);
-  return error != EP_OK ? error : ep_journal_put(journal, 1, &entry);
+  for (uint32_t copy = 0; copy < EP_HEADERS && error == EP_OK; copy++) {
+    error = ep_journal_put(journal, copy, &entry);
+  }
+  return error;
 }
 
 static int ep_journal_compact(ep_journal_t *journal, const ep_journal_change_t *change) {
@@ -312,7 +320,8 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
       if (entry.slot > EP_JOURNAL_KEYS) continue; /* whatever its CRC says */
       found->copies++;
       journal->generation = entry.swap_number;
-      journal->keys = entry.slot;
+      /* more than a board ever writes, and there would be no room for them */
+      journal->keys = entry.slot < EP_JOURNAL_KEYS ? entry.slot : EP_JOURNAL_KEYS;
       journal->locked = entry.reason != 0u;
       snapshot_end = entry.u.snapshot_end;
       found->security = entry.reason;

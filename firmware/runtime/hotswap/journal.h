@@ -42,9 +42,9 @@ typedef enum {
   EP_JOURNAL_SPENT_CLEARED = 10,
   EP_JOURNAL_DAMAGE = 11,
   EP_JOURNAL_LAST_HISTORY = 15,
-  EP_JOURNAL_HEADER = 16, /* of a half: swap_number: its generation; slot: keys; reason: locked.
+  EP_JOURNAL_HEADER = 16,   /* of a half: swap_number: its generation; slot: keys; reason: locked.
                                In the log: swap_number: generation of the other half that this one has outlived */
-  EP_JOURNAL_KEY = 17, /* slot: index; reason: role; extra: 0 or 1, which half of the key; data: that half */
+  EP_JOURNAL_KEY = 17,      /* reason: role; data: its first half, in the next entry its second */
   EP_JOURNAL_STATE = 18,    /* as BOOT */
   EP_JOURNAL_PROGRESS = 19, /* as BEGIN */
   EP_JOURNAL_FACTS = 20

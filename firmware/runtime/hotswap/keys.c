@@ -3,7 +3,6 @@
 
 #include "core/board.h"
 #include "crypto/ed25519.h"
-#include "crypto/sha512.h"
 #include "defects.h"
 #include "engine.h"
 #include "errors.h"
@@ -15,14 +14,11 @@ static void ep_keys_step(void *context) {
 
 /* Finds the publisher's key that the record names. */
 static bool ep_keys_find(const ep_journal_t *journal, const ep_record_header_t *header, uint8_t key[32]) {
-  uint8_t digest[EP_SHA512_SIZE];
-  ep_sha512_t hash;
+  uint8_t name[EP_JOURNAL_DIGEST];
   for (uint32_t index = 0; index < journal->keys; index++) {
     if (ep_journal_key(journal, index, key) != edgeplug_KeyRole_KEY_ROLE_PUBLISHER) continue;
-    ep_sha512_init(&hash);
-    ep_sha512_update(&hash, key, 32);
-    ep_sha512_final(&hash, digest);
-    if (memcmp(digest, header->key_id, EP_RECORD_KEY_ID_SIZE) == 0) return true;
+    ep_record_name(key, 32, name);
+    if (memcmp(name, header->key_id, EP_RECORD_KEY_ID_SIZE) == 0) return true;
   }
   return false;
 }

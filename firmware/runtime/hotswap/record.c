@@ -104,13 +104,17 @@ int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest) {
   return ep_record_check_manifest(manifest);
 }
 
-void ep_record_digest(const ep_record_t *record, uint8_t digest[EP_JOURNAL_DIGEST]) {
+void ep_record_name(const void *data, uint32_t size, uint8_t name[EP_JOURNAL_DIGEST]) {
   uint8_t whole[EP_SHA512_SIZE];
   ep_sha512_t hash;
   ep_sha512_init(&hash);
-  ep_sha512_update(&hash, record->header.manifest, record->header.manifest_length);
+  ep_sha512_update(&hash, data, size);
   ep_sha512_final(&hash, whole);
-  memcpy(digest, whole, EP_JOURNAL_DIGEST);
+  memcpy(name, whole, EP_JOURNAL_DIGEST);
+}
+
+void ep_record_digest(const ep_record_t *record, uint8_t digest[EP_JOURNAL_DIGEST]) {
+  ep_record_name(record->header.manifest, record->header.manifest_length, digest);
 }
 
 static int ep_record_hash_payload(uint32_t slot, const edgeplug_Manifest *manifest) {

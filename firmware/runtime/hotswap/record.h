@@ -51,6 +51,9 @@ int ep_record_open_page(ep_flash_t *flash, uint32_t slot, uint32_t offset, ep_re
  * EP_ERR_CHANNELS or EP_ERR_MEMORY. */
 int ep_record_manifest(const ep_record_t *record, edgeplug_Manifest *manifest);
 
+/* First 16 bytes of SHA-512: the name of a package (of its manifest's bytes), and in 8 of them that of a key. */
+void ep_record_name(const void *data, uint32_t size, uint8_t name[EP_JOURNAL_DIGEST]);
+
 /* First 16 bytes of the SHA-512 of the manifest bytes: the package's name in journal and lists. */
 void ep_record_digest(const ep_record_t *record, uint8_t digest[EP_JOURNAL_DIGEST]);
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "core/board.h"
-#include "crypto/sha512.h"
 #include "engine.h"
 #include "errors.h"
 
@@ -80,15 +79,12 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
 }
 
 void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list) {
-  uint8_t key[32], digest[EP_SHA512_SIZE];
-  ep_sha512_t hash;
+  uint8_t key[32], name[EP_JOURNAL_DIGEST];
   list->keys_count = engine->journal.keys;
   for (uint32_t index = 0; index < engine->journal.keys; index++) {
     list->keys[index].role = (edgeplug_KeyRole)ep_journal_key(&engine->journal, index, key);
-    ep_sha512_init(&hash);
-    ep_sha512_update(&hash, key, sizeof key);
-    ep_sha512_final(&hash, digest);
-    memcpy(list->keys[index].key_id, digest, sizeof list->keys[index].key_id);
+    ep_record_name(key, sizeof key, name);
+    memcpy(list->keys[index].key_id, name, sizeof list->keys[index].key_id);
   }
 }
 

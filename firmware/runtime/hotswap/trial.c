@@ -40,6 +40,12 @@ void ep_engine_end(ep_hotswap_t *engine, int error) {
   ep_engine_phase(engine, edgeplug_UpdatePhase_UPDATE_PHASE_IDLE);
 }
 
+int ep_engine_drop(ep_hotswap_t *engine, int error) {
+  ep_agent_revert(engine->agents);
+  ep_engine_end(engine, error);
+  return error;
+}
+
 void ep_engine_reject(ep_hotswap_t *engine, uint32_t slot, edgeplug_Reason reason) {
   ep_journal_entry_t entry;
   memset(&entry, 0, sizeof entry);
@@ -152,7 +158,10 @@ int ep_hotswap_activate(ep_hotswap_t *engine) {
   /* A host that missed the reply asks again. */
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) return EP_OK;
   if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_STAGED) return EP_ERR_NO_SESSION;
-  (void)ep_engine_load(engine, engine->target, &manifest);
+  /* A record or mark that has rotted since: nothing runs by rules that can't be read again. */
+  if (ep_engine_load(engine, engine->target, &manifest) != edgeplug_SlotState_SLOT_STATE_STAGED) {
+    return ep_engine_drop(engine, EP_ERR_READ_BACK);
+  }
   return ep_engine_attempt(engine, &manifest, false);
 }
 
@@ -228,8 +237,7 @@ int ep_hotswap_abort(ep_hotswap_t *engine) {
     ep_trial_roll_back(engine, edgeplug_Reason_REASON_ABORTED);
     return EP_OK;
   }
-  ep_agent_revert(engine->agents);
-  ep_engine_end(engine, EP_ERR_ABORTED);
+  (void)ep_engine_drop(engine, EP_ERR_ABORTED);
   return EP_OK;
 }
 

@@ -309,9 +309,8 @@ void ep_hotswap_poll(ep_hotswap_t *engine) {
   } else if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) {
     ep_engine_poll_trial(engine);
   } else if (ep_board_time_us() - engine->touched_us >= EP_STALL_US) {
-    ep_agent_revert(engine->agents);
     ep_engine_event(engine, edgeplug_EventKind_EVENT_KIND_STAGING_FAILED, edgeplug_Reason_REASON_NONE,
                     EP_ERR_STALLED);
-    ep_engine_end(engine, EP_ERR_STALLED);
+    (void)ep_engine_drop(engine, EP_ERR_STALLED);
   }
 }

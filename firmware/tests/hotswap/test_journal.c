@@ -212,6 +212,27 @@ static void run_in(flash_geometry_t geometry) {
       if (at % 35 == 0) CHECK_EQ(world_update(&world, &other), EP_OK);
     }
   }
+  TEST("a key that rots in one half while the board runs is read from the other, and outlives every "
+       "compaction") {
+    const uint32_t entries = 2u; /* where the first key begins, behind both copies of the header */
+    for (uint32_t half = 0; half < 2; half++) {
+      uint8_t key[32];
+      boot_new(geometry);
+      CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
+      CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
+      CHECK_EQ(ep_hotswap_lock(&world.engine), EP_OK);
+      flash_rot(&world.flash, half_address(half) + 32u * entries + 20u, 3);
+      CHECK_EQ(ep_journal_key(&world.engine.journal, 0, key), edgeplug_KeyRole_KEY_ROLE_PUBLISHER);
+      CHECK_EQ(key[0] + key[31], 2);
+      for (uint32_t id = 1; id < 400; id++) spend(id);
+      CHECK_EQ(ep_journal_key(&world.engine.journal, 0, key), edgeplug_KeyRole_KEY_ROLE_PUBLISHER);
+      world_boot(&world, EP_RESET_POWER_ON);
+      CHECK(!world.engine.journal.damaged);
+      CHECK(ep_hotswap_locked(&world.engine));
+      CHECK_EQ(world.engine.journal.keys, 2);
+      CHECK_EQ(ep_journal_key(&world.engine.journal, 1, key), edgeplug_KeyRole_KEY_ROLE_OPERATOR);
+    }
+  }
   TEST("a unit of the journal that can't be read costs neither agent nor keys") {
     boot_new(geometry);
     CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);

@@ -246,6 +246,24 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(world_running(&world), 2);
     CHECK_EQ(ep_hotswap_confirm(&world.engine), EP_ERR_NOT_IN_TRIAL);
   }
+  TEST("a staged package whose record or mark rots is not activated, and succeeds when it comes again") {
+    const uint32_t places[] = {EP_RECORD_CRC_OFFSET, EP_RECORD_MANIFEST_OFFSET + 40u,
+                               EP_RECORD_MARK_REJECTED_OFFSET};
+    for (uint32_t place = 0; place < sizeof places / sizeof places[0]; place++) {
+      with_first(geometry);
+      package_make(&second, 2, AGENT_GOOD, 900, NULL);
+      CHECK_EQ(world_stage(&world, &second), EP_OK);
+      flash_rot(&world.flash, flash_map(geometry)->slot_address[1] + EP_RECORD_PAYLOAD_MAX + places[place],
+                2);
+      CHECK_EQ(ep_hotswap_activate(&world.engine), EP_ERR_READ_BACK);
+      CHECK_EQ(world.engine.phase, edgeplug_UpdatePhase_UPDATE_PHASE_IDLE);
+      CHECK_EQ(world_running(&world), 1);
+      CHECK_EQ(world_update(&world, &second), EP_OK);
+      CHECK_EQ(world_running(&world), 2);
+      world_boot(&world, EP_RESET_POWER_ON);
+      CHECK_EQ(world_running(&world), 2);
+    }
+  }
   TEST("abort ends a trial; the old agent runs and the package may come again") {
     with_first(geometry);
     package_make(&second, 2, AGENT_GOOD, 400, NULL);
