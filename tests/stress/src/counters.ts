@@ -9,12 +9,15 @@ export interface ListedCounter {
   readonly name: string;
   /** Why it may differ. */
   readonly why: string;
+  /** It seldom does: only at some moments, or where a host is kept waiting. */
+  readonly rare?: boolean;
 }
 
 const TIME = "time goes on";
 const SCANS = "scans go on";
 const SWAPS = "numbers of swaps grow";
 const JOURNAL = "the journal's log grows";
+const SCRATCH = "scratch while the engine is idle: the scrub reads records into it";
 const FLASH = "flash operations are counted";
 const LINE = "bytes and frames are counted, damaged ones too";
 const PROCESS = "the process that the board stands in goes on";
@@ -22,6 +25,10 @@ const EVENTS = "events are counted and stamped";
 
 function listed(why: string, ...names: string[]): ListedCounter[] {
   return names.map((name) => ({ name, why }));
+}
+
+function rarely(why: string, ...names: string[]): ListedCounter[] {
+  return listed(why, ...names).map((counter) => ({ ...counter, rare: true }));
 }
 
 export const LISTED_COUNTERS: readonly ListedCounter[] = [
@@ -47,15 +54,12 @@ export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(EVENTS, "ep_runtime.events.head", "ep_runtime.events.tail"),
   ...listed(EVENTS, "ep_runtime.events.ring[*].scan", "ep_runtime.events.ring[*].swap_number"),
   ...listed(LINE, "ep_runtime.server.receiver.dropped"),
-  ...listed(
-    LINE,
-    "receive.written",
-    "receive.taken",
-    "receive.overruns",
-    "transmit.written",
-    "transmit.taken",
-  ),
+  ...listed(LINE, "receive.written", "receive.taken", "transmit.written", "transmit.taken"),
   ...listed(TIME, "extended.last", "tick.due_us", "tick.count"),
+  ...rarely("the scrub looks at the other slot next", "ep_runtime.hotswap.scrub"),
+  ...rarely("set by each turn of the main loop, cleared by each scan", "ep_runtime.loop_alive"),
+  ...rarely(SCRATCH, "ep_runtime.hotswap.record.marks", "ep_runtime.hotswap.record.state"),
+  ...rarely(LINE, "receive.overruns"),
   ...listed("the instrument itself: the last seven seconds of outputs", "ring"),
 ];
 

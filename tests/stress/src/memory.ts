@@ -1,6 +1,6 @@
 /** RAM at two moments, compared byte by byte but for the listed counters, with a name for each byte that differs. */
 import { LISTED_COUNTERS, RINGS, type Ring } from "./counters.js";
-import type { Symbols } from "./symbols.js";
+import type { Range, Symbols } from "./symbols.js";
 
 /** What a board's RAM held at one moment. The C stack is not in it: of that, the high-water mark counts. */
 export interface MemoryImage {
@@ -13,55 +13,60 @@ export interface MemoryImage {
 
 export interface Comparison {
   readonly comparedBytes: number;
-  /** Each byte that differs, in words. */
+  /** Each byte that differs, in words; of many, the first hundred and how many more. */
   readonly differences: readonly string[];
   /** Listed counters that differ, by name. */
   readonly moved: ReadonlySet<string>;
 }
 
+/** Differing bytes that are told by name. */
+const NAMED = 100;
+
 export class MemoryComparer {
-  readonly #masked: { readonly name: string; readonly start: number; readonly end: number }[];
+  readonly #listed: readonly {
+    readonly name: string;
+    readonly why: string;
+    readonly ranges: readonly Range[];
+  }[];
+  /** For each byte of RAM, once its extent is known, which listed counter it belongs to: its place in the list plus 1. */
+  #owners: Uint16Array | undefined;
 
   constructor(private readonly symbols: Symbols) {
-    this.#masked = LISTED_COUNTERS.flatMap(({ name }) =>
-      symbols.find(name).map(({ address, size }) => ({ name, start: address, end: address + size })),
+    this.#listed = LISTED_COUNTERS.map(({ name, why }) => ({ name, why, ranges: symbols.find(name) })).filter(
+      ({ ranges }) => ranges.length > 0,
     );
   }
 
   /** The listed counters that this image has, each with its place. */
   get listed(): string[] {
-    return LISTED_COUNTERS.flatMap(({ name, why }) => {
-      const ranges = this.symbols.find(name);
-      const [first] = ranges;
-      if (first === undefined) return [];
+    return this.#listed.map(({ name, why, ranges }) => {
       const times = ranges.length > 1 ? ` × ${ranges.length}` : "";
-      return [`${name}  0x${first.address.toString(16)} + ${first.size}${times}: ${why}`];
+      return `${name}  0x${(ranges[0]?.address ?? 0).toString(16)} + ${ranges[0]?.size}${times}: ${why}`;
     });
   }
 
   compare(before: MemoryImage, after: MemoryImage): Comparison {
     const [old, now] = [this.#inOrder(before), this.#inOrder(after)];
-    const owner = this.#owners(before);
+    const owners = (this.#owners ??= this.#own(before));
     const differences: string[] = [];
     const moved = new Set<string>();
-    let comparedBytes = 0;
+    let differing = 0;
     for (let at = 0; at < now.length; at++) {
-      const name = owner.get(at);
-      if (name === undefined) comparedBytes++;
       if (old[at] === now[at]) continue;
-      if (name !== undefined) moved.add(name);
-      else
+      const owner = this.#listed[(owners[at] ?? 0) - 1];
+      if (owner !== undefined) moved.add(owner.name);
+      else if (++differing <= NAMED)
         differences.push(`${this.symbols.nameOf(before.base + at)}: ${hex(old[at])} was, ${hex(now[at])} is`);
     }
-    return { comparedBytes, differences, moved };
+    if (differing > NAMED) differences.push(`${differing - NAMED} more bytes`);
+    return { comparedBytes: owners.filter((owner) => owner === 0).length, differences, moved };
   }
 
-  /** Which listed counter each byte belongs to. */
-  #owners({ base }: MemoryImage): Map<number, string> {
-    const owner = new Map<number, string>();
-    for (const { name, start, end } of this.#masked)
-      for (let address = start; address < end; address++) owner.set(address - base, name);
-    return owner;
+  #own({ base, bytes }: MemoryImage): Uint16Array {
+    const owners = new Uint16Array(bytes.length);
+    for (const [index, { ranges }] of this.#listed.entries())
+      for (const { address, size } of ranges) owners.fill(index + 1, address - base, address - base + size);
+    return owners;
   }
 
   /** A copy in which each ring begins with the oldest that it holds. */

@@ -3,6 +3,7 @@ import type { StressResult } from "@edgeplug/report/results";
 import type { Backend } from "@edgeplug/test-support/board";
 
 import type { StressReport } from "./run.js";
+import { WARM } from "./verdict.js";
 
 export interface RunInfo {
   board: Backend;
@@ -23,7 +24,7 @@ export function percentile(values: readonly number[], share: number): number {
 
 export function toResult(report: StressReport, info: RunInfo): StressResult {
   const scans = report.swaps.map((swap) => swap.scans);
-  const [first, last] = [report.rests[0], report.rests.at(-1)];
+  const [warm, last] = [report.rests[WARM], report.rests.at(-1)];
   return {
     suite: "stress",
     board: info.board,
@@ -45,7 +46,7 @@ export function toResult(report: StressReport, info: RunInfo): StressResult {
       comparedBytes: last?.comparison.comparedBytes ?? 0,
       differences: last?.comparison.differences ?? [],
       listedCounters: report.listedCounters,
-      stackHighWaterBytes: [first?.stackHighWater ?? 0, last?.stackHighWater ?? 0],
+      stackHighWaterBytes: [warm?.stackHighWater ?? 0, last?.stackHighWater ?? 0],
     },
     bytesCorrupted: report.spoiltBytes,
   };
@@ -61,7 +62,7 @@ export function summary(result: StressResult, report: StressReport): string[] {
     `requests: ${result.requests} (${served} served, ${declined} declined for want of a handler), lost: ${result.requestsLost}`,
     `noise: ${result.bytesCorrupted} bytes spoilt, ${repeats} requests of the link sent again`,
     `RAM: ${memory.differences.length} of ${memory.comparedBytes} bytes differ between swap ${afterSwap[0]} and swap ${afterSwap.at(-1)}, listed counters aside (looked at ${afterSwap.length} times)`,
-    `stack's high-water mark: ${memory.stackHighWaterBytes[0]} bytes, then ${memory.stackHighWaterBytes[1]}`,
+    `stack's high-water mark: ${memory.stackHighWaterBytes[0]} bytes after swap ${afterSwap[WARM]}, ${memory.stackHighWaterBytes[1]} after swap ${afterSwap.at(-1)}`,
     ...Object.entries(wear).map(
       ([area, { erases, mostWornPage }]) =>
         `erases of ${area}: ${erases}, of its most worn page: ${mostWornPage}`,

@@ -1,6 +1,7 @@
 /** The run: one swap after the other, requests and noise all the while, and what came of it. */
 import { Random } from "@edgeplug/sim";
 import type { Backend } from "@edgeplug/test-support/board";
+import { until } from "@edgeplug/test-support/clock";
 import { push } from "@edgeplug/test-support/push";
 import { OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
 import { EdgePlugError } from "edgeplug";
@@ -19,7 +20,8 @@ const TIMESTAMP = 1_700_000_000;
 const FIRST_REQUEST_ID = 1_000_000;
 /** At most, of those kept in words. */
 const FAILURES_KEPT = 20;
-const MOST_LOOKS = 8;
+const LOOKS_AT_ONCE = 4;
+const MOST_LOOKS = 3 * LOOKS_AT_ONCE;
 /** A board under QEMU gets far ahead of a host that is kept waiting. */
 const PATIENCE = { timeoutMs: 600_000, silenceMs: 60_000 };
 
@@ -181,16 +183,19 @@ class Run {
   /** The agent at rest is idle; requests and noise stand still for so long. */
   private async lookAtMemory(afterSwap: number): Promise<void> {
     await this.requests.pause();
-    await settle(this.line, this.bench.board.clock);
     this.rests.push({ afterSwap, ...(await this.compareMemory()) });
     this.line.noisy = true;
     this.requests.fixed = undefined;
     this.requests.resume();
   }
 
-  /** A board under QEMU may be caught in the midst of a turn of its main loop: what differs at each look counts. */
+  /**
+   * A board under QEMU may be caught in the midst of a turn of its main loop, or of a scrub: what differs at each look,
+   * and after the same last words once more, counts.
+   */
   private async compareMemory(): Promise<Pick<Rest, "stackHighWater" | "comparison">> {
     for (let looks = 1; ; looks++) {
+      if (looks % LOOKS_AT_ONCE === 1) await settle(this.line, this.bench.board.clock);
       const image = await this.bench.memory();
       this.firstRest ??= image;
       const comparison = this.comparer.compare(this.firstRest, image);
@@ -205,7 +210,8 @@ class Run {
     const { requests, session, line } = this;
     const status = await session.status();
     const boardMs = board.clock.now() - this.start;
-    await board.clock.pass(20); // the last scans come in
+    // the observer's line may lag behind
+    await until(board.clock, "the last scan", () => (board.watch.seen.at(-1)?.scan ?? 0) >= status.scan);
     const { sent, served, declined, lost, faults } = requests;
     return {
       swaps: this.swaps,

@@ -228,7 +228,7 @@ it("percentiles are values that were seen", () => {
   expect([0.5, 0.95, 1].map((share) => percentile(values, share))).toEqual([50, 95, 100]);
 });
 
-it.each([["--board", "renode"], ["--swaps", "13"], ["--swaps", "many"], ["--seed", "-1"], ["--nonsense"]])(
+it.each([["--board", "renode"], ["--swaps", "25"], ["--swaps", "many"], ["--seed", "-1"], ["--nonsense"]])(
   "the command exits with 2 when it is called wrongly (%s %s)",
   (...args) => {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
