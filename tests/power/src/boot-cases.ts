@@ -318,21 +318,29 @@ function images(swapNumber: number, attempts: number): SlotImage[] {
   return [...whole, ...broken];
 }
 
-/** What shows of a boot from outside; a rotten slot may be rejected or left, as long as it doesn't run. */
+/** Reasons that the page's "Which slot runs" gives. A rotten slot may be rejected for good or left for a better reading, but
+ * never the confirmed one that nothing else can stand in for. */
+function rejectionNow(
+  { rejected, payloadHolds, confirmed }: Slot,
+  reason: number,
+  runs: number | undefined,
+): string {
+  if (rejected || reason === 0) return "no";
+  if (reason !== ROTTEN) return rejectionOf(reason) ?? "no";
+  return payloadHolds || (confirmed && runs === undefined) ? "rotten, wrongly" : "no";
+}
+
+/** What shows of a boot from outside. */
 function outcome(slots: readonly [Slot, Slot], booted: Booted): object {
   return {
     runs: booted.runs,
     asAttempt: booted.asAttempt,
     kept: booted.kept,
-    marks: booted.marks.map((marks, slot) => {
-      const { rejected, payloadHolds } = slots[slot as 0 | 1];
-      const rotten = !rejected && !payloadHolds && marks.reason === ROTTEN;
-      return {
-        attempts: [1, 2, 3].filter((place) => ((marks.set >> place) & 1) !== 0).length,
-        confirmed: ((marks.set >> 4) & 1) !== 0,
-        rejectedNow: rotten || rejected || marks.reason === 0 ? "no" : rejectionOf(marks.reason),
-      };
-    }),
+    marks: booted.marks.map(({ set, reason }, slot) => ({
+      attempts: [1, 2, 3].filter((place) => ((set >> place) & 1) !== 0).length,
+      confirmed: ((set >> 4) & 1) !== 0,
+      rejectedNow: rejectionNow(slots[slot as 0 | 1], reason, booted.runs),
+    })),
   };
 }
 
