@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const STAMP = join(ROOT, "build/setup.json");
-const PRESETS = ["native", "qemu", "sim", "stm32l552"];
+const PRESETS = ["native", "fuzz", "qemu", "sim", "stm32l552"];
 const NODE_AT_LEAST = [20, 19];
 const DEBIAN_PACKAGES = [
   "clang",
@@ -165,6 +165,7 @@ function main() {
   const results = [
     "build/qemu/qemu.elf",
     "build/native/build.ninja",
+    "build/fuzz/build.ninja",
     "build/sim/build.ninja",
     "build/stm32l552/build.ninja",
   ];
@@ -173,7 +174,7 @@ function main() {
     "firmware",
     firmware,
     results,
-    "building the firmware: native tests, qemu, sim, stm32l552",
+    "building the firmware: native tests, fuzz targets, qemu, sim, stm32l552",
     buildFirmware,
   );
   const typescript = [

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
   }
   /* Whatever came, the next request is heard: a delimiter ends the noise. */
-  FUZZ_CHECK(fuzz_board_ask(edgeplug_Request_status_tag)->response.error == 0u);
+  FUZZ_CHECK(fuzz_board_ask(edgeplug_Request_hello_tag)->response.error == 0u);
   FUZZ_CHECK(fuzz_board_violations() == 0u);
   return 0;
 }

@@ -169,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   fuzz_board_restore(fuzz_state(fuzz_u8(&input)));
   package = *fuzz_package(FUZZ_CONTROL_NEXT);
   for (uint32_t count = 0; fuzz_more(&input) && count < MOST_OPERATIONS; count++) operate(&input);
-  (void)fuzz_board_ask(edgeplug_Request_status_tag);
+  (void)fuzz_board_ask(edgeplug_Request_hello_tag);
   FUZZ_CHECK(fuzz_board_violations() == 0u);
   return 0;
 }
