@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../src/errors.js";
+import { ERRORS } from "../src/generated/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
 import type { PushOptions, PushResult, PushStep } from "../src/session/push.js";
 import { DeviceSession } from "../src/session/session.js";
@@ -9,6 +10,7 @@ import { packageOf } from "./support/packages.js";
 import { printedSeed, TestRandom } from "./support/random.js";
 
 const { UpdatePhase, SlotState, Reason } = edgeplug;
+const PAYLOAD_CRC = ERRORS.PAYLOAD_CRC.code;
 const RECEIVING = UpdatePhase.UPDATE_PHASE_RECEIVING;
 const payload = new TestRandom(1).bytes(13_312);
 
@@ -122,7 +124,7 @@ describe("a push", () => {
       toBoard: (line, peer) =>
         line.length > 80 && peer.phase === RECEIVING && peer.nextOffset < 4096 ? [] : [line],
     });
-    await push(session, payload, { silenceMs: 60_000 });
+    await push(session, payload);
     expect(Buffer.compare(board.received, payload)).toBe(0);
     const sizes = chunkSizes(board);
     expect(Math.min(...sizes.slice(0, 100))).toBe(32);
@@ -190,6 +192,28 @@ describe("a push", () => {
     const result = await push(session);
     expect(result).toMatchObject({ offset: kept, resumed: true, payloadBytesSent: payload.length - kept });
     expect(Buffer.compare(board.received, payload)).toBe(0);
+  });
+
+  it("sends everything once more when what the board had kept turns out to have rotted, and only then", async () => {
+    let rots = 1;
+    const { board, session } = await open({
+      script: (request, peer) => {
+        if (!request.status || peer.phase !== UpdatePhase.UPDATE_PHASE_VERIFYING || rots === 0)
+          return undefined;
+        rots--;
+        Object.assign(peer, { phase: UpdatePhase.UPDATE_PHASE_IDLE, lastError: PAYLOAD_CRC, nextOffset: 0 });
+        return undefined;
+      },
+    });
+    const halfWay = ({ step }: PushStep): boolean => step === "sending" && board.nextOffset >= 6144;
+    const run = session.push(packageOf(payload));
+    for (let step = await run.next(); step.done !== true && !halfWay(step.value);) step = await run.next();
+    await run.return(undefined as never);
+    expect(board.nextOffset).toBeGreaterThan(0);
+    expect(await push(session)).toMatchObject({ resumed: true, restarts: 1 });
+    expect(Buffer.compare(board.received, payload)).toBe(0);
+    rots = 1;
+    expect((await failure(push(session, payload.subarray(1)))).code).toBe("PAYLOAD_CRC");
   });
 
   it("repeats Begin until it is answered, and the board takes the copies for a resume", async () => {

@@ -126,6 +126,8 @@ class Push {
   private stagedMs = 0;
   private stage: "before" | "staging" | "activated" | "over" = "before";
   private activation: DeviceEvent | undefined;
+  /** Part of the payload is what the board had kept of an earlier session. */
+  private goesOn = false;
 
   constructor(
     private readonly session: DeviceSession,
@@ -267,6 +269,7 @@ class Push {
       throw new EdgePlugError("PROTOCOL", `The board wants byte ${offset} of ${payload.length}.`);
     }
     if (this.stage === "before") Object.assign(this.result, { offset, resumed });
+    this.goesOn = offset > 0;
     Object.assign(this.result, { slot, swapNumber });
     this.stage = "staging";
     yield { step: "begin", offset, size: payload.length, resumed, slot, swapNumber };
@@ -336,6 +339,8 @@ class Push {
           break;
         case UpdatePhase.UPDATE_PHASE_IDLE:
           if (status.lastError === 0) return { ok: false, error: new EdgePlugError("NO_SESSION") };
+          if (this.goesOn && hasRotted(stagingError(status)))
+            return { ok: false, error: stagingError(status) };
           this.stage = "over";
           throw stagingError(status);
         default:
@@ -464,6 +469,11 @@ function duringTrial(error: EdgePlugError): EdgePlugError {
       action: "See how it ends with --status, or take it back with --rollback.",
     },
   );
+}
+
+/** The bytes are not the package's; those that were kept may be at fault, so all of them go once more. */
+function hasRotted({ code }: EdgePlugError): boolean {
+  return code === "PAYLOAD_CRC" || code === "PAYLOAD_DIGEST";
 }
 
 function stagingError(status: Status): EdgePlugError {

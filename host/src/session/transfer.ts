@@ -50,11 +50,14 @@ export class ChunkSize {
     public current = largest,
   ) {}
 
-  lost(): void {
+  /** Tells whether it is smaller now. */
+  lost(): boolean {
     this.clean = 0;
-    if (++this.losses < LOSSES_TO_HALVE) return;
+    if (++this.losses < LOSSES_TO_HALVE) return false;
     this.losses = 0;
-    this.current = Math.max(Math.min(SMALLEST_CHUNK, this.largest), this.current >> 1);
+    const before = this.current;
+    this.current = Math.max(Math.min(SMALLEST_CHUNK, this.largest), before >> 1);
+    return this.current < before;
   }
 
   arrived(): void {
@@ -270,7 +273,8 @@ export class Transfer {
   private goBack(offset: number): void {
     this.epoch++;
     this.patience.lossy();
-    this.chunk.lost();
+    // Silence says something once the smallest chunk has been tried: on a bad line larger ones hardly ever arrive.
+    if (this.chunk.lost()) this.lastAdvance = this.now();
     this.base = offset;
     this.next = offset;
   }
