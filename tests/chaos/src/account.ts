@@ -81,7 +81,7 @@ function caughtInSlot(before: Account, after: Account, slot: 0 | 1): string {
     return why === "torn" ? "boot: torn mark" : `boot: rejected, ${why}`;
   }
   const tried = news.some(({ kind, slot: at }) => historyKindName(kind) === "trial" && at === slot);
-  if (was === "confirmed" && (tried || is !== was)) return "boot: torn mark";
+  if ((was !== "trial" && tried) || (was === "confirmed" && is !== was)) return "boot: torn mark";
   const moved = before.status.active?.swapNumber !== after.status.active?.swapNumber;
   return moved ? "boot: payload hash" : "harmless";
 }

@@ -54,7 +54,7 @@ function manifestKind(group: keyof typeof FIELD_GROUPS): ChaosKind {
     catchers: ["SIGNATURE"],
     variants: names.length,
     run: async (trial) => {
-      await trial.stage(...ANY);
+      await trial.stage(...OPEN); // where a host may confirm it in the end
       trial.parcel = trial.workshop.complete(trial.number);
       const name = names[trial.variant % names.length] ?? "";
       const { pkg } = trial.parcel;
@@ -165,7 +165,7 @@ const KEY_ID: ChaosKind = {
 };
 
 function foreign(trial: Trial): AgentPackage {
-  return trial.workshop.foreign(trial.number).pkg;
+  return trial.workshop.foreign(trial.parcel).pkg;
 }
 
 function resigned(pkg: AgentPackage, fields: Partial<AgentManifest>): AgentPackage {

@@ -23,13 +23,15 @@ export interface Answers {
   /** Acknowledgements of chunks that took nothing: gap, copy, or no session. */
   chunksRefused: number;
   chunksTaken: number;
+  /** The last error that it answered to anything, requests that nobody made included. */
+  error: EdgePlugError | undefined;
 }
 
 export class WildLine implements Transport {
   readonly name = "a wild line";
   readonly baud = BAUD;
   readonly closed: Promise<EdgePlugError | undefined>;
-  readonly answers: Answers = { chunksRefused: 0, chunksTaken: 0 };
+  readonly answers: Answers = { chunksRefused: 0, chunksTaken: 0, error: undefined };
   readonly #decoder = new FrameDecoder();
   #offset = 0;
   #gone = false;
@@ -70,6 +72,7 @@ export class WildLine implements Transport {
 
   #note(bytes: Uint8Array): void {
     for (const { response } of this.#decoder.push(bytes)) {
+      if (response?.error) this.answers.error = EdgePlugError.fromBoard(response.error);
       if (response?.chunk === undefined || response.chunk === null) continue;
       const offset = response.chunk.nextOffset ?? 0;
       if (offset > this.#offset) this.answers.chunksTaken++;

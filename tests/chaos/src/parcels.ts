@@ -1,4 +1,5 @@
 /** The packages that the suite plays with: tiny agents whose output 0 tells which one runs, output 1 counts its scans. */
+import { Random } from "@edgeplug/sim";
 import type { AgentPackage } from "edgeplug";
 import { RECORD_PAYLOAD_MAX } from "edgeplug/record-layout";
 import {
@@ -19,6 +20,8 @@ export interface Parcel {
 export const SMALL_MAX = 2_048;
 const CANDIDATES = 32;
 const MARKER = 1_234_567;
+/** Of the section that pads a module: id, length, name. */
+const SECTION_HEAD = 6;
 
 /** Releases rise in the order in which packages may follow each other. */
 const RELEASE = { fallback: 1, old: 2, candidate: 10, next: 20 } as const;
@@ -40,7 +43,11 @@ function moduleOf(value: number, size: number): Uint8Array {
   template ??= makeTemplate();
   const module = template.module.slice();
   new DataView(module.buffer).setFloat32(template.at, value, true);
-  return size < module.length + 8 ? module : padded(module, size);
+  if (size < module.length + SECTION_HEAD) return module;
+  const filled = padded(module, size);
+  // no two packages have their filler in common
+  filled.set(new Random(value).bytes(size - module.length - SECTION_HEAD), module.length + SECTION_HEAD);
+  return filled;
 }
 
 function makeTemplate(): { module: Uint8Array; at: number } {
@@ -95,10 +102,9 @@ export class Workshop {
     return this.#make(VALUE.next + at, 240 + 37 * at, fields);
   }
 
-  /** Another publisher's package, of as many bytes as the candidate. */
-  foreign(index: number): Parcel {
-    const at = index % CANDIDATES;
-    return this.#make(VALUE.foreign + at, sizeOf(at), { name: "foreign", release: 1 });
+  /** Another publisher's package, of as many bytes as this one. */
+  foreign({ pkg: { payload } }: Parcel): Parcel {
+    return this.#make(VALUE.foreign + payload.length, payload.length, { name: "foreign", release: 1 });
   }
 
   /** A candidate that fills its slot to the last byte. */

@@ -71,7 +71,10 @@ export async function prepare(bench: Bench, workshop: Workshop): Promise<Map<Sce
   await withSession((session) => session.addKey("operator", publicKeyOf(OPERATOR)));
   const fallback = await install(workshop.fallback);
   await keepAll(bench, "one");
-  const broken = { ...workshop.candidate(0).pkg, payload: workshop.foreign(0).pkg.payload };
+  const broken = {
+    ...workshop.candidate(0).pkg,
+    payload: workshop.foreign(workshop.candidate(0)).pkg.payload,
+  };
   await withSession((session) => failureOf(push(session, broken)));
   await keepAll(bench, "rejected");
   const old = await install(workshop.old);

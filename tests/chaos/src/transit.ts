@@ -13,12 +13,7 @@ import { TIMESTAMP, type Link } from "./scenes.js";
 /** Longest that a push over a bad line may take, the board's milliseconds. */
 const TIMEOUT_MS = 240_000;
 
-/** One direction of a bad line, and how often it was bad. */
-export interface BadWire {
-  readonly pass: Damage;
-  readonly hits: () => number;
-}
-
+/** A bad line, and how often it was bad. */
 export interface BadLine extends Damages {
   readonly hits: () => number;
 }
@@ -42,7 +37,8 @@ export function noisy(trial: Trial, noise: LineNoise): BadLine {
 /** What becomes of a frame: those that go on in its place. */
 type FrameDeed = (frame: Buffer) => readonly Buffer[];
 
-function frames(toBoard: () => FrameDeed, fromBoard: (() => FrameDeed) | undefined = toBoard): BadLine {
+/** Both directions, unless only `toBoard` is wanted. */
+function frames(toBoard: () => FrameDeed, directions: "both" | "to the board" = "both"): BadLine {
   let hits = 0;
   const wire = (deed: FrameDeed): Damage => {
     const splitter = new FrameSplitter((frame) => {
@@ -52,7 +48,11 @@ function frames(toBoard: () => FrameDeed, fromBoard: (() => FrameDeed) | undefin
     });
     return (bytes) => splitter.pass(Buffer.from(bytes));
   };
-  return { toBoard: wire(toBoard()), fromBoard: fromBoard && wire(fromBoard()), hits: () => hits };
+  return {
+    toBoard: wire(toBoard()),
+    fromBoard: directions === "both" ? wire(toBoard()) : undefined,
+    hits: () => hits,
+  };
 }
 
 /** Pushes the intact package over the line, and says what kept it intact. */
@@ -87,12 +87,14 @@ async function whatHelped(trial: Trial, link: Link, sentTwice: boolean): Promise
   const { counters } = await clean.session.status();
   await clean.line.close();
   if (counters.framesDropped + session.line.framesDropped > 0) return "frame CRC";
+  if (line.answers.error !== undefined) return line.answers.error.code;
   if (line.answers.chunksRefused > 0) return "chunk offset";
   return sentTwice || session.line.repeats > 0 ? "retry" : "harmless";
 }
 
 const ANY = ["one", "two", "rejected", "locked"] as const;
-const HELP = ["frame CRC", "chunk offset", "retry", "harmless"] as const;
+/** Frames that come twice or late are answered by what they find: a session of their own, another one, or none. */
+const HELP = ["frame CRC", "NO_SESSION", "chunk offset", "retry", "harmless"] as const;
 
 function transitKind(
   name: string,
@@ -173,7 +175,7 @@ function chunkFrames(payload: Uint8Array, size: number): Buffer[] {
 
 function foreignChunks(trial: Trial): () => FrameDeed {
   const chunks = chunkFrames(
-    trial.workshop.foreign(trial.number).pkg.payload,
+    trial.workshop.foreign(trial.parcel).pkg.payload,
     trial.pick([32, 64, 128, 512]),
   );
   return now(trial, 4, (frame) => [trial.pick(chunks), frame]);
@@ -193,11 +195,11 @@ export const IN_TRANSIT: readonly ChaosKind[] = [
   transitKind("frames replayed", (trial) => frames(replaying(trial))),
   transitKind(
     "frames of an earlier update replayed",
-    (trial) => frames(replaying(trial, earlierUpdate(trial)), undefined),
+    (trial) => frames(replaying(trial, earlierUpdate(trial)), "to the board"),
     // its Begin may come first, and its chunks into the new payload
-    ["BUSY", "PAYLOAD_CRC", "BAD_REQUEST", "NO_SESSION"],
+    ["BUSY", "PAYLOAD_CRC", "BAD_REQUEST", "RELEASE"],
   ),
-  transitKind("chunks of another package", (trial) => frames(foreignChunks(trial), undefined), [
+  transitKind("chunks of another package", (trial) => frames(foreignChunks(trial), "to the board"), [
     "PAYLOAD_CRC",
   ]),
   transitKind("garbage between frames", (trial) =>
