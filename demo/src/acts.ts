@@ -91,9 +91,10 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
   const before = await machine.watch.at(activated - 1);
   const after = await machine.watch.at(activated);
   const kept =
-    before?.outputs[1] === SAG && after?.outputs[1] === SAG && after.swapNumber !== before.swapNumber;
+    before.outputs[1] === SAG && after.outputs[1] === SAG && after.swapNumber !== before.swapNumber;
   if (!kept) throw new EdgePlugError("INTERNAL", `The sag under way was lost in scan ${activated}.`);
   const lasted = await machine.watch.next(
+    "the end of the sag",
     (seen) => seen.swapNumber === after.swapNumber && seen.outputs[1] !== SAG,
   );
   timeline.say(
@@ -111,11 +112,11 @@ async function swapDuringSag(story: Story, session: DeviceSession): Promise<void
  */
 async function pauseInSag(machine: Machine): Promise<Observation> {
   for (;;) {
-    await machine.watch.next((seen) => seen.outputs[1] !== SAG);
-    const begin = await machine.watch.next((seen) => seen.outputs[1] === SAG);
+    await machine.watch.next("a healthy voltage", (seen) => seen.outputs[1] !== SAG);
+    const begin = await machine.watch.next("a sag", (seen) => seen.outputs[1] === SAG);
     await machine.pause();
     await sleep(SETTLE_MS); // what is on its way from the observer comes in
-    const { latest } = machine.watch;
+    const latest = machine.watch.seen.at(-1);
     if (latest?.outputs[1] === SAG && latest.scan - begin.scan < SAG_EARLY_SCANS) return latest;
     await machine.resume();
   }
@@ -175,7 +176,7 @@ async function pushFailing(
   const error = await failureOf(story, session, pkg);
   const after = await session.status();
   const scan = (await rolledBack())?.scan ?? 0;
-  const seen = await machine.watch.at(scan);
+  const seen = scan > 0 ? await machine.watch.at(scan) : undefined;
   const sameScan = seen !== undefined && seen.swapNumber === before.active?.swapNumber;
   const good =
     error?.code === "ROLLED_BACK" &&

@@ -1,22 +1,25 @@
 /** The emulated machine of the story: a real Arm image on QEMU, its power switch, its serial port, and somebody who watches. */
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+import { BoardClock } from "@edgeplug/test-support/clock";
+import { OutputWatch } from "@edgeplug/test-support/watch";
 import { EdgePlugError } from "edgeplug";
 import { openDevice, type DeviceSession } from "edgeplug/device";
 import { qemuFlash } from "edgeplug/qemu-board";
 import { startQemu, type QemuBoard } from "renode-test-harness";
 
-import { OutputWatch } from "./watch.js";
-
 const ELF = fileURLToPath(new URL("../../build/qemu/qemu.elf", import.meta.url));
 
 export class Machine {
   /** Looks at the outputs from outside, over all starts. */
-  readonly watch = new OutputWatch();
+  readonly watch: OutputWatch;
 
   private constructor(private readonly board: QemuBoard) {
-    board.observer.on("data", (bytes: Buffer) => this.watch.push(bytes));
+    const clock = new BoardClock();
+    this.watch = new OutputWatch(clock);
+    board.observer.on("data", (bytes: Buffer) => clock.advance(clock.now() + this.watch.push(bytes)));
   }
 
   /** Starts a board with blank flash, kept in `folder`. */
@@ -43,8 +46,10 @@ export class Machine {
   }
 
   /** All that was programmed before is in flash, nothing later; the port is gone. */
-  cutPower(): Promise<void> {
-    return this.board.powerOff();
+  async cutPower(): Promise<void> {
+    await this.board.powerOff();
+    await setImmediate(); // what had come in before reaches its reader
+    this.watch.powerGone();
   }
 
   powerOn(): Promise<void> {
