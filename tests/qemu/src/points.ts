@@ -38,8 +38,11 @@ export function pointsOf(recording: Recording, seed: number): Point[] {
 function point(recording: Recording, operation: number, shape: Shape, image: Uint8Array): Point {
   const { operations, scenario } = recording;
   const { target } = slotsOf(scenario);
-  const first = (mark: "trial" | "confirmed"): number =>
-    operations.findIndex(({ address }) => address === markAddress(target, mark)) + 1;
+  const first = (mark: "trial" | "confirmed"): number => {
+    const at = operations.findIndex(({ address }) => address === markAddress(target, mark));
+    if (at < 0) throw new Error(`the update programmed no ${mark} mark into its own slot`);
+    return at + 1;
+  };
   const whole = shape === "after" ? operation : operation - 1;
   const trial = first("trial");
   const confirmed = first("confirmed");

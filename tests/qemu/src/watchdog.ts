@@ -146,6 +146,27 @@ async function runToOutputsOf(stub: GdbStub, swap: number): Promise<void> {
   }
 }
 
+/** A lost core that is not reset by then will not be, virtual ms. */
+const GIVE_UP_MS = 2_000;
+/** How often somebody looks at the virtual clock meanwhile, real ms. */
+const LOOK_EVERY_MS = 250;
+
+/** Runs to the reset's first instruction. Throws when the virtual time for that is over. */
+async function runToReset(stub: GdbStub, board: TestBoard): Promise<void> {
+  const limit = (await virtualMs(board)) + GIVE_UP_MS;
+  const reset = addressOf(QEMU_ELF, "ep_qemu_reset");
+  await stub.breakAt(reset);
+  for (;;) {
+    // standing still for a look takes no virtual time
+    const look = setTimeout(() => void board.harness.pause().catch(() => undefined), LOOK_EVERY_MS);
+    const signal = await stub.go();
+    clearTimeout(look);
+    if ((await stub.registers()).pc === reset && signal === SIGTRAP) return stub.unbreak(reset);
+    if ((await virtualMs(board)) > limit)
+      throw new Error(`a lost core was not reset within ${GIVE_UP_MS} ms`);
+  }
+}
+
 /** Lets the core be lost and watches it come back. */
 export async function loseCore(options: LossOptions): Promise<Recovery> {
   const { loss, inTrial, moment, afterMs, fullSlots } = options;
@@ -163,7 +184,7 @@ export async function loseCore(options: LossOptions): Promise<Recovery> {
     if (moment === "just fed") await feed(stub, board);
     const lost = await virtualMs(board);
     await take(stub, loss);
-    await stub.runTo(addressOf(QEMU_ELF, "ep_qemu_reset"));
+    await runToReset(stub, board);
     const reset = await virtualMs(board);
     await runToOutputsOf(stub, 1);
     const back = await virtualMs(board);
