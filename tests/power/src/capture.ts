@@ -2,7 +2,7 @@
 import { Flash, SimBoard, type FlashOperation, type GeometryName } from "@edgeplug/sim";
 
 import { Driver } from "./driver.js";
-import { areaOf, refresh, viewOf, type FlashView } from "./flash-view.js";
+import { areaOf, ViewKeeper, type FlashView } from "./flash-view.js";
 import { hashOf } from "./point.js";
 import { SAFE } from "./choice.js";
 import { nameOf, standingOf } from "./laws.js";
@@ -71,35 +71,33 @@ export function capture(
   };
   const watcher = new Watcher(flash, driver.watch, () => stage.permissions, report);
   const start = board.milliseconds;
-  let view = viewOf(flash);
-  let truth = learn(NOTHING_KNOWN, view, stage.permissions);
-  watcher.reset(view);
-  const catchUp = () => {
-    const last = moments.at(-1)?.operation;
-    if (last === undefined) return;
-    view = refresh(flash, view, last.address, last.size);
-    truth = learn(truth, view, stage.permissions);
+  const keeper = new ViewKeeper(flash);
+  let truth = learn(NOTHING_KNOWN, keeper.look(), stage.permissions);
+  watcher.reset(keeper.look());
+  const now = (): Moment => {
+    const view = keeper.look();
+    const { permissions } = stage;
+    truth = learn(truth, view, permissions);
+    return { flash: flash.fork(), view, truth, permissions };
   };
   flash.onOperation = (operation) => {
-    catchUp();
-    const { address } = operation;
-    const area = areaOf(board.geometry, address);
-    const atMs = board.milliseconds - start;
-    const { permissions } = stage;
-    moments.push({ operation, flash: flash.fork(), view, truth, permissions, atMs, area });
+    const area = areaOf(board.geometry, operation.address);
+    moments.push({ ...now(), operation, atMs: board.milliseconds - start, area });
     watcher.see(operation);
+    keeper.touch(operation);
   };
   try {
     scenario.run(stage);
     const standing = standingOf(driver, driver.settle(), false);
     const wanted = scenario.ends === SAFE ? SAFE : scenario.ends.digest;
     if (standing.runs !== wanted) report("2", `${nameOf(standing.runs)} runs in the end`);
+    const [one, other] = keeper.look().halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
+    if (one !== other) report("10", "keys and lock are not the same in both halves of the journal");
   } catch (error) {
     report("3", messageOf(error));
   }
   flash.onOperation = undefined;
-  catchUp();
-  return { moments, end: { flash: flash.fork(), view, truth, permissions: stage.permissions } };
+  return { moments, end: now() };
 }
 
 export function messageOf(error: unknown): string {

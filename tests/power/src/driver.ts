@@ -1,7 +1,7 @@
 /** Drives a simulated board over its link, frame by frame and in step with it: no session, no promise, no real time. */
 import type { SimBoard } from "@edgeplug/sim";
 import type { AgentPackage } from "edgeplug";
-import { encodeFrame, FrameDecoder, toStatus, type Status } from "edgeplug/device";
+import { encodeFrame, FrameDecoder } from "edgeplug/device";
 import { edgeplug } from "edgeplug/messages";
 import { errorNameOf } from "./words.js";
 
@@ -14,6 +14,29 @@ type Response = edgeplug.Response.$Properties;
 const REPLY_MS = 2_000;
 /** Every request carries the same id: there is never more than one. */
 const ID = 1;
+
+/** What the suite looks at in a board's status. */
+export interface Status {
+  readonly phase: number;
+  /** Undefined in safe mode. */
+  readonly active:
+    { readonly swapNumber: number; readonly state: number; readonly digest: string } | undefined;
+  readonly lastError: number;
+  readonly securityVersion: number;
+  readonly locked: boolean;
+  readonly spent: number;
+  readonly journalError: number;
+  readonly bootNumber: number;
+}
+
+function activeOf(active: edgeplug.SlotInfo.$Properties | null | undefined): Status["active"] {
+  const { swapNumber, state, digest } = active ?? {};
+  return {
+    swapNumber: swapNumber ?? 0,
+    state: state ?? 0,
+    digest: Buffer.from(digest ?? []).toString("hex"),
+  };
+}
 
 /** The board refused a request that was to succeed. */
 export class Refused extends Error {
@@ -42,6 +65,8 @@ export interface Watch {
 
 export class Driver {
   readonly watch: Watch = { scans: 0, seen: new Map(), swapNumber: 0, streak: 0, outputs: [] };
+  /** Whether the latest settle() has waited out a trial. */
+  tried = false;
   private readonly decoder = new FrameDecoder(2_048);
   private readonly encoded = new Map<string, Uint8Array>();
   private reply: Response | undefined;
@@ -73,11 +98,13 @@ export class Driver {
     watch.outputs = [];
   }
 
-  /** Power on, and all that a boot does before it first looks at the line. */
+  /** Power on, all that a boot does before it first looks at the line, and a first scan. */
   boot(): void {
-    this.board.cutPower();
-    this.board.powerOn();
-    this.board.step();
+    const { board } = this;
+    board.cutPower();
+    board.powerOn();
+    board.step();
+    while (this.watch.scans === 0) board.step();
   }
 
   /** Sends a request and gives the answer, whatever it is. */
@@ -93,7 +120,17 @@ export class Driver {
   }
 
   status(): Status {
-    return toStatus(this.query("status").status);
+    const { status } = this.query("status");
+    return {
+      phase: status?.phase ?? 0,
+      active: status?.safeMode === true ? undefined : activeOf(status?.active),
+      lastError: status?.lastError ?? 0,
+      securityVersion: status?.securityVersion ?? 0,
+      locked: status?.locked ?? false,
+      spent: status?.spent ?? 0,
+      journalError: status?.journalError ?? 0,
+      bootNumber: status?.bootNumber ?? 0,
+    };
   }
 
   /** Digests of the spent packages, in hex, newest first. */
@@ -111,8 +148,10 @@ export class Driver {
   /** Runs until the update machinery rests, a trial's end included; at most for `milliseconds`. */
   settle(milliseconds = 1_000): Status {
     const end = this.board.milliseconds + milliseconds;
+    this.tried = false;
     for (;;) {
       const status = this.status();
+      if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL) this.tried = true;
       if (status.phase === UpdatePhase.UPDATE_PHASE_IDLE) return status;
       if (this.board.milliseconds >= end) throw new Silent(`still in phase ${status.phase}`);
       this.board.run(5);
@@ -137,8 +176,14 @@ export class Driver {
 
   /** Begin to STAGED, or to where the board gives it up; tells which. */
   stage(pkg: AgentPackage, options: { allowDowngrade?: boolean } = {}): boolean {
-    this.send(pkg, this.begin(pkg, options).offset);
+    return this.finish(pkg, this.begin(pkg, options).offset);
+  }
+
+  /** Sends what is missing from `offset` on and waits for the verification; tells whether it went well. */
+  finish(pkg: AgentPackage, offset: number): boolean {
+    this.send(pkg, offset);
     for (;;) {
+      this.board.step();
       const { phase } = this.status();
       if (phase === UpdatePhase.UPDATE_PHASE_STAGED) return true;
       if (phase === UpdatePhase.UPDATE_PHASE_IDLE) return false;
@@ -147,7 +192,13 @@ export class Driver {
 
   /** Begin to the end of the trial, well or badly. */
   update(pkg: AgentPackage, options: { allowDowngrade?: boolean } = {}): Status {
-    if (this.stage(pkg, options)) this.ask({ activate: {} });
+    return this.complete(pkg, this.begin(pkg, options).offset);
+  }
+
+  /** From `offset` of a session that is open to the end of the trial. */
+  complete(pkg: AgentPackage, offset: number): Status {
+    if (this.finish(pkg, offset)) this.ask({ activate: {} });
+    this.board.run(pkg.manifest.trial.healthyScans + 2);
     return this.settle();
   }
 

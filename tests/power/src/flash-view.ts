@@ -6,7 +6,7 @@ import { crc32 } from "node:zlib";
 
 import { boardMapOf, type Cells, type Flash, type Geometry } from "@edgeplug/sim";
 import { agentOf, type Agent } from "./packages.js";
-import { JOURNAL_ENTRY, readHalf, type HalfView } from "./journal-view.js";
+import { readHalf, type HalfView } from "./journal-view.js";
 import * as layout from "./layout.js";
 
 /** What a unit may read as. */
@@ -54,35 +54,27 @@ export interface Places {
   readonly journalHalf: number;
 }
 
+const places = new Map<string, Places>();
+
 export function placesOf(geometry: Geometry): Places {
-  const map = boardMapOf(geometry.name);
-  return { geometry, slots: map.slots, journal: map.journal, journalHalf: map.journalHalfSize };
+  let found = places.get(geometry.name);
+  if (found === undefined) {
+    const map = boardMapOf(geometry.name);
+    found = { geometry, slots: map.slots, journal: map.journal, journalHalf: map.journalHalfSize };
+    places.set(geometry.name, found);
+  }
+  return found;
 }
 
 export function viewOf(flash: Flash): FlashView {
-  return refresh(flash, undefined, flash.geometry.base, flash.geometry.size);
+  return new ViewKeeper(flash).look();
 }
 
-/** The view of a flash that differs from the one seen in `before` only in these bytes. */
-export function refresh(
-  flash: Flash,
-  before: FlashView | undefined,
-  address: number,
-  size: number,
-): FlashView {
-  const places = placesOf(flash.geometry);
-  const touches = (start: number, length: number) => address < start + length && address + size > start;
-  const slot = (index: 0 | 1) =>
-    before && !touches(places.slots[index], layout.SLOT_SIZE)
-      ? before.slots[index]
-      : readSlot(flash, places.slots[index]);
-  const half = (index: 0 | 1) => {
-    const start = places.journal + index * places.journalHalf;
-    return before && !touches(start, places.journalHalf)
-      ? before.halves[index]
-      : readHalf(flash.look(start, places.journalHalf), flash.geometry.granule);
-  };
-  return { slots: [slot(0), slot(1)], halves: [half(0), half(1)] };
+/** The view of a flash that differs from the one seen in `before` only where this operation worked. */
+export function refresh(flash: Flash, before: FlashView, operation: { address: number }): FlashView {
+  const keeper = new ViewKeeper(flash, before);
+  keeper.touch(operation);
+  return keeper.look();
 }
 
 function readSlot(flash: Flash, address: number): SlotView {
@@ -173,19 +165,76 @@ function readUnit(
   return { may: may === 0 ? TORN : may, reason: reason ?? 0 };
 }
 
+/** A copy of a mark. */
+export interface MarkAddress {
+  readonly slot: 0 | 1;
+  readonly mark: number;
+  readonly copy: 0 | 1;
+}
+
+/** The copy of a mark that an operation programs, if it does. */
+export function markAt(
+  { slots }: Places,
+  { kind, address, size }: { kind: string; address: number; size: number },
+): MarkAddress | undefined {
+  const slot = slots.findIndex((start) => address >= start && address < start + layout.SLOT_SIZE);
+  const offset = address - (slots[slot] ?? 0) - layout.PAYLOAD_MAX - layout.MARKS;
+  if (slot < 0 || kind === "erase" || offset < 0 || size !== UNIT) return undefined;
+  return {
+    slot: slot as 0 | 1,
+    mark: Math.floor(offset / (2 * UNIT)),
+    copy: offset % (2 * UNIT) === 0 ? 0 : 1,
+  };
+}
+
 /** What an operation is about, in words. */
 export function areaOf(geometry: Geometry, address: number): string {
-  const places = placesOf(geometry);
-  for (const [index, start] of places.slots.entries()) {
+  const where = placesOf(geometry);
+  for (const [index, start] of where.slots.entries()) {
     const offset = address - start;
     if (offset < 0 || offset >= layout.SLOT_SIZE) continue;
     const slot = index === 0 ? "slot A" : "slot B";
     if (offset < layout.PAYLOAD_MAX) return `${slot} payload`;
     return offset - layout.PAYLOAD_MAX < layout.MARKS ? `${slot} record` : `${slot} marks`;
   }
-  const offset = address - places.journal;
-  if (offset < 0 || offset >= 2 * places.journalHalf) return "elsewhere";
-  return `journal half ${Math.floor(offset / places.journalHalf)}`;
+  const offset = address - where.journal;
+  if (offset < 0 || offset >= 2 * where.journalHalf) return "elsewhere";
+  return `journal half ${Math.floor(offset / where.journalHalf)}`;
 }
 
-export { JOURNAL_ENTRY };
+/** Keeps up with a flash by what it is told, and reads only what has changed. */
+export class ViewKeeper {
+  private readonly stale: [boolean, boolean, boolean, boolean] = [false, false, false, false];
+
+  constructor(
+    private readonly flash: Flash,
+    private view?: FlashView,
+  ) {}
+
+  /** This operation is about to happen: look before, not between. */
+  touch({ address }: { address: number }): void {
+    const { slots, journal, journalHalf } = placesOf(this.flash.geometry);
+    const starts = [slots[0], slots[1], journal, journal + journalHalf];
+    const part = starts.findLastIndex((start) => address >= start);
+    if (part >= 0) this.stale[part] = true;
+  }
+
+  look(): FlashView {
+    const { flash, stale, view } = this;
+    if (view && !stale.includes(true)) return view;
+    const where = placesOf(flash.geometry);
+    const slot = (index: 0 | 1) =>
+      view && !stale[index] ? view.slots[index] : readSlot(flash, where.slots[index]);
+    const half = (index: 0 | 1) =>
+      view && !stale[2 + index]
+        ? view.halves[index]
+        : readHalf(
+            flash.look(where.journal + index * where.journalHalf, where.journalHalf),
+            flash.geometry.granule,
+            view?.halves[index],
+          );
+    this.view = { slots: [slot(0), slot(1)], halves: [half(0), half(1)] };
+    stale.fill(false);
+    return this.view;
+  }
+}

@@ -3,6 +3,7 @@ export { LAWS } from "./laws.js";
 export { parsePoint, pointId, type Point } from "./point.js";
 export { SCENARIOS } from "./scenarios/index.js";
 export type { Scenario } from "./scenario.js";
+export { replay, type Replay } from "./trace.js";
 export { sweep, type SweepOptions, type SweepProgress, type SweepReport } from "./sweep.js";
 export type { Violation } from "./unit.js";
 export type { Law } from "./watch.js";

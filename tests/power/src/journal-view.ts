@@ -34,6 +34,7 @@ export interface Entry {
 }
 
 export interface HalfView {
+  readonly cells: Cells;
   readonly entries: readonly Entry[];
   /** Copies of the header that read valid for ever, and those that may. */
   readonly headers: { readonly sure: number; readonly perhaps: number };
@@ -41,31 +42,68 @@ export interface HalfView {
   readonly locked: boolean;
   /** Public keys in hex, by role; empty string: a part is missing. */
   readonly keys: readonly { readonly role: number; readonly key: string }[];
+  /** The log went on behind what the half began with. */
+  readonly used: boolean;
   /** Generation of the other half that this one says it outlived. */
   readonly outlived: number;
 }
 
-export function readHalf(cells: Cells, granule: number): HalfView {
+/** `before`: the half as it was read when only a few entries were different. */
+export function readHalf(cells: Cells, granule: number, before?: HalfView): HalfView {
   const entries: Entry[] = [];
   const count = Math.min(cells.bytes.length / JOURNAL_ENTRY, MOST_ENTRIES);
+  const isSound = !cells.unstable && !cells.unreadable;
+  const words = wordsOf(cells.bytes);
+  const known = isSound && before && !before.cells.unstable && !before.cells.unreadable ? before : undefined;
+  const knownWords = known && wordsOf(known.cells.bytes);
+  let at = 0;
   for (let index = 0; index < count; index++) {
-    const entry = readEntry(cells, index, granule);
+    if (isSound && isBlank(words, index)) continue;
+    while ((known?.entries[at]?.index ?? Infinity) < index) at++;
+    const same = known?.entries[at];
+    const entry =
+      same?.index === index && knownWords && isSame(words, knownWords, index)
+        ? same
+        : readEntry(cells, index, granule);
     if (entry !== undefined) entries.push(entry);
   }
+  return { cells, entries, ...headOf(entries) };
+}
+
+const WORDS = JOURNAL_ENTRY / 4;
+
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, length / 4);
+}
+
+function isBlank(words: Int32Array, index: number): boolean {
+  for (let i = index * WORDS; i < (index + 1) * WORDS; i++) if (words[i] !== -1) return false;
+  return true;
+}
+
+function isSame(a: Int32Array, b: Int32Array, index: number): boolean {
+  for (let i = index * WORDS; i < (index + 1) * WORDS; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** What header, keys and log say about the half as a whole. */
+function headOf(entries: readonly Entry[]): Omit<HalfView, "cells" | "entries"> {
   const headers = entries.filter(({ index }) => index < HEADERS);
   const header =
     headers.find(({ state }) => state === "valid") ?? headers.find(({ state }) => state === "maybe");
-  const log = entries.filter(({ index }) => index >= HEADERS);
+  const snapshotEnd = header === undefined ? Infinity : Buffer.from(header.data).readUInt32LE(0);
   return {
-    entries,
+    used: entries.some(({ index, state }) => index >= snapshotEnd && state === "valid"),
     headers: {
       sure: headers.filter(({ state }) => state === "valid").length,
       perhaps: headers.filter(({ state }) => state === "maybe").length,
     },
     generation: header?.swapNumber ?? 0,
     locked: header !== undefined && header.reason !== 0,
-    keys: readKeys(log, header?.slot ?? 0),
-    outlived: log.find(({ kind, state }) => kind === KIND.header && state === "valid")?.swapNumber ?? 0,
+    keys: readKeys(entries, header?.slot ?? 0),
+    outlived:
+      entries.find(({ index, kind, state }) => index >= HEADERS && kind === KIND.header && state === "valid")
+        ?.swapNumber ?? 0,
   };
 }
 
@@ -186,15 +224,20 @@ function sameFact(a: Entry, b: Entry): boolean {
 
 /** The half that counts, if there is no doubt about it. */
 function currentHalf([a, b]: readonly [HalfView, HalfView]): HalfView | undefined {
-  const whole = (half: HalfView) => half.headers.sure === 2 && half.keys.every(({ key }) => key !== "");
+  const whole = ({ headers, keys, used }: HalfView) =>
+    (headers.sure === 2 || (headers.sure === 1 && used)) && keys.every(({ key }) => key !== "");
   const none = (half: HalfView) => half.headers.sure + half.headers.perhaps === 0;
   if (whole(a) && none(b)) return a;
   if (whole(b) && none(a)) return b;
   if (!whole(a) || !whole(b)) return undefined;
-  if (a.outlived === b.generation && b.outlived !== a.generation) return a;
-  if (b.outlived === a.generation && a.outlived !== b.generation) return b;
-  if (a.outlived !== 0 || b.outlived !== 0) return undefined;
+  if (a.outlived === b.generation) return b.outlived === a.generation ? undefined : a;
+  if (b.outlived === a.generation) return b;
   return ((a.generation - b.generation) | 0) > 0 ? a : b;
+}
+
+/** The same entry, written once more. */
+export function isTwin(a: Entry, b: Entry): boolean {
+  return a.sequence === b.sequence && sameFact(a, b);
 }
 
 /** Entries of the log that no later one has taken the number of. One that may be dead stays, as "maybe". */
@@ -206,7 +249,9 @@ function countedEntries({ entries }: HalfView): Entry[] {
     const behind = log.slice(at + 1, at + 8);
     const takes = (other: Entry) => ((other.sequence - entry.sequence) | 0) <= 0;
     if (behind.some((other) => other.state === "valid" && takes(other))) return;
-    const perhapsDead = behind.some((other) => other.state === "maybe" && takes(other));
+    const perhapsDead = behind.some(
+      (other) => other.state === "maybe" && takes(other) && !isTwin(entry, other),
+    );
     counted.push(perhapsDead ? { ...entry, state: "maybe" } : entry);
   });
   return counted;

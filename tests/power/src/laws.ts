@@ -1,10 +1,8 @@
 /** The laws of the hot-swap page, as far as one board at rest after a cut can be asked about them. */
-import type { Status } from "edgeplug/device";
-
 import { choiceOf, notesOf, readingsOf, SAFE, type Choice } from "./choice.js";
-import { SlotState, type Driver } from "./driver.js";
+import { SlotState, type Driver, type Status, type Watch } from "./driver.js";
 import { BLANK, MARK_NAMES, VALID, type FlashView, type SlotView } from "./flash-view.js";
-import { journalFacts, KIND } from "./journal-view.js";
+import { isTwin, journalFacts, KIND } from "./journal-view.js";
 import { agentNamed, type Agent } from "./packages.js";
 import { digestOf, spends, type Permissions, type Truth } from "./truth.js";
 import type { Law, Report } from "./watch.js";
@@ -40,13 +38,18 @@ export interface Standing {
 export function standingOf(driver: Driver, status: Status, asksKeys: boolean): Standing {
   return {
     status,
-    spent: driver.spent(),
+    spent: status.spent > 0 ? driver.spent() : [],
     keys: asksKeys ? driver.keys() : [],
-    runs: status.active === null ? SAFE : Buffer.from(status.active.digest).toString("hex"),
+    runs: runnerOf(status),
     seen: new Map(driver.watch.seen),
     outputs: driver.watch.outputs,
     swapNumber: driver.watch.swapNumber,
   };
+}
+
+/** Digest of the agent that a board says it runs, or SAFE. */
+export function runnerOf({ active }: Status): string {
+  return active?.digest ?? SAFE;
 }
 
 /** What a recovery is judged by. */
@@ -168,7 +171,11 @@ function checkJournal(view: FlashView, report: Report): void {
     return;
   }
   const wavering = possible.find(
-    ({ state, kind, index }) => state === "maybe" && kind !== KIND.boot && index >= 2,
+    (entry) =>
+      half.entries.includes(entry) &&
+      entry.state === "maybe" &&
+      entry.kind !== KIND.boot &&
+      !half.entries.some((other) => other.state === "valid" && isTwin(entry, other)),
   );
   if (wavering !== undefined)
     report("4", `journal entry ${wavering.index} wavers, and is not written once more`);
@@ -235,16 +242,25 @@ function checkNumbers({ standing, truth, after }: Case, report: Report): void {
     report("11", `boot ${status.bootNumber} comes after boot ${truth.bootNumber}`);
 }
 
-/** Law 6: what a further boot may not change. */
+/** Law 6, as the outputs of a further boot show it. */
+export function checkOutputs(first: Standing, { seen }: Watch, boot: number, report: Report): void {
+  const others = [...seen.keys()].filter((swap) => swap !== first.swapNumber && swap !== 0);
+  if (others.length > 0 || !seen.has(first.swapNumber))
+    report("6", `in boot ${boot} swap ${others.join(", ") || 0} runs instead of ${first.swapNumber}`);
+}
+
+/** Law 6: what further boots may not change. */
 export function checkSame(first: Standing, later: Standing, boot: number, report: Report): void {
   const differs = (what: string, a: unknown, b: unknown) => {
     if (a !== b) report("6", `boot ${boot} changed ${what} from ${String(a)} to ${String(b)}`);
   };
+  const [was, is] = [first.status, later.status];
   differs("who runs", nameOf(first.runs), nameOf(later.runs));
+  differs("its state", was.active?.state, is.active?.state);
   differs("who makes the outputs", first.swapNumber, later.swapNumber);
   differs("the spent list", namesOf(first.spent), namesOf(later.spent));
-  differs("the lock", first.status.locked, later.status.locked);
   differs("the keys", JSON.stringify(first.keys), JSON.stringify(later.keys));
-  differs("the security version", first.status.securityVersion, later.status.securityVersion);
-  differs("the boot number beyond one a boot", first.status.bootNumber + boot, later.status.bootNumber);
+  differs("the lock", was.locked, is.locked);
+  differs("the security version", was.securityVersion, is.securityVersion);
+  differs("the boot number by other than one a boot", was.bootNumber + boot, is.bootNumber);
 }

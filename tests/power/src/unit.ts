@@ -146,7 +146,7 @@ class Unit {
       const flash = cutFlash(moment.flash, moment.operation, name, id);
       if (!this.isNew(flash)) continue;
       this.singles++;
-      const view = refresh(flash, moment.view, moment.operation.address, moment.operation.size);
+      const view = refresh(flash, moment.view, moment.operation);
       const keepsRecovery = this.job.pairs > 0 && this.scenario.singleOnly !== true;
       const examined = this.look({ scenario: this.scenario, moment: state, flash, view, id, keepsRecovery });
       tally(examined.outcome);
@@ -164,10 +164,9 @@ class Unit {
     tally: (outcome: CutOutcome) => void,
   ): void {
     let view = start;
-    let last: { address: number; size: number } | undefined;
     recovery.forEach(({ operation, flash: before }, index) => {
-      if (last) view = refresh(before, view, last.address, last.size);
-      last = operation;
+      const last = recovery[index - 1]?.operation;
+      if (last) view = refresh(before, view, last);
       for (const { name } of shapesFor(this.job.geometry)) {
         if (name === "a" && index < recovery.length - 1) continue;
         const id = `${first}+${index + 1}${name}`;
@@ -175,7 +174,7 @@ class Unit {
         const flash = cutFlash(before, operation, name, id);
         if (!this.isNew(flash)) continue;
         this.pairs++;
-        const cutView = refresh(flash, view, operation.address, operation.size);
+        const cutView = refresh(flash, view, operation);
         const subject = { scenario: this.scenario, moment, flash, view: cutView, id, keepsRecovery: false };
         tally(this.look(subject).outcome);
       }

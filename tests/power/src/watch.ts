@@ -9,20 +9,20 @@ import type { Watch } from "./driver.js";
 import {
   CONFIRMED,
   MARK_NAMES,
+  markAt,
   placesOf,
-  refresh,
   REJECTED,
   STAGED,
   TORN,
   TRIAL,
   VALID,
-  viewOf,
+  ViewKeeper,
   type FlashView,
+  type MarkAddress,
   type Places,
 } from "./flash-view.js";
 import { journalFacts } from "./journal-view.js";
-import { MARKS, PAYLOAD_MAX, SLOT_SIZE } from "./layout.js";
-import { agentOf } from "./packages.js";
+import { SLOT_SIZE } from "./layout.js";
 import type { Permissions } from "./truth.js";
 import { reasonOf, slotName } from "./words.js";
 
@@ -31,15 +31,11 @@ export type Law = "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "10" | "11";
 
 export type Report = (law: Law, message: string) => void;
 
-interface MarkAddress {
-  readonly slot: 0 | 1;
-  readonly mark: number;
-  readonly copy: 0 | 1;
-}
-
 export class Watcher {
-  private view: FlashView | undefined;
+  private readonly places: Places;
+  private keeper: ViewKeeper;
   private fallback: number | undefined;
+  private knowsFallback = false;
 
   constructor(
     private readonly flash: Flash,
@@ -48,46 +44,42 @@ export class Watcher {
     private readonly report: Report,
   ) {
     this.places = placesOf(flash.geometry);
+    this.keeper = new ViewKeeper(flash);
   }
 
-  private readonly places: Places;
+  /** The flash is another one now, which looks like this. */
+  reset(view: FlashView): void {
+    this.keeper = new ViewKeeper(this.flash, view);
+    this.knowsFallback = false;
+  }
 
-  /** Something else than the watched operations changed the flash. */
-  reset(view?: FlashView): void {
-    this.view = view;
-    this.fallback = view && choiceOf(view).fallback;
+  /** The flash as it is. */
+  look(): FlashView {
+    return this.keeper.look();
   }
 
   /** Looks at an operation that is about to happen. */
   see(operation: FlashOperation): void {
     const slot = this.slotOf(operation.address);
-    if (slot === undefined) return;
-    this.view ??= this.look();
-    const mark = this.markOf(operation, slot);
+    if (slot !== undefined) this.seeSlot(operation, slot);
+    this.keeper.touch(operation);
+  }
+
+  private seeSlot(operation: FlashOperation, slot: 0 | 1): void {
+    if (!this.knowsFallback) this.fallback = choiceOf(this.look()).fallback;
+    this.knowsFallback = true;
+    const mark = markAt(this.places, operation);
     if (slot === this.fallback && !this.isOwnAffair(operation, mark))
       this.report("1", `${operation.kind} in ${slotName(slot)}, which would be fallen back to`);
     if (mark === undefined) return;
-    const view = this.look();
-    this.checkMark(mark, operation, view);
-    // whatever the mark says, who is fallen back to may be another one now
-    if (mark.mark >= CONFIRMED) this.view = undefined;
-  }
-
-  private look(): FlashView {
-    const view = viewOf(this.flash);
-    this.fallback = choiceOf(view).fallback;
-    return view;
+    this.checkMark(mark, operation, this.look());
+    // from here on another one may be fallen back to
+    if (mark.mark >= CONFIRMED) this.knowsFallback = false;
   }
 
   private slotOf(address: number): 0 | 1 | undefined {
     const slot = this.places.slots.findIndex((start) => address >= start && address < start + SLOT_SIZE);
     return slot < 0 ? undefined : (slot as 0 | 1);
-  }
-
-  private markOf({ kind, address, size }: FlashOperation, slot: 0 | 1): MarkAddress | undefined {
-    const offset = address - this.places.slots[slot] - PAYLOAD_MAX - MARKS;
-    if (kind === "erase" || offset < 0 || size !== 8) return undefined;
-    return { slot, mark: Math.floor(offset / 16), copy: offset % 16 === 0 ? 0 : 1 };
   }
 
   /** The fallback's own marks may be completed, and it may be left for a reason that was asked for. */
@@ -128,6 +120,8 @@ export class Watcher {
       if (!holds(STAGED)) this.report("2", `${slotName(at.slot)} begins a trial, but was never STAGED`);
       if (at.mark - TRIAL >= attemptsOf(slot.agent))
         this.report("5", `${slotName(at.slot)} begins more attempts than its manifest allows`);
+      if (this.runs.seen.has(slot.swapNumber))
+        this.report("5", `${slot.agent.name} has run before its attempt was marked`);
     }
     if (at.mark === CONFIRMED) this.checkConfirmed(at, view);
   }
@@ -158,5 +152,3 @@ export class Watcher {
     );
   }
 }
-
-export { agentOf, refresh };

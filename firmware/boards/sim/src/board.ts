@@ -352,10 +352,13 @@ export class SimBoard {
   }
 
   #bytes(address: number, size: number): Uint8Array {
-    const { buffer } = this.#instance.exports.memory;
-    // a memory that grew has another buffer
-    if (this.#memory.buffer !== buffer) this.#memory = new Uint8Array(buffer);
-    return this.#memory.subarray(address, address + size);
+    return this.#wholeMemory().subarray(address, address + size);
+  }
+
+  #wholeMemory(): Uint8Array {
+    // a memory that grew leaves its old buffer detached, which counts as empty
+    if (this.#memory.length === 0) this.#memory = new Uint8Array(this.#instance.exports.memory.buffer);
+    return this.#memory;
   }
 
   #sinceBoot(nanos: number): number {
@@ -368,7 +371,8 @@ export class SimBoard {
       clock.pass(micros * 1000);
     };
     return {
-      flash_read: (address, buffer, size) => flash.read(address >>> 0, this.#bytes(buffer, size)),
+      flash_read: (address, buffer, size) =>
+        flash.readInto(address >>> 0, this.#wholeMemory(), buffer >>> 0, size >>> 0),
       flash_erase: (address) => flash.erase(address >>> 0, pass),
       flash_program: (address, data, size) => flash.program(address >>> 0, this.#bytes(data, size), pass),
       serial_read: (buffer, size) => {

@@ -128,26 +128,33 @@ export class Flash {
 
   /** Reads into `to`; answers FLASH_OK, FLASH_ECC or FLASH_FAILED. */
   read(address: number, to: Uint8Array): number {
+    return this.readInto(address, to, 0, to.length);
+  }
+
+  /** Reads `size` bytes to `at` in `memory`. */
+  readInto(address: number, memory: Uint8Array, at: number, size: number): number {
     if (this.#busy) return this.#refuse(`read of ${hex(address)} while the flash is busy`);
-    if (!this.#inside(address, to.length))
-      return this.#refuse(`read of ${hex(address)}+${to.length} outside`);
-    const first = this.#locate(address);
-    if (this.#readPlain(first.page, first.offset, to)) return FLASH_OK;
+    if (!this.#inside(address, size)) return this.#refuse(`read of ${hex(address)}+${size} outside`);
+    if (this.#readPlain(address, memory, at, size)) return FLASH_OK;
     let result = FLASH_OK;
-    this.#eachPart(address, to.length, (page, offset, size, done) => {
-      to.set(page.bytes.subarray(offset, offset + size), done);
-      if (page.unstable) this.#drawUnstable(page, offset, to.subarray(done, done + size));
-      if (this.#anyState(page, offset, size, ECC)) result = FLASH_ECC;
+    this.#eachPart(address, size, (page, offset, part, done) => {
+      const to = memory.subarray(at + done, at + done + part);
+      to.set(page.bytes.subarray(offset, offset + part));
+      if (page.unstable) this.#drawUnstable(page, offset, to);
+      if (page.ecc && this.#anyState(page, offset, part, ECC)) result = FLASH_ECC;
     });
     return result;
   }
 
   /** By far the most reads are short and of sound cells of one page; boards spend most of their time here. */
-  #readPlain(page: Page, offset: number, to: Uint8Array): boolean {
+  #readPlain(address: number, memory: Uint8Array, at: number, size: number): boolean {
+    const { base, eraseSize } = this.geometry;
+    const offset = (address - base) % eraseSize;
+    const page = this.#pages[(address - base - offset) / eraseSize];
+    if (!page || page.ecc || page.unstable || offset + size > eraseSize) return false;
     const { bytes } = page;
-    if (page.ecc || page.unstable || offset + to.length > bytes.length) return false;
-    if (to.length > 64) to.set(bytes.subarray(offset, offset + to.length));
-    else for (let i = 0; i < to.length; i++) to[i] = bytes[offset + i] ?? 0;
+    if (size > 64) memory.set(bytes.subarray(offset, offset + size), at);
+    else for (let i = 0; i < size; i++) memory[at + i] = bytes[offset + i] ?? 0;
     return true;
   }
 
@@ -250,7 +257,7 @@ export class Flash {
         unstable ??= new Uint8Array(size);
         unstable.set(page.unstable.subarray(offset, offset + part), done);
       }
-      if (!this.#anyState(page, offset, part, ECC)) return;
+      if (!page.ecc || !this.#anyState(page, offset, part, ECC)) return;
       unreadable ??= new Uint8Array(size / granule);
       for (let i = 0; i < part / granule; i++)
         unreadable[done / granule + i] = (page.state[offset / granule + i] ?? 0) & ECC;
@@ -319,13 +326,14 @@ export class Flash {
 
   /**
    * Equal for equal contents, states and unstable bits. With `sense`: torn, unstable and unreadable cells count as what
-   * they are, whatever they hold.
+   * they are, whatever they hold. Of the pages before address `end`.
    */
-  fingerprint({ sense = false } = {}): string {
+  fingerprint({ sense = false, end = Infinity } = {}): string {
     const hash = createHash("sha256");
     const blank = this.#blankPage();
+    const { base, eraseSize } = this.geometry;
     this.#pages.forEach((page, index) => {
-      if (page === blank) return;
+      if (page === blank || base + index * eraseSize >= end) return;
       const print = this.#print(page, sense);
       if (print.length > 0) hash.update(Uint32Array.of(index)).update(print);
     });
@@ -354,12 +362,14 @@ export class Flash {
     const bytes = page.bytes.slice();
     const state = page.state.slice();
     for (let i = 0; i < state.length; i++) {
-      const cells = bytes.subarray(i * granule, (i + 1) * granule);
-      const unstable = page.unstable?.subarray(i * granule, (i + 1) * granule).some((mask) => mask !== 0);
-      if (((state[i] ?? 0) & (TORN | ECC)) === 0 && unstable !== true) continue;
-      const blank = cells.every((byte) => byte === 0xff);
-      state[i] = (state[i] ?? 0) | 8 | (blank ? 16 : 0) | (unstable === true ? 32 : 0);
-      cells.fill(0);
+      let unstable = 0;
+      if (page.unstable)
+        for (let k = i * granule; k < (i + 1) * granule; k++) unstable |= page.unstable[k] ?? 0;
+      if (((state[i] ?? 0) & (TORN | ECC)) === 0 && unstable === 0) continue;
+      let blank = 0xff;
+      for (let k = i * granule; k < (i + 1) * granule; k++) blank &= bytes[k] ?? 0;
+      state[i] = (state[i] ?? 0) | 8 | (blank === 0xff ? 16 : 0) | (unstable === 0 ? 0 : 32);
+      bytes.fill(0, i * granule, (i + 1) * granule);
     }
     return { bytes, state, unstable: undefined };
   }
