@@ -181,7 +181,9 @@ export async function loseCore(options: LossOptions): Promise<Recovery> {
     told.catch(() => undefined); // there may be none: then that is what the caller learns
     const stub = await stubOf(board);
     const periodMs = (await stub.readWord(WATCHDOG_RELOAD)) / 1000;
+    // never in the middle of a function that is about to be overwritten
     if (moment === "just fed") await feed(stub, board);
+    else await stub.runTo(addressOf(QEMU_ELF, "ep_server_poll"));
     const lost = await virtualMs(board);
     await take(stub, loss);
     await runToReset(stub, board);
