@@ -1,7 +1,8 @@
 /* Any bytes on the line: COBS by itself, then the whole way from the serial port to the answer.
  *
  * Input: pieces of a length byte and as many bytes. An even length: bytes as they are. An odd one: a message that gets
- * its CRC and goes in a frame, so that what lies behind the CRC is reached.
+ * its CRC and goes in a frame, so that what lies behind the CRC is reached. RUN stands before a run of one byte: what is
+ * too long for a frame would be too long for an input as well.
  */
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "states.h"
 
 #define MOST 700u
+#define RUN  0xFCu
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc;
@@ -36,6 +38,13 @@ static void check_cobs(const uint8_t *data, uint32_t size) {
   FUZZ_CHECK(second == length && memcmp(again, decoded, (size_t)length) == 0);
 }
 
+static void send_run(fuzz_input_t *input) {
+  uint8_t run[2048];
+  uint32_t length = fuzz_u16(input) % sizeof run;
+  memset(run, (int)fuzz_u8(input), length);
+  fuzz_board_line(run, length);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   fuzz_input_t input = {data, data + size};
   check_cobs(data, (uint32_t)size);
@@ -44,6 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint32_t length = fuzz_u8(&input), part;
     bool framed = (length & 1u) != 0u;
     const uint8_t *bytes;
+    if (length == RUN) {
+      send_run(&input);
+      continue;
+    }
     if (length >= 0xFEu) length = EP_FRAME_MAX - 4u; /* as long as can be */
     bytes = fuzz_bytes(&input, length, &part);
     if (framed) {

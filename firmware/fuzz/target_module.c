@@ -1,4 +1,5 @@
-/* Any bytes as a module: reader, validator, instantiation, and what looks into a module before and after.
+/* Any bytes as a module: reader, validator, instantiation, what looks into a module before and after, and a few
+ * instructions of each function.
  *
  * Input: limits, then the module.
  */
@@ -6,6 +7,8 @@
 
 #include "engine.h"
 #include "mutate.h"
+
+#define FUEL 200
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static fuzz_engine_t engine;
@@ -23,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   (void)ep_wasm_find_export(&engine.instance, "scan", "()");
   (void)ep_wasm_find_export(&engine.instance, "handle", "(i)i");
   (void)ep_wasm_find_export(&engine.instance, "memory", NULL);
+  /* What was let in though it is not valid shows when it runs. */
+  (void)fuzz_engine_run(&engine, FUEL, false);
   return 0;
 }
 

@@ -83,7 +83,15 @@ function frameSeeds() {
       Buffer.alloc(size === 0xff ? 646 - message.length : size - message.length),
     ]);
   });
-  const raw = [[0], [2, 1, 0], [4, 0, 2, 1, 0], [0xfe, ...new Array(646).fill(1)], [6, 5, 1, 2, 3, 4]];
+  const raw = [
+    [0],
+    [2, 1, 0],
+    [4, 0, 2, 1, 0],
+    [0xfe, ...new Array(646).fill(1)],
+    [6, 5, 1, 2, 3, 4],
+    [0xfc, 0x90, 2, 7, 2, 0, 0],
+    [0xfc, 0xff, 7, 0],
+  ];
   return [...framed, Buffer.concat(framed.slice(0, 4)), ...raw.map((bytes) => Buffer.from(bytes))];
 }
 
