@@ -5,16 +5,6 @@
 #include "wasm/leb.h"
 #include "wasm/opcodes.h"
 
-/* Bits of an opcode: what it does, and whether to the table. */
-enum { EP_BULK_INIT, EP_BULK_DROP, EP_BULK_COPY, EP_BULK_FILL, EP_BULK_TABLE = 4 };
-_Static_assert((EP_OP_memory_init & 7) == EP_BULK_INIT && (EP_OP_data_drop & 7) == EP_BULK_DROP &&
-                   (EP_OP_memory_copy & 7) == EP_BULK_COPY && (EP_OP_memory_fill & 7) == EP_BULK_FILL,
-               "bits of the memory's opcodes");
-_Static_assert((EP_OP_table_init & 7) == (EP_BULK_INIT | EP_BULK_TABLE) &&
-                   (EP_OP_elem_drop & 7) == (EP_BULK_DROP | EP_BULK_TABLE) &&
-                   (EP_OP_table_copy & 7) == (EP_BULK_COPY | EP_BULK_TABLE),
-               "bits of the table's opcodes");
-
 static bool ep_wasm_inside(uint32_t at, uint32_t count, uint32_t size) {
   return at <= size && count <= size - at;
 }

@@ -3,7 +3,18 @@
 #define EP_WASM_BULK_H
 
 #include "wasm/limits.h"
+#include "wasm/opcodes.h"
 #include "wasm/wasm.h"
+
+/* Bits of an opcode: what it does, and whether to the table. */
+enum { EP_BULK_INIT, EP_BULK_DROP, EP_BULK_COPY, EP_BULK_FILL, EP_BULK_TABLE = 4 };
+_Static_assert((EP_OP_memory_init & 7) == EP_BULK_INIT && (EP_OP_data_drop & 7) == EP_BULK_DROP &&
+                   (EP_OP_memory_copy & 7) == EP_BULK_COPY && (EP_OP_memory_fill & 7) == EP_BULK_FILL,
+               "bits of the memory's opcodes");
+_Static_assert((EP_OP_table_init & 7) == (EP_BULK_INIT | EP_BULK_TABLE) &&
+                   (EP_OP_elem_drop & 7) == (EP_BULK_DROP | EP_BULK_TABLE) &&
+                   (EP_OP_table_copy & 7) == (EP_BULK_COPY | EP_BULK_TABLE),
+               "bits of the table's opcodes");
 
 /* Carries out `opcode` (as in opcodes.h, EP_OP_memory_init to EP_OP_table_copy). `segment_index` is the index that
  * stands first behind the opcode; a[0..2] are the operands, if it has any. What it takes by length is charged to the

@@ -146,7 +146,7 @@ void ep_wasm_read_imports(ep_wasm_loader_t *loader) {
     case 1: ep_wasm_import_table(loader, &wanted); break;
     case 2: ep_wasm_import_memory(loader, &wanted); break;
     case 3: ep_wasm_import_global(loader, &wanted); break;
-    default: ep_wasm_fail(reader, EP_WASM_MALFORMED, "import kind");
+    default: ep_wasm_refuse(reader, EP_REFUSE_import_kind);
     }
   }
   ep_wasm_close(loader);

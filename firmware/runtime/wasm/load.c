@@ -13,7 +13,7 @@ void *ep_wasm_take(ep_wasm_loader_t *loader, uint32_t count, uint32_t size) {
   uint32_t at = (loader->arena_used + align - 1u) & ~(align - 1u);
   uint8_t *room = loader->arena + at;
   if (at > loader->arena_size || count > (loader->arena_size - at) / size)
-    ep_wasm_fail(&loader->reader, EP_WASM_LIMIT, "arena");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_arena);
   if (!ep_wasm_ok(&loader->reader)) return NULL;
   memset(room, 0, (size_t)count * size);
   loader->arena_used = at + count * size;
@@ -40,8 +40,7 @@ static void ep_wasm_read_module(ep_wasm_loader_t *loader) {
     reader->end = loader->sections[EP_SECTION_DATA_COUNT].end;
     count = ep_wasm_read_u32(reader);
     ep_wasm_close(loader);
-    if (count >= instance->size)
-      ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end"); /* two bytes each */
+    if (count >= instance->size) ep_wasm_refuse(reader, EP_REFUSE_unexpected_end); /* two bytes each */
     instance->data_count = (uint16_t)count;
   }
   ep_wasm_read_code(loader);
@@ -54,7 +53,7 @@ static void ep_wasm_take_memory(ep_wasm_loader_t *loader) {
   uint32_t room = loader->limits->memory_bytes;
 #if EP_WASM_MEMORY_GROWS
   uint64_t most = (uint64_t)instance->memory_max_pages * EP_WASM_PAGE;
-  if (declared > room) ep_wasm_fail(&loader->reader, EP_WASM_LIMIT, "memory");
+  if (declared > room) ep_wasm_refuse(&loader->reader, EP_REFUSE_memory);
   instance->memory_size = (uint32_t)declared;
   if (room > most) room = (uint32_t)most;
   instance->memory_max_pages = room / EP_WASM_PAGE;
@@ -98,7 +97,7 @@ ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, const uint8_t *code,
   loader.reader.code = code;
   loader.reader.error = error;
   loader.reader.end = size;
-  if (size > EP_WASM_MAX_MODULE) ep_wasm_fail(&loader.reader, EP_WASM_LIMIT, "module size");
+  if (size > EP_WASM_MAX_MODULE) ep_wasm_refuse(&loader.reader, EP_REFUSE_module_size);
   ep_wasm_read_module(&loader);
   if (ep_wasm_ok(&loader.reader) && loader.link_result != EP_WASM_OK) {
     loader.reader.result = loader.link_result;

@@ -28,19 +28,37 @@ typedef struct {
   uint32_t end;
 } ep_wasm_section_t;
 
+/* Value types somewhere in the module's bytes. */
 typedef struct {
-  ep_wasm_reader_t reader;
+  uint16_t offset;
+  uint16_t count;
+} ep_wasm_types_t;
+
+typedef struct ep_wasm_block ep_wasm_block_t;
+
+typedef struct {
+  ep_wasm_reader_t reader; /* first, so that both have one address: most calls pass the one or the other */
   ep_wasm_instance_t *instance;
   const ep_wasm_limits_t *limits;
   uint8_t *arena;
   uint32_t arena_used;
   uint32_t arena_size;
-  ep_wasm_section_t sections[EP_SECTION_IDS];
   uint8_t *global_types; /* value types, EP_WASM_MUTABLE added */
   uint32_t import_functions;
   uint32_t import_globals;
   uint32_t branch_count;
   uint32_t branch_room;
+  /* validate.c */
+  ep_wasm_block_t *blocks;
+  uint8_t *operands;
+  uint8_t *locals;
+  uint32_t depth; /* open blocks, the body included */
+  uint32_t height;
+  uint32_t highest;
+  uint32_t local_count;
+  uint32_t next_step; /* offset from which the host hears of the next 64 bytes */
+  /* what is long stands last: Arm reaches the first 128 bytes by shorter instructions */
+  ep_wasm_section_t sections[EP_SECTION_IDS];
   ep_wasm_result_t link_result; /* reported only if the module is valid in itself */
   ep_wasm_error_t link_error;
 } ep_wasm_loader_t;

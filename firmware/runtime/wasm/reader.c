@@ -2,17 +2,9 @@
 
 #include "wasm/note.h"
 
-void ep_wasm_fail(ep_wasm_reader_t *reader, ep_wasm_result_t result, const char *detail) {
-  if (reader->result != EP_WASM_OK) return;
-  reader->result = result;
-  reader->error->offset = reader->at;
-  ep_wasm_note(reader->error, detail);
-  reader->at = reader->end;
-}
-
 uint8_t ep_wasm_read_byte(ep_wasm_reader_t *reader) {
   if (reader->at >= reader->end) {
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+    ep_wasm_refuse(reader, EP_REFUSE_unexpected_end);
     return 0;
   }
   return reader->code[reader->at++];
@@ -20,67 +12,57 @@ uint8_t ep_wasm_read_byte(ep_wasm_reader_t *reader) {
 
 void ep_wasm_skip(ep_wasm_reader_t *reader, uint32_t size) {
   if (size > reader->end - reader->at)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+    ep_wasm_refuse(reader, EP_REFUSE_unexpected_end);
   else
     reader->at += size;
 }
 
-/* LEB128 (5.2.2): at most ceil(bits / 7) bytes, and the unused bits of the last possible one repeat the sign. */
-static uint64_t ep_wasm_read_leb(ep_wasm_reader_t *reader, uint32_t bits, bool is_signed) {
-  uint64_t value = 0;
-  uint32_t shift = 0;
-  uint8_t byte;
-  do {
-    byte = ep_wasm_read_byte(reader);
-    value |= (uint64_t)(byte & 0x7Fu) << shift;
-    if (shift + 7u >= bits) {
-      uint32_t used = bits - shift;
-      uint32_t excess = is_signed ? (byte & 0x7Fu) >> (used - 1u) : (uint32_t)byte >> used;
-      uint32_t ones = is_signed ? 0x7Fu >> (used - 1u) : 0u;
-      if ((byte & 0x80u) != 0u)
-        ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer too long");
-      else if (excess != 0u && excess != ones)
-        ep_wasm_fail(reader, EP_WASM_MALFORMED, "integer too large");
-      byte &= 0x7Fu;
-    }
-    shift += 7u;
-  } while ((byte & 0x80u) != 0u);
-  if (is_signed && shift < 64u && (byte & 0x40u) != 0u) value |= ~(uint64_t)0 << shift;
+/* LEB128 (5.2.2) of at most `most` bytes, in the last of which `used` bits count; the unused ones repeat the sign. */
+static uint64_t ep_wasm_read_leb(ep_wasm_reader_t *reader, uint32_t most, uint32_t used, bool is_signed) {
+  const uint32_t start = reader->at;
+  uint64_t value;
+  uint32_t byte;
+  do byte = ep_wasm_read_byte(reader);
+  while (byte >= 0x80u && reader->at - start < most);
+  if (reader->at - start == most) {
+    const uint32_t sign = used - (is_signed ? 1u : 0u);
+    const uint32_t excess = (byte & 0x7Fu) >> sign;
+    if (byte >= 0x80u)
+      ep_wasm_refuse(reader, EP_REFUSE_integer_too_long);
+    else if (excess != 0u && (!is_signed || excess != 0x7Fu >> sign))
+      ep_wasm_refuse(reader, EP_REFUSE_integer_too_large);
+  }
+  /* from the last byte to the first: shifts by 7 are cheap where those by a variable are not */
+  value = is_signed && (byte & 0x40u) != 0u ? UINT64_MAX : 0u;
+  for (uint32_t at = reader->at; at > start; at--) value = value << 7 | (reader->code[at - 1u] & 0x7Fu);
   return value;
 }
 
 uint32_t ep_wasm_read_u32(ep_wasm_reader_t *reader) {
-  return (uint32_t)ep_wasm_read_leb(reader, 32, false);
+  return (uint32_t)ep_wasm_read_leb(reader, 5, 4, false);
 }
 
 int64_t ep_wasm_read_signed(ep_wasm_reader_t *reader, uint32_t bits) {
-  return (int64_t)ep_wasm_read_leb(reader, bits, true);
+  const uint32_t most = bits == 64u ? 10u : 5u;
+  return (int64_t)ep_wasm_read_leb(reader, most, bits - 7u * (most - 1u), true);
 }
 
-/* Unicode's table 3-7: how many bytes follow the lead, and the range of the first of them. */
-static uint32_t ep_wasm_utf8_tail(uint8_t lead, uint8_t *low, uint8_t *high) {
-  *low = lead == 0xE0u ? 0xA0u : lead == 0xF0u ? 0x90u : 0x80u;
-  *high = lead == 0xEDu ? 0x9Fu : lead == 0xF4u ? 0x8Fu : 0xBFu;
-  if (lead >= 0xC2u && lead <= 0xDFu) return 1;
-  if (lead >= 0xE0u && lead <= 0xEFu) return 2;
-  if (lead >= 0xF0u && lead <= 0xF4u) return 3;
-  return UINT32_MAX;
-}
-
+/* UTF-8 (Unicode 3.9): of the shortest form, and neither a surrogate nor beyond the last code point. */
 static bool ep_wasm_utf8_valid(const uint8_t *text, uint32_t size) {
   uint32_t at = 0;
   while (at < size) {
-    uint8_t low, high;
-    uint8_t lead = text[at++];
+    uint32_t code = text[at++];
     uint32_t tail;
-    if (lead < 0x80u) continue;
-    tail = ep_wasm_utf8_tail(lead, &low, &high);
-    if (tail > size - at) return false;
-    for (; tail > 0u; tail--, at++) {
-      if (text[at] < low || text[at] > high) return false;
-      low = 0x80u;
-      high = 0xBFu;
+    if (code < 0x80u) continue;
+    tail = code >= 0xF0u ? 3u : code >= 0xE0u ? 2u : 1u;
+    if (code < 0xC2u || code > 0xF4u || tail > size - at) return false;
+    code &= 0x3Fu >> tail;
+    for (uint32_t end = at + tail; at < end; at++) {
+      if ((text[at] & 0xC0u) != 0x80u) return false;
+      code = code << 6 | (text[at] & 0x3Fu);
     }
+    /* of two bytes, none that starts with 0xC2 is too long; 0x1B are the surrogates' upper bits */
+    if (code < 2u << 5u * tail || code > 0x10FFFFu || code >> 11 == 0x1Bu) return false;
   }
   return true;
 }
@@ -90,24 +72,21 @@ const uint8_t *ep_wasm_read_name(ep_wasm_reader_t *reader, uint32_t *size) {
   const uint8_t *name = reader->code + reader->at;
   ep_wasm_skip(reader, length);
   *size = ep_wasm_ok(reader) ? length : 0u;
-  if (!ep_wasm_utf8_valid(name, *size)) ep_wasm_fail(reader, EP_WASM_MALFORMED, "UTF-8");
+  if (!ep_wasm_utf8_valid(name, *size)) ep_wasm_refuse(reader, EP_REFUSE_utf8);
   return name;
 }
 
 uint8_t ep_wasm_read_value_type(ep_wasm_reader_t *reader) {
   uint8_t type = ep_wasm_read_byte(reader);
   if (type >= 0x7Cu && type <= 0x7Fu) return type;
-  if (type == 0x7Bu)
-    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "vector types");
-  else if (type == 0x70u || type == 0x6Fu)
-    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-  else
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "value type");
+  ep_wasm_refuse(reader, type == 0x7Bu                    ? EP_REFUSE_vector_types
+                         : type == 0x70u || type == 0x6Fu ? EP_REFUSE_reference_types
+                                                          : EP_REFUSE_value_type);
   return 0x7Fu;
 }
 
 uint32_t ep_wasm_read_count(ep_wasm_reader_t *reader) {
   uint32_t count = ep_wasm_read_u32(reader);
-  if (count > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+  if (count > reader->end - reader->at) ep_wasm_refuse(reader, EP_REFUSE_unexpected_end);
   return ep_wasm_ok(reader) ? count : 0u;
 }

@@ -5,6 +5,13 @@
 
 #include "wasm/wasm.h"
 
+/* EP_REFUSE_magic, ... */
+typedef enum {
+#define EP_WASM_REFUSAL(id, result, text) EP_REFUSE_##id,
+#include "refusals.def"
+#undef EP_WASM_REFUSAL
+} ep_wasm_refusal_t;
+
 typedef struct {
   const uint8_t *code;
   uint32_t at;  /* offset of the next byte */
@@ -14,7 +21,7 @@ typedef struct {
 } ep_wasm_reader_t;
 
 /* Notes the first failure, at the present offset. */
-void ep_wasm_fail(ep_wasm_reader_t *reader, ep_wasm_result_t result, const char *detail);
+void ep_wasm_refuse(ep_wasm_reader_t *reader, ep_wasm_refusal_t why);
 
 static inline bool ep_wasm_ok(const ep_wasm_reader_t *reader) {
   return reader->result == EP_WASM_OK;

@@ -1,34 +1,62 @@
 #include "wasm/note.h"
+#include "wasm/reader.h"
 
-/* The spec's own tests name traps like this. */
-static const char *const ep_wasm_result_names[] = {
-    [EP_WASM_OK] = "ok",
-    [EP_WASM_MALFORMED] = "malformed",
-    [EP_WASM_INVALID] = "invalid",
-    [EP_WASM_UNSUPPORTED] = "unsupported",
-    [EP_WASM_UNLINKABLE] = "unlinkable",
-    [EP_WASM_LIMIT] = "limit",
-    [EP_WASM_TRAP_UNREACHABLE] = "unreachable",
-    [EP_WASM_TRAP_MEMORY] = "out of bounds memory access",
-    [EP_WASM_TRAP_TABLE] = "out of bounds table access",
-    [EP_WASM_TRAP_ELEMENT] = "uninitialized element",
-    [EP_WASM_TRAP_CALL_TYPE] = "indirect call type mismatch",
-    [EP_WASM_TRAP_DIVIDE_BY_ZERO] = "integer divide by zero",
-    [EP_WASM_TRAP_OVERFLOW] = "integer overflow",
-    [EP_WASM_TRAP_CONVERSION] = "invalid conversion to integer",
-    [EP_WASM_TRAP_STACK] = "call stack exhausted",
-    [EP_WASM_TRAP_FUEL] = "fuel exhausted",
-    [EP_WASM_TRAP_HOST] = "host trap",
-};
+/* Texts one behind the other, each with its zero: a table of pointers would take as much again. */
+static const char *ep_wasm_nth_text(const char *texts, uint32_t index) {
+  for (; index > 0u; index--) {
+    while (*texts++ != '\0') {
+    }
+  }
+  return texts;
+}
+
+/* In the order of ep_wasm_result_t. The spec's own tests name traps like this. */
+static const char ep_wasm_result_names[] = "ok\0"
+                                           "malformed\0"
+                                           "invalid\0"
+                                           "unsupported\0"
+                                           "unlinkable\0"
+                                           "limit\0"
+                                           "unreachable\0"
+                                           "out of bounds memory access\0"
+                                           "out of bounds table access\0"
+                                           "uninitialized element\0"
+                                           "indirect call type mismatch\0"
+                                           "integer divide by zero\0"
+                                           "integer overflow\0"
+                                           "invalid conversion to integer\0"
+                                           "call stack exhausted\0"
+                                           "fuel exhausted\0"
+                                           "host trap\0"
+                                           "unknown";
 
 const char *ep_wasm_result_name(ep_wasm_result_t result) {
-  uint32_t index = (uint32_t)result;
-  return index < sizeof ep_wasm_result_names / sizeof *ep_wasm_result_names ? ep_wasm_result_names[index]
-                                                                            : "unknown";
+  const uint32_t index = (uint32_t)result;
+  return ep_wasm_nth_text(ep_wasm_result_names, index <= EP_WASM_TRAP_HOST ? index : EP_WASM_TRAP_HOST + 1u);
 }
 
 void ep_wasm_note(ep_wasm_error_t *error, const char *detail) {
   uint32_t i = 0;
   for (; detail[i] != '\0' && i < sizeof error->detail - 1u; i++) error->detail[i] = detail[i];
   error->detail[i] = '\0';
+}
+
+static const uint8_t ep_wasm_refusal_results[] = {
+#define EP_WASM_REFUSAL(id, result, text) result,
+#include "wasm/refusals.def"
+#undef EP_WASM_REFUSAL
+};
+
+static const char ep_wasm_refusal_texts[] =
+#define EP_WASM_REFUSAL(id, result, text) text "\0"
+#include "wasm/refusals.def"
+#undef EP_WASM_REFUSAL
+    ;
+
+void ep_wasm_refuse(ep_wasm_reader_t *reader, ep_wasm_refusal_t why) {
+  if (reader->result != EP_WASM_OK) return;
+  reader->result = (ep_wasm_result_t)ep_wasm_refusal_results[why];
+  reader->error->offset = reader->at;
+  ep_wasm_note(reader->error, ep_wasm_nth_text(ep_wasm_refusal_texts, (uint32_t)why));
+  reader->at = reader->end;
 }

@@ -16,8 +16,7 @@ uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
 }
 
 void ep_wasm_close(ep_wasm_loader_t *loader) {
-  if (loader->reader.at != loader->reader.end)
-    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "size mismatch");
+  if (loader->reader.at != loader->reader.end) ep_wasm_refuse(&loader->reader, EP_REFUSE_size_mismatch);
 }
 
 /* Sections other than custom ones come once and in this order (5.5.16). */
@@ -32,17 +31,15 @@ void ep_wasm_survey(ep_wasm_loader_t *loader) {
   ep_wasm_reader_t *reader = &loader->reader;
   uint32_t last = 0;
   ep_wasm_skip(reader, 8);
-  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 4) != 0)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "magic");
-  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 8) != 0)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "version");
+  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 4) != 0) ep_wasm_refuse(reader, EP_REFUSE_magic);
+  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 8) != 0) ep_wasm_refuse(reader, EP_REFUSE_version);
   while (ep_wasm_ok(reader) && reader->at < loader->instance->size) {
     uint32_t id = ep_wasm_read_byte(reader);
     uint32_t size = ep_wasm_read_u32(reader);
     uint32_t at = reader->at;
     uint32_t rank = ep_wasm_section_rank(id);
     ep_wasm_skip(reader, size);
-    if (id >= EP_SECTION_IDS) ep_wasm_fail(reader, EP_WASM_MALFORMED, "section id");
+    if (id >= EP_SECTION_IDS) ep_wasm_refuse(reader, EP_REFUSE_section_id);
     if (!ep_wasm_ok(reader)) return;
     if (id == EP_SECTION_CUSTOM) {
       uint32_t name_size;
@@ -54,7 +51,7 @@ void ep_wasm_survey(ep_wasm_loader_t *loader) {
       reader->end = loader->instance->size;
       continue;
     }
-    if (rank <= last) ep_wasm_fail(reader, EP_WASM_MALFORMED, "section order");
+    if (rank <= last) ep_wasm_refuse(reader, EP_REFUSE_section_order);
     last = rank;
     loader->sections[id].at = at;
     loader->sections[id].end = at + size;
@@ -70,9 +67,9 @@ static uint32_t ep_wasm_canonical_type(const ep_wasm_instance_t *instance, uint3
   return index;
 }
 
-static void ep_wasm_read_value_types(ep_wasm_reader_t *reader, uint32_t limit, const char *limit_name) {
+static void ep_wasm_read_value_types(ep_wasm_reader_t *reader, uint32_t limit, ep_wasm_refusal_t why) {
   uint32_t count = ep_wasm_read_count(reader);
-  if (count > limit) ep_wasm_fail(reader, EP_WASM_LIMIT, limit_name);
+  if (count > limit) ep_wasm_refuse(reader, why);
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) (void)ep_wasm_read_value_type(reader);
 }
 
@@ -83,10 +80,10 @@ void ep_wasm_read_types(ep_wasm_loader_t *loader) {
   uint32_t count = ep_wasm_open(loader, EP_SECTION_TYPE);
   instance->types = ep_wasm_take(loader, count, sizeof *instance->types);
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
-    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "function type");
+    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_refuse(reader, EP_REFUSE_function_type);
     instance->types[i].offset = (uint16_t)reader->at;
-    ep_wasm_read_value_types(reader, EP_WASM_MAX_LOCALS, "parameters");
-    ep_wasm_read_value_types(reader, EP_WASM_MAX_RESULTS, "results");
+    ep_wasm_read_value_types(reader, EP_WASM_MAX_LOCALS, EP_REFUSE_parameters);
+    ep_wasm_read_value_types(reader, EP_WASM_MAX_RESULTS, EP_REFUSE_results);
     if (!ep_wasm_ok(reader)) return;
     instance->types[i].canonical = (uint16_t)ep_wasm_canonical_type(instance, i);
     instance->type_count = (uint16_t)(i + 1u);
@@ -97,7 +94,7 @@ void ep_wasm_read_types(ep_wasm_loader_t *loader) {
 
 void ep_wasm_set_function_type(ep_wasm_loader_t *loader, ep_wasm_function_t *function, uint32_t type) {
   ep_wasm_signature_t signature;
-  if (type >= loader->instance->type_count) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown type");
+  if (type >= loader->instance->type_count) ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_type);
   if (!ep_wasm_ok(&loader->reader)) return;
   signature = ep_wasm_signature(loader->instance, type);
   function->type = loader->instance->types[type].canonical;
@@ -119,28 +116,26 @@ void ep_wasm_read_functions(ep_wasm_loader_t *loader) {
 /* Limits (5.3.7), within `range` (3.2.1). Without a maximum, `max` is `range`. */
 static void ep_wasm_read_limits(ep_wasm_reader_t *reader, uint32_t range, uint32_t *min, uint32_t *max) {
   uint8_t flags = ep_wasm_read_byte(reader);
-  if (flags > 1u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "limits flags");
+  if (flags > 1u) ep_wasm_refuse(reader, EP_REFUSE_limits_flags);
   *min = ep_wasm_read_u32(reader);
   *max = flags == 1u ? ep_wasm_read_u32(reader) : range;
-  if (*min > range || *max > range) ep_wasm_fail(reader, EP_WASM_INVALID, "size out of range");
-  if (*min > *max) ep_wasm_fail(reader, EP_WASM_INVALID, "minimum above maximum");
+  if (*min > range || *max > range) ep_wasm_refuse(reader, EP_REFUSE_size_out_of_range);
+  if (*min > *max) ep_wasm_refuse(reader, EP_REFUSE_minimum_above_maximum);
 }
 
 void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
   ep_wasm_reader_t *reader = &loader->reader;
   uint8_t type = ep_wasm_read_byte(reader);
-  if (type == 0x6Fu)
-    ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-  else if (type != 0x70u)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "element type");
+  if (type != 0x70u)
+    ep_wasm_refuse(reader, type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
   ep_wasm_read_limits(reader, UINT32_MAX, min, max);
-  if (loader->instance->has_table) ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "multiple tables");
+  if (loader->instance->has_table) ep_wasm_refuse(reader, EP_REFUSE_multiple_tables);
   loader->instance->has_table = true;
 }
 
 void ep_wasm_read_memory_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
   ep_wasm_read_limits(&loader->reader, EP_WASM_PAGE, min, max);
-  if (loader->instance->has_memory) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "multiple memories");
+  if (loader->instance->has_memory) ep_wasm_refuse(&loader->reader, EP_REFUSE_multiple_memories);
   loader->instance->has_memory = true;
 }
 
@@ -166,7 +161,7 @@ void ep_wasm_read_memories(ep_wasm_loader_t *loader) {
 uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader) {
   uint8_t type = ep_wasm_read_value_type(&loader->reader);
   uint8_t mutability = ep_wasm_read_byte(&loader->reader);
-  if (mutability > 1u) ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "mutability");
+  if (mutability > 1u) ep_wasm_refuse(&loader->reader, EP_REFUSE_mutability);
   return mutability == 1u ? type | EP_WASM_MUTABLE : type;
 }
 
@@ -200,9 +195,8 @@ static const uint8_t *ep_wasm_read_export(ep_wasm_loader_t *loader, uint32_t *na
   const uint8_t *name = ep_wasm_read_name(reader, name_size);
   uint8_t kind = ep_wasm_read_byte(reader);
   uint32_t index = ep_wasm_read_u32(reader);
-  if (kind > 3u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "export kind");
-  if (index >= ep_wasm_kind_count(loader->instance, kind))
-    ep_wasm_fail(reader, EP_WASM_INVALID, "unknown export");
+  if (kind > 3u) ep_wasm_refuse(reader, EP_REFUSE_export_kind);
+  if (index >= ep_wasm_kind_count(loader->instance, kind)) ep_wasm_refuse(reader, EP_REFUSE_unknown_export);
   return name;
 }
 
@@ -220,7 +214,7 @@ void ep_wasm_read_exports(ep_wasm_loader_t *loader) {
       uint32_t other_size;
       const uint8_t *other = ep_wasm_read_export(loader, &other_size);
       if (ep_wasm_ok(reader) && size == other_size && memcmp(name, other, size) == 0)
-        ep_wasm_fail(reader, EP_WASM_INVALID, "duplicate export");
+        ep_wasm_refuse(reader, EP_REFUSE_duplicate_export);
     }
     if (ep_wasm_ok(reader)) reader->at = next;
     if (host->validate_step != NULL) host->validate_step(host->context);
@@ -238,9 +232,9 @@ void ep_wasm_read_start(ep_wasm_loader_t *loader) {
   loader->reader.end = section->end;
   index = ep_wasm_read_u32(&loader->reader);
   if (index >= instance->function_count)
-    ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown function");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_function);
   else if (instance->functions[index].params != 0u || instance->functions[index].results != 0u)
-    ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "start function");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_start_function);
   loader->instance->start = (int32_t)index;
   ep_wasm_close(loader);
 }

@@ -15,10 +15,10 @@ static uint64_t ep_wasm_read_bits(ep_wasm_reader_t *reader, uint32_t bytes) {
 /* An imported, immutable global is the only variable in a constant. */
 static uint64_t ep_wasm_read_constant_global(ep_wasm_loader_t *loader, uint8_t *type) {
   uint32_t index = ep_wasm_read_u32(&loader->reader);
-  if (index >= loader->import_globals) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "unknown global");
+  if (index >= loader->import_globals) ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_global);
   if (!ep_wasm_ok(&loader->reader)) return 0;
   *type = loader->global_types[index];
-  if ((*type & EP_WASM_MUTABLE) != 0u) ep_wasm_fail(&loader->reader, EP_WASM_INVALID, "constant expression");
+  if ((*type & EP_WASM_MUTABLE) != 0u) ep_wasm_refuse(&loader->reader, EP_REFUSE_constant_expression);
   return loader->instance->globals[index];
 }
 
@@ -45,10 +45,10 @@ uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type) {
     actual = EP_WASM_F64;
     break;
   case EP_OP_global_get: value = ep_wasm_read_constant_global(loader, &actual); break;
-  default: ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+  default: ep_wasm_refuse(reader, EP_REFUSE_constant_expression);
   }
-  if (actual != type) ep_wasm_fail(reader, EP_WASM_INVALID, "type mismatch");
-  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+  if (actual != type) ep_wasm_refuse(reader, EP_REFUSE_type_mismatch);
+  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_refuse(reader, EP_REFUSE_constant_expression);
   return value;
 }
 
@@ -58,14 +58,12 @@ static uint16_t ep_wasm_read_item(ep_wasm_loader_t *loader, bool expressions) {
   uint32_t index;
   if (expressions) {
     uint8_t opcode = ep_wasm_read_byte(reader);
-    if (opcode == 0xD0u || opcode == 0xD2u)
-      ep_wasm_fail(reader, EP_WASM_UNSUPPORTED, "reference types");
-    else
-      ep_wasm_fail(reader, EP_WASM_INVALID, "constant expression");
+    ep_wasm_refuse(reader, opcode == 0xD0u || opcode == 0xD2u ? EP_REFUSE_reference_types
+                                                              : EP_REFUSE_constant_expression);
     return 0;
   }
   index = ep_wasm_read_u32(reader);
-  if (index >= loader->instance->function_count) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown function");
+  if (index >= loader->instance->function_count) ep_wasm_refuse(reader, EP_REFUSE_unknown_function);
   return (uint16_t)index;
 }
 
@@ -78,18 +76,18 @@ static uint32_t ep_wasm_read_element_head(ep_wasm_loader_t *loader, uint32_t *ki
   ep_wasm_reader_t *reader = &loader->reader;
   uint32_t offset = 0;
   *kind = ep_wasm_read_u32(reader);
-  if (*kind > 7u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "segment kind");
+  if (*kind > 7u) ep_wasm_refuse(reader, EP_REFUSE_segment_kind);
   if ((*kind & EP_ELEMENT_NOT_ACTIVE) == 0u) {
     uint32_t table = (*kind & EP_ELEMENT_TABLE) != 0u ? ep_wasm_read_u32(reader) : 0u;
-    if (table != 0u || !loader->instance->has_table) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown table");
+    if (table != 0u || !loader->instance->has_table) ep_wasm_refuse(reader, EP_REFUSE_unknown_table);
     offset = (uint32_t)ep_wasm_read_constant(loader, EP_WASM_I32);
   }
   if ((*kind & 3u) != 0u) {
     uint8_t type = ep_wasm_read_byte(reader);
     if ((*kind & EP_ELEMENT_EXPRESSIONS) == 0u) {
-      if (type != 0u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "element kind");
+      if (type != 0u) ep_wasm_refuse(reader, EP_REFUSE_element_kind);
     } else if (type != 0x70u) {
-      ep_wasm_fail(reader, type == 0x6Fu ? EP_WASM_UNSUPPORTED : EP_WASM_MALFORMED, "reference types");
+      ep_wasm_refuse(reader, type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
     }
   }
   return offset;
@@ -108,7 +106,7 @@ static void ep_wasm_read_element(ep_wasm_loader_t *loader, bool apply, uint32_t 
     instance->elements[index] = passive;
   }
   if (copy && (offset > instance->table_size || count > instance->table_size - offset)) {
-    ep_wasm_fail(reader, EP_WASM_TRAP_TABLE, "element segment");
+    ep_wasm_refuse(reader, EP_REFUSE_element_segment);
     return;
   }
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
@@ -130,9 +128,9 @@ static void ep_wasm_apply_data(ep_wasm_loader_t *loader, uint32_t offset, uint32
   ep_wasm_instance_t *instance = loader->instance;
   uint64_t end = (uint64_t)offset + size;
   if (end > (uint64_t)instance->memory_pages * EP_WASM_PAGE)
-    ep_wasm_fail(&loader->reader, EP_WASM_TRAP_MEMORY, "data segment");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_data_segment);
   else if (end > instance->memory_size)
-    ep_wasm_fail(&loader->reader, EP_WASM_LIMIT, "memory: data segment");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_data_segment_limit);
   else
     memcpy(instance->memory + offset, instance->code + loader->reader.at, size);
 }
@@ -143,10 +141,10 @@ static void ep_wasm_read_data_segment(ep_wasm_loader_t *loader, bool apply, uint
   uint32_t kind = ep_wasm_read_u32(reader);
   uint32_t offset = 0;
   uint32_t size;
-  if (kind > 2u) ep_wasm_fail(reader, EP_WASM_MALFORMED, "segment kind");
+  if (kind > 2u) ep_wasm_refuse(reader, EP_REFUSE_segment_kind);
   if (kind != 1u) {
     uint32_t memory = kind == 2u ? ep_wasm_read_u32(reader) : 0u;
-    if (memory != 0u || !instance->has_memory) ep_wasm_fail(reader, EP_WASM_INVALID, "unknown memory");
+    if (memory != 0u || !instance->has_memory) ep_wasm_refuse(reader, EP_REFUSE_unknown_memory);
     offset = (uint32_t)ep_wasm_read_constant(loader, EP_WASM_I32);
   }
   size = ep_wasm_read_count(reader);
@@ -164,7 +162,7 @@ void ep_wasm_read_data(ep_wasm_loader_t *loader, bool apply) {
   uint32_t count = ep_wasm_open(loader, EP_SECTION_DATA);
   if (apply) instance->data = ep_wasm_take(loader, instance->data_count, sizeof(ep_wasm_segment_t));
   if (loader->sections[EP_SECTION_DATA_COUNT].at != 0u && count != instance->data_count)
-    ep_wasm_fail(&loader->reader, EP_WASM_MALFORMED, "data count");
+    ep_wasm_refuse(&loader->reader, EP_REFUSE_data_count);
   for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++)
     ep_wasm_read_data_segment(loader, apply, i);
   ep_wasm_close(loader);

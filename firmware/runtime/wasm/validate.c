@@ -5,6 +5,7 @@
  * label), in the order of the code. A forward branch doesn't know its target yet: until the block ends, its entry's
  * `branch` field leads to the previous entry that waits for the same end; the first one leads to itself.
  */
+#include "wasm/bulk.h"
 #include "wasm/load.h"
 #include "wasm/opcodes.h"
 #include "wasm/types.h"
@@ -40,14 +41,8 @@ static const uint8_t ep_wasm_prefixed_signatures[] = {
 #undef EP_WASM_PREFIXED
 };
 
-/* Value types somewhere in the module's bytes. */
-typedef struct {
-  uint16_t offset;
-  uint16_t count;
-} ep_wasm_types_t;
-
 /* An open block. */
-typedef struct {
+struct ep_wasm_block {
   ep_wasm_types_t params;
   ep_wasm_types_t results;
   uint32_t waiting;      /* last side table entry that leads to the block's end, or NONE */
@@ -57,39 +52,21 @@ typedef struct {
   uint16_t otherwise;    /* if: the entry taken when the condition is 0 */
   uint8_t opcode;        /* block, loop, if, else; end for the body itself */
   bool unreachable;
-} ep_wasm_block_t;
+};
 
 #define NONE UINT32_MAX
-
-typedef struct {
-  ep_wasm_loader_t *loader;
-  ep_wasm_reader_t *reader;
-  ep_wasm_instance_t *instance;
-  ep_wasm_block_t *blocks;
-  uint8_t *operands;
-  uint8_t *locals;
-  uint32_t depth; /* open blocks, the body included */
-  uint32_t height;
-  uint32_t highest;
-  uint32_t local_count;
-  uint32_t next_step; /* offset from which the host hears of the next 64 bytes */
-} ep_wasm_validator_t;
 
 #define EP_WASM_STEP 64u
 
 /* ---- operands and blocks (appendix A.3) --------------------------------------------------------- */
 
-static void ep_wasm_invalid(ep_wasm_validator_t *v, const char *detail) {
-  ep_wasm_fail(v->reader, EP_WASM_INVALID, detail);
-}
-
-static ep_wasm_block_t *ep_wasm_top(ep_wasm_validator_t *v) {
+static ep_wasm_block_t *ep_wasm_top(ep_wasm_loader_t *v) {
   return &v->blocks[v->depth - 1u];
 }
 
-static void ep_wasm_push(ep_wasm_validator_t *v, uint8_t type) {
+static void ep_wasm_push(ep_wasm_loader_t *v, uint8_t type) {
   if (v->height >= EP_WASM_MAX_OPERANDS) {
-    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "operands");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_operands);
     return;
   }
   v->operands[v->height++] = type;
@@ -97,47 +74,47 @@ static void ep_wasm_push(ep_wasm_validator_t *v, uint8_t type) {
 }
 
 /* The operand `below` the top, ANY where the stack is polymorphic. */
-static uint8_t ep_wasm_peek(ep_wasm_validator_t *v, uint32_t below) {
+static uint8_t ep_wasm_peek(ep_wasm_loader_t *v, uint32_t below) {
   const ep_wasm_block_t *top = ep_wasm_top(v);
   if (v->height - top->height > below) return v->operands[v->height - 1u - below];
-  if (!top->unreachable) ep_wasm_invalid(v, "type mismatch");
+  if (!top->unreachable) ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
   return EP_WASM_ANY;
 }
 
-static void ep_wasm_expect(ep_wasm_validator_t *v, uint8_t actual, uint8_t expected) {
+static void ep_wasm_expect(ep_wasm_loader_t *v, uint8_t actual, uint8_t expected) {
   if (actual != expected && actual != EP_WASM_ANY && expected != EP_WASM_ANY)
-    ep_wasm_invalid(v, "type mismatch");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
 }
 
-static uint8_t ep_wasm_pop_any(ep_wasm_validator_t *v) {
+static uint8_t ep_wasm_pop_any(ep_wasm_loader_t *v) {
   uint8_t type = ep_wasm_peek(v, 0);
   if (v->height > ep_wasm_top(v)->height) v->height--;
   return type;
 }
 
-static void ep_wasm_pop(ep_wasm_validator_t *v, uint8_t expected) {
+static void ep_wasm_pop(ep_wasm_loader_t *v, uint8_t expected) {
   ep_wasm_expect(v, ep_wasm_pop_any(v), expected);
 }
 
-static void ep_wasm_push_types(ep_wasm_validator_t *v, ep_wasm_types_t types) {
+static void ep_wasm_push_types(ep_wasm_loader_t *v, ep_wasm_types_t types) {
   for (uint32_t i = 0; i < types.count; i++) ep_wasm_push(v, v->instance->code[types.offset + i]);
 }
 
-static void ep_wasm_pop_types(ep_wasm_validator_t *v, ep_wasm_types_t types) {
+static void ep_wasm_pop_types(ep_wasm_loader_t *v, ep_wasm_types_t types) {
   for (uint32_t i = types.count; i > 0u; i--) ep_wasm_pop(v, v->instance->code[types.offset + i - 1u]);
 }
 
-static void ep_wasm_unreachable(ep_wasm_validator_t *v) {
+static void ep_wasm_unreachable(ep_wasm_loader_t *v) {
   ep_wasm_block_t *top = ep_wasm_top(v);
   v->height = top->height;
   top->unreachable = true;
 }
 
-static void ep_wasm_open_block(ep_wasm_validator_t *v, uint8_t opcode, ep_wasm_types_t params,
+static void ep_wasm_open_block(ep_wasm_loader_t *v, uint8_t opcode, ep_wasm_types_t params,
                                ep_wasm_types_t results) {
   ep_wasm_block_t *block = &v->blocks[v->depth];
   if (v->depth > EP_WASM_MAX_NESTING) {
-    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "nesting");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_nesting);
     return;
   }
   v->depth++;
@@ -146,42 +123,41 @@ static void ep_wasm_open_block(ep_wasm_validator_t *v, uint8_t opcode, ep_wasm_t
   block->results = results;
   block->waiting = NONE;
   block->height = (uint16_t)v->height;
-  block->start = (uint16_t)v->reader->at;
-  block->start_branch = (uint16_t)v->loader->branch_count;
+  block->start = (uint16_t)v->reader.at;
+  block->start_branch = (uint16_t)v->branch_count;
   block->unreachable = false;
   ep_wasm_push_types(v, params);
 }
 
 /* The block's results are there, and nothing else. */
-static void ep_wasm_close_block(ep_wasm_validator_t *v) {
+static void ep_wasm_close_block(ep_wasm_loader_t *v) {
   const ep_wasm_block_t *top = ep_wasm_top(v);
   ep_wasm_pop_types(v, top->results);
-  if (v->height != top->height) ep_wasm_invalid(v, "type mismatch");
+  if (v->height != top->height) ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
 }
 
 static const ep_wasm_types_t ep_wasm_no_types = {0, 0};
 
-static ep_wasm_types_t ep_wasm_types_at(const ep_wasm_validator_t *v, const uint8_t *types, uint32_t count) {
+static ep_wasm_types_t ep_wasm_types_at(const ep_wasm_loader_t *v, const uint8_t *types, uint32_t count) {
   const ep_wasm_types_t list = {(uint16_t)(types - v->instance->code), (uint16_t)count};
   return list;
 }
 
 /* Parameters and results of the function type `index`. */
-static void ep_wasm_type_lists(ep_wasm_validator_t *v, uint32_t index, ep_wasm_types_t *params,
+static void ep_wasm_type_lists(ep_wasm_loader_t *v, uint32_t index, ep_wasm_types_t *params,
                                ep_wasm_types_t *results) {
   ep_wasm_signature_t signature;
   *params = *results = ep_wasm_no_types;
-  if (index >= v->instance->type_count) ep_wasm_invalid(v, "unknown type");
-  if (!ep_wasm_ok(v->reader)) return;
+  if (index >= v->instance->type_count) ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_type);
+  if (!ep_wasm_ok(&v->reader)) return;
   signature = ep_wasm_signature(v->instance, index);
   *params = ep_wasm_types_at(v, signature.params, signature.param_count);
   *results = ep_wasm_types_at(v, signature.results, signature.result_count);
 }
 
 /* Block types (5.4.1): nothing, one value type, or a type index of 33 bits. */
-static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *params,
-                                    ep_wasm_types_t *results) {
-  ep_wasm_reader_t *reader = v->reader;
+static void ep_wasm_read_block_type(ep_wasm_loader_t *v, ep_wasm_types_t *params, ep_wasm_types_t *results) {
+  ep_wasm_reader_t *reader = &v->reader;
   uint32_t at = reader->at;
   int64_t index = ep_wasm_read_signed(reader, 33);
   *params = *results = ep_wasm_no_types;
@@ -201,15 +177,14 @@ static void ep_wasm_read_block_type(ep_wasm_validator_t *v, ep_wasm_types_t *par
 
 /* ---- side table ----------------------------------------------------------------------------------- */
 
-static ep_wasm_branch_t *ep_wasm_new_branch(ep_wasm_validator_t *v, uint32_t *index) {
-  ep_wasm_loader_t *loader = v->loader;
-  *index = loader->branch_count;
-  if (loader->branch_count >= EP_WASM_MAX_BRANCHES)
-    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "side table");
-  else if (loader->branch_count >= loader->branch_room)
-    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
+static ep_wasm_branch_t *ep_wasm_new_branch(ep_wasm_loader_t *v, uint32_t *index) {
+  *index = v->branch_count;
+  if (v->branch_count >= EP_WASM_MAX_BRANCHES)
+    ep_wasm_refuse(&v->reader, EP_REFUSE_side_table);
+  else if (v->branch_count >= v->branch_room)
+    ep_wasm_refuse(&v->reader, EP_REFUSE_arena);
   else
-    loader->branch_count++;
+    v->branch_count++;
   return &v->instance->branches[*index];
 }
 
@@ -218,14 +193,14 @@ static ep_wasm_types_t ep_wasm_label_types(const ep_wasm_block_t *block) {
 }
 
 /* Adds an entry for a branch to `block`, with the label's operands still on the stack. */
-static void ep_wasm_add_branch(ep_wasm_validator_t *v, ep_wasm_block_t *block) {
+static void ep_wasm_add_branch(ep_wasm_loader_t *v, ep_wasm_block_t *block) {
   uint32_t index;
   ep_wasm_branch_t *branch = ep_wasm_new_branch(v, &index);
   uint32_t arity = ep_wasm_label_types(block).count;
   uint32_t kept = block->height + arity;
   uint32_t drop = v->height > kept ? v->height - kept : 0u; /* less than is needed only where it can't run */
-  if (drop > 0u && arity > EP_WASM_MAX_ARITY) ep_wasm_fail(v->reader, EP_WASM_LIMIT, "branch operands");
-  if (!ep_wasm_ok(v->reader)) return;
+  if (drop > 0u && arity > EP_WASM_MAX_ARITY) ep_wasm_refuse(&v->reader, EP_REFUSE_branch_operands);
+  if (!ep_wasm_ok(&v->reader)) return;
   branch->unwind = (uint16_t)(drop == 0u ? 0u : drop | arity << EP_WASM_UNWIND_BITS);
   if (block->opcode == EP_OP_loop) {
     branch->target = block->start;
@@ -237,28 +212,28 @@ static void ep_wasm_add_branch(ep_wasm_validator_t *v, ep_wasm_block_t *block) {
 }
 
 /* Leads all branches that wait for this block's end to `target`, from where the table goes on as it does here. */
-static void ep_wasm_resolve(ep_wasm_validator_t *v, const ep_wasm_block_t *block, uint32_t target) {
+static void ep_wasm_resolve(ep_wasm_loader_t *v, const ep_wasm_block_t *block, uint32_t target) {
   uint32_t index = block->waiting;
   while (index != NONE) {
     ep_wasm_branch_t *branch = &v->instance->branches[index];
     uint32_t previous = branch->branch;
     branch->target = (uint16_t)target;
-    branch->branch = (uint16_t)v->loader->branch_count;
+    branch->branch = (uint16_t)v->branch_count;
     index = previous == index ? NONE : previous;
   }
 }
 
 /* Where an `if` goes when its condition is 0: here. */
-static void ep_wasm_resolve_otherwise(ep_wasm_validator_t *v, const ep_wasm_block_t *block) {
+static void ep_wasm_resolve_otherwise(ep_wasm_loader_t *v, const ep_wasm_block_t *block) {
   ep_wasm_branch_t *branch = &v->instance->branches[block->otherwise];
-  branch->target = (uint16_t)v->reader->at;
-  branch->branch = (uint16_t)v->loader->branch_count;
+  branch->target = (uint16_t)v->reader.at;
+  branch->branch = (uint16_t)v->branch_count;
   branch->unwind = 0;
 }
 
 /* ---- control instructions (3.3.8) ----------------------------------------------------------------- */
 
-static void ep_wasm_validate_block(ep_wasm_validator_t *v, uint8_t opcode) {
+static void ep_wasm_validate_block(ep_wasm_loader_t *v, uint8_t opcode) {
   ep_wasm_types_t params, results;
   uint32_t entry = 0;
   ep_wasm_read_block_type(v, &params, &results);
@@ -267,22 +242,22 @@ static void ep_wasm_validate_block(ep_wasm_validator_t *v, uint8_t opcode) {
     (void)ep_wasm_new_branch(v, &entry);
   }
   ep_wasm_pop_types(v, params);
-  if (!ep_wasm_ok(v->reader)) return;
+  if (!ep_wasm_ok(&v->reader)) return;
   ep_wasm_open_block(v, opcode, params, results);
-  if (ep_wasm_ok(v->reader)) ep_wasm_top(v)->otherwise = (uint16_t)entry;
+  if (ep_wasm_ok(&v->reader)) ep_wasm_top(v)->otherwise = (uint16_t)entry;
 }
 
-static void ep_wasm_validate_else(ep_wasm_validator_t *v) {
+static void ep_wasm_validate_else(ep_wasm_loader_t *v) {
   ep_wasm_block_t *top = ep_wasm_top(v);
   if (top->opcode != EP_OP_if) {
-    ep_wasm_invalid(v, "else without if");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_else_without_if);
     return;
   }
   ep_wasm_close_block(v);
-  if (!ep_wasm_ok(v->reader)) return;
+  if (!ep_wasm_ok(&v->reader)) return;
   v->height = top->height + top->results.count; /* as it is when the first arm ends: nothing to drop */
   ep_wasm_add_branch(v, top);
-  if (!ep_wasm_ok(v->reader)) return;
+  if (!ep_wasm_ok(&v->reader)) return;
   ep_wasm_resolve_otherwise(v, top);
   v->height = top->height;
   top->opcode = EP_OP_else;
@@ -290,45 +265,43 @@ static void ep_wasm_validate_else(ep_wasm_validator_t *v) {
   ep_wasm_push_types(v, top->params);
 }
 
-static bool ep_wasm_same_types(const ep_wasm_validator_t *v, ep_wasm_types_t a, ep_wasm_types_t b) {
+static bool ep_wasm_same_types(const ep_wasm_loader_t *v, ep_wasm_types_t a, ep_wasm_types_t b) {
   const uint8_t *code = v->instance->code;
   return a.count == b.count && memcmp(code + a.offset, code + b.offset, a.count) == 0;
 }
 
-static void ep_wasm_validate_end(ep_wasm_validator_t *v) {
+static void ep_wasm_validate_end(ep_wasm_loader_t *v) {
   ep_wasm_block_t *top = ep_wasm_top(v);
   ep_wasm_close_block(v);
-  if (!ep_wasm_ok(v->reader)) return;
+  if (!ep_wasm_ok(&v->reader)) return;
   if (top->opcode == EP_OP_if) {
-    if (!ep_wasm_same_types(v, top->params, top->results)) ep_wasm_invalid(v, "type mismatch");
+    if (!ep_wasm_same_types(v, top->params, top->results))
+      ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
     ep_wasm_resolve_otherwise(v, top);
   }
   v->depth--;
-  if (v->depth == 0u) { /* a branch out of the body leads to its `end`, which returns */
-    ep_wasm_resolve(v, top, v->reader->at - 1u);
-    return;
-  }
-  ep_wasm_resolve(v, top, v->reader->at);
-  ep_wasm_push_types(v, top->results);
+  /* a branch out of the body leads to its `end`, which returns */
+  ep_wasm_resolve(v, top, v->depth == 0u ? v->reader.at - 1u : v->reader.at);
+  if (v->depth > 0u) ep_wasm_push_types(v, top->results);
 }
 
-static ep_wasm_block_t *ep_wasm_read_label(ep_wasm_validator_t *v) {
-  uint32_t label = ep_wasm_read_u32(v->reader);
+static ep_wasm_block_t *ep_wasm_read_label(ep_wasm_loader_t *v) {
+  uint32_t label = ep_wasm_read_u32(&v->reader);
   if (label >= v->depth) {
-    ep_wasm_invalid(v, "unknown label");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_label);
     label = 0;
   }
   return &v->blocks[v->depth - 1u - label];
 }
 
-static void ep_wasm_validate_br(ep_wasm_validator_t *v) {
+static void ep_wasm_validate_br(ep_wasm_loader_t *v) {
   ep_wasm_block_t *block = ep_wasm_read_label(v);
   ep_wasm_add_branch(v, block);
   ep_wasm_pop_types(v, ep_wasm_label_types(block));
   ep_wasm_unreachable(v);
 }
 
-static void ep_wasm_validate_br_if(ep_wasm_validator_t *v) {
+static void ep_wasm_validate_br_if(ep_wasm_loader_t *v) {
   ep_wasm_block_t *block = ep_wasm_read_label(v);
   ep_wasm_pop(v, EP_WASM_I32);
   ep_wasm_add_branch(v, block);
@@ -337,15 +310,15 @@ static void ep_wasm_validate_br_if(ep_wasm_validator_t *v) {
 }
 
 /* All labels take as many operands, and the operands fit each of them. */
-static void ep_wasm_validate_br_table(ep_wasm_validator_t *v) {
-  uint32_t count = ep_wasm_read_count(v->reader);
+static void ep_wasm_validate_br_table(ep_wasm_loader_t *v) {
+  uint32_t count = ep_wasm_read_count(&v->reader);
   uint32_t arity = 0;
   ep_wasm_pop(v, EP_WASM_I32);
-  for (uint32_t i = 0; i <= count && ep_wasm_ok(v->reader); i++) {
+  for (uint32_t i = 0; i <= count && ep_wasm_ok(&v->reader); i++) {
     ep_wasm_block_t *block = ep_wasm_read_label(v);
     ep_wasm_types_t types = ep_wasm_label_types(block);
     if (i == 0u) arity = types.count;
-    if (types.count != arity) ep_wasm_invalid(v, "type mismatch");
+    if (types.count != arity) ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
     for (uint32_t k = 0; k < types.count; k++)
       ep_wasm_expect(v, ep_wasm_peek(v, types.count - 1u - k), v->instance->code[types.offset + k]);
     ep_wasm_add_branch(v, block);
@@ -353,11 +326,11 @@ static void ep_wasm_validate_br_table(ep_wasm_validator_t *v) {
   ep_wasm_unreachable(v);
 }
 
-static void ep_wasm_validate_call(ep_wasm_validator_t *v) {
-  uint32_t index = ep_wasm_read_u32(v->reader);
+static void ep_wasm_validate_call(ep_wasm_loader_t *v) {
+  uint32_t index = ep_wasm_read_u32(&v->reader);
   ep_wasm_types_t params, results;
   if (index >= v->instance->function_count) {
-    ep_wasm_invalid(v, "unknown function");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_function);
     return;
   }
   ep_wasm_type_lists(v, v->instance->functions[index].type, &params, &results);
@@ -365,11 +338,24 @@ static void ep_wasm_validate_call(ep_wasm_validator_t *v) {
   ep_wasm_push_types(v, results);
 }
 
-static void ep_wasm_validate_call_indirect(ep_wasm_validator_t *v) {
-  uint32_t type = ep_wasm_read_u32(v->reader);
+static void ep_wasm_need_memory(ep_wasm_loader_t *v) {
+  if (!v->instance->has_memory) ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_memory);
+}
+
+static void ep_wasm_need_table(ep_wasm_loader_t *v) {
+  if (!v->instance->has_table) ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_table);
+}
+
+/* Reserved indices of memories and tables. */
+static void ep_wasm_read_zero(ep_wasm_loader_t *v) {
+  if (ep_wasm_read_byte(&v->reader) != 0u) ep_wasm_refuse(&v->reader, EP_REFUSE_zero_expected);
+}
+
+static void ep_wasm_validate_call_indirect(ep_wasm_loader_t *v) {
+  uint32_t type = ep_wasm_read_u32(&v->reader);
   ep_wasm_types_t params, results;
-  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero expected");
-  if (!v->instance->has_table) ep_wasm_invalid(v, "unknown table");
+  ep_wasm_read_zero(v);
+  ep_wasm_need_table(v);
   ep_wasm_pop(v, EP_WASM_I32);
   ep_wasm_type_lists(v, type, &params, &results);
   ep_wasm_pop_types(v, params);
@@ -378,7 +364,7 @@ static void ep_wasm_validate_call_indirect(ep_wasm_validator_t *v) {
 
 /* ---- other instructions (3.3.4 to 3.3.7) ---------------------------------------------------------- */
 
-static void ep_wasm_validate_select(ep_wasm_validator_t *v) {
+static void ep_wasm_validate_select(ep_wasm_loader_t *v) {
   uint8_t first, second;
   ep_wasm_pop(v, EP_WASM_I32);
   second = ep_wasm_pop_any(v);
@@ -387,154 +373,128 @@ static void ep_wasm_validate_select(ep_wasm_validator_t *v) {
   ep_wasm_push(v, first == EP_WASM_ANY ? second : first);
 }
 
-static void ep_wasm_validate_local(ep_wasm_validator_t *v, uint8_t opcode) {
-  uint32_t index = ep_wasm_read_u32(v->reader);
+static void ep_wasm_validate_local(ep_wasm_loader_t *v, uint8_t opcode) {
+  uint32_t index = ep_wasm_read_u32(&v->reader);
   if (index >= v->local_count) {
-    ep_wasm_invalid(v, "unknown local");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_local);
     return;
   }
   if (opcode != EP_OP_local_get) ep_wasm_pop(v, v->locals[index]);
   if (opcode != EP_OP_local_set) ep_wasm_push(v, v->locals[index]);
 }
 
-static void ep_wasm_validate_global(ep_wasm_validator_t *v, uint8_t opcode) {
-  uint32_t index = ep_wasm_read_u32(v->reader);
+static void ep_wasm_validate_global(ep_wasm_loader_t *v, uint8_t opcode) {
+  uint32_t index = ep_wasm_read_u32(&v->reader);
   uint8_t type;
   if (index >= v->instance->global_count) {
-    ep_wasm_invalid(v, "unknown global");
+    ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_global);
     return;
   }
-  type = v->loader->global_types[index];
+  type = v->global_types[index];
   if (opcode == EP_OP_global_get) {
     ep_wasm_push(v, type & (uint8_t)~EP_WASM_MUTABLE);
     return;
   }
-  if ((type & EP_WASM_MUTABLE) == 0u) ep_wasm_invalid(v, "global is immutable");
+  if ((type & EP_WASM_MUTABLE) == 0u) ep_wasm_refuse(&v->reader, EP_REFUSE_global_is_immutable);
   ep_wasm_pop(v, type & (uint8_t)~EP_WASM_MUTABLE);
 }
 
-static void ep_wasm_need_memory(ep_wasm_validator_t *v) {
-  if (!v->instance->has_memory) ep_wasm_invalid(v, "unknown memory");
-}
-
-/* Reserved indices of memories and tables. */
-static void ep_wasm_read_zero(ep_wasm_validator_t *v) {
-  if (ep_wasm_read_byte(v->reader) != 0u) ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "zero expected");
-}
-
 /* Loads and stores; `signature` has the natural alignment (3.3.7). */
-static void ep_wasm_validate_access(ep_wasm_validator_t *v, uint8_t signature) {
+static void ep_wasm_validate_access(ep_wasm_loader_t *v, uint8_t signature) {
   uint8_t type = EP_SIG_TYPE(signature & 3u);
   uint32_t natural = (uint32_t)signature >> 2 & 3u;
-  uint32_t alignment = ep_wasm_read_u32(v->reader);
-  (void)ep_wasm_read_u32(v->reader);
+  uint32_t alignment = ep_wasm_read_u32(&v->reader);
+  (void)ep_wasm_read_u32(&v->reader);
   ep_wasm_need_memory(v);
-  if (alignment > natural) ep_wasm_invalid(v, "alignment");
+  if (alignment > natural) ep_wasm_refuse(&v->reader, EP_REFUSE_alignment);
   if ((signature & EP_SIG_CLASS) == EP_SIG_STORE) ep_wasm_pop(v, type);
   ep_wasm_pop(v, EP_WASM_I32);
   if ((signature & EP_SIG_CLASS) == EP_SIG_LOAD) ep_wasm_push(v, type);
 }
 
-static void ep_wasm_validate_numeric(ep_wasm_validator_t *v, uint8_t signature) {
+static void ep_wasm_validate_numeric(ep_wasm_loader_t *v, uint8_t signature) {
   uint8_t operand = EP_SIG_TYPE(signature >> 2 & 3u);
   ep_wasm_pop(v, operand);
   if ((signature & EP_SIG_BINARY_BIT) != 0u) ep_wasm_pop(v, operand);
   ep_wasm_push(v, EP_SIG_TYPE(signature & 3u));
 }
 
-static void ep_wasm_pop_three(ep_wasm_validator_t *v) {
+/* memory.init to table.copy, as their opcodes' bits say: a segment's index, then those of memories or tables. */
+static void ep_wasm_validate_bulk(ep_wasm_loader_t *v, uint32_t code) {
+  const uint32_t what = code & 3u;
+  const bool table = (code & EP_BULK_TABLE) != 0u;
+  uint32_t indices = what == EP_BULK_COPY ? 2u : 1u;
+  if (what == EP_BULK_INIT || what == EP_BULK_DROP) {
+    const uint32_t segment = ep_wasm_read_u32(&v->reader);
+    if (!table && v->sections[EP_SECTION_DATA_COUNT].at == 0u)
+      ep_wasm_refuse(&v->reader, EP_REFUSE_data_count);
+    if (segment >= (table ? v->instance->element_count : v->instance->data_count))
+      ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_segment);
+  }
+  if (what == EP_BULK_DROP) return;
+  for (; indices > 0u; indices--) {
+    if (!table)
+      ep_wasm_read_zero(v);
+    else if (ep_wasm_read_u32(&v->reader) != 0u)
+      ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_table);
+  }
+  if (table)
+    ep_wasm_need_table(v);
+  else
+    ep_wasm_need_memory(v);
   for (uint32_t i = 0; i < 3u; i++) ep_wasm_pop(v, EP_WASM_I32);
 }
 
-static void ep_wasm_read_data_index(ep_wasm_validator_t *v) {
-  uint32_t index = ep_wasm_read_u32(v->reader);
-  if (v->loader->sections[EP_SECTION_DATA_COUNT].at == 0u)
-    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "data count");
-  if (index >= v->instance->data_count) ep_wasm_invalid(v, "unknown segment");
-}
-
-static void ep_wasm_read_element_index(ep_wasm_validator_t *v) {
-  if (ep_wasm_read_u32(v->reader) >= v->instance->element_count) ep_wasm_invalid(v, "unknown segment");
-}
-
-static void ep_wasm_read_table_index(ep_wasm_validator_t *v) {
-  if (ep_wasm_read_u32(v->reader) != 0u || !v->instance->has_table) ep_wasm_invalid(v, "unknown table");
-}
-
 /* Instructions behind the prefix 0xFC. */
-static void ep_wasm_validate_prefixed(ep_wasm_validator_t *v) {
-  uint32_t code = ep_wasm_read_u32(v->reader);
-  uint8_t signature = code < sizeof ep_wasm_prefixed_signatures ? ep_wasm_prefixed_signatures[code] : 0u;
-  if (signature != EP_SIG_SPECIAL) {
+static void ep_wasm_validate_prefixed(ep_wasm_loader_t *v) {
+  const uint32_t code = ep_wasm_read_u32(&v->reader);
+  const uint8_t signature =
+      code < sizeof ep_wasm_prefixed_signatures ? ep_wasm_prefixed_signatures[code] : EP_SIG_SPECIAL;
+  if (signature != EP_SIG_SPECIAL)
     ep_wasm_validate_numeric(v, signature);
-    return;
-  }
-  switch (0x100u + code) {
-  case EP_OP_memory_init:
-    ep_wasm_read_data_index(v);
-    ep_wasm_read_zero(v);
-    ep_wasm_need_memory(v);
-    break;
-  case EP_OP_data_drop: ep_wasm_read_data_index(v); return;
-  case EP_OP_memory_copy:
-    ep_wasm_read_zero(v);
-    ep_wasm_read_zero(v);
-    ep_wasm_need_memory(v);
-    break;
-  case EP_OP_memory_fill:
-    ep_wasm_read_zero(v);
-    ep_wasm_need_memory(v);
-    break;
-  case EP_OP_table_init:
-    ep_wasm_read_element_index(v);
-    ep_wasm_read_table_index(v);
-    break;
-  case EP_OP_elem_drop: ep_wasm_read_element_index(v); return;
-  case EP_OP_table_copy:
-    ep_wasm_read_table_index(v);
-    ep_wasm_read_table_index(v);
-    break;
-  default:
-    if (code >= 15u && code <= 17u)
-      ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, "reference types");
-    else
-      ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
-    return;
-  }
-  ep_wasm_pop_three(v);
+  else if (code <= (EP_OP_table_copy & 0xFFu))
+    ep_wasm_validate_bulk(v, code);
+  else /* table.grow, table.size, table.fill */
+    ep_wasm_refuse(&v->reader, code <= 17u ? EP_REFUSE_reference_types : EP_REFUSE_opcode);
 }
 
-/* An opcode that the engine doesn't know: of a later feature, or of none. */
-static void ep_wasm_refuse(ep_wasm_validator_t *v, uint8_t opcode) {
-  const char *feature = NULL;
-  v->reader->at--;
-  if (opcode == 0x1Cu || opcode == 0x25u || opcode == 0x26u || (opcode >= 0xD0u && opcode <= 0xD6u))
-    feature = "reference types";
-  else if (opcode == 0x12u || opcode == 0x13u)
-    feature = "tail calls";
-  else if ((opcode >= 0x06u && opcode <= 0x0Au) || opcode == 0x18u || opcode == 0x19u || opcode == 0x1Fu)
-    feature = "exceptions";
-  else if (opcode == 0xFDu)
-    feature = "vector instructions";
-  else if (opcode == 0xFEu)
-    feature = "threads";
-  if (feature != NULL)
-    ep_wasm_fail(v->reader, EP_WASM_UNSUPPORTED, feature);
-  else
-    ep_wasm_fail(v->reader, EP_WASM_MALFORMED, "illegal opcode");
+/* Opcodes of later features, by ranges in ascending order; all that the engine doesn't know and that aren't here are
+ * of none. */
+typedef struct {
+  uint8_t first;
+  uint8_t last;
+  uint8_t why;
+} ep_wasm_feature_t;
+
+static const ep_wasm_feature_t ep_wasm_features[] = {
+    {0x06, 0x0A, EP_REFUSE_exceptions},      {0x12, 0x13, EP_REFUSE_tail_calls},
+    {0x18, 0x19, EP_REFUSE_exceptions},      {0x1C, 0x1C, EP_REFUSE_reference_types},
+    {0x1F, 0x1F, EP_REFUSE_exceptions},      {0x25, 0x26, EP_REFUSE_reference_types},
+    {0xD0, 0xD6, EP_REFUSE_reference_types}, {0xFD, 0xFD, EP_REFUSE_vector_instructions},
+    {0xFE, 0xFE, EP_REFUSE_threads},
+};
+
+static void ep_wasm_refuse_opcode(ep_wasm_loader_t *v, uint8_t opcode) {
+  ep_wasm_refusal_t why = EP_REFUSE_opcode;
+  for (uint32_t i = 0; i < sizeof ep_wasm_features / sizeof *ep_wasm_features; i++) {
+    const ep_wasm_feature_t *feature = &ep_wasm_features[i];
+    if (opcode >= feature->first && opcode <= feature->last) why = (ep_wasm_refusal_t)feature->why;
+  }
+  v->reader.at--;
+  ep_wasm_refuse(&v->reader, why);
 }
 
-static void ep_wasm_validate_constant(ep_wasm_validator_t *v, uint8_t opcode) {
+static void ep_wasm_validate_constant(ep_wasm_loader_t *v, uint8_t opcode) {
   switch (opcode) {
-  case EP_OP_i32_const: (void)ep_wasm_read_signed(v->reader, 32); break;
-  case EP_OP_i64_const: (void)ep_wasm_read_signed(v->reader, 64); break;
-  case EP_OP_f32_const: ep_wasm_skip(v->reader, 4); break;
-  default: ep_wasm_skip(v->reader, 8); break;
+  case EP_OP_i32_const: (void)ep_wasm_read_signed(&v->reader, 32); break;
+  case EP_OP_i64_const: (void)ep_wasm_read_signed(&v->reader, 64); break;
+  case EP_OP_f32_const: ep_wasm_skip(&v->reader, 4); break;
+  default: ep_wasm_skip(&v->reader, 8); break;
   }
   ep_wasm_push(v, (uint8_t)(EP_WASM_I32 - (opcode - EP_OP_i32_const)));
 }
 
-static void ep_wasm_validate_special(ep_wasm_validator_t *v, uint8_t opcode) {
+static void ep_wasm_validate_special(ep_wasm_loader_t *v, uint8_t opcode) {
   switch (opcode) {
   case EP_OP_unreachable: ep_wasm_unreachable(v); break;
   case EP_OP_nop: break;
@@ -571,12 +531,12 @@ static void ep_wasm_validate_special(ep_wasm_validator_t *v, uint8_t opcode) {
   case EP_OP_f32_const:
   case EP_OP_f64_const: ep_wasm_validate_constant(v, opcode); break;
   case EP_OP_prefix: ep_wasm_validate_prefixed(v); break;
-  default: ep_wasm_refuse(v, opcode);
+  default: ep_wasm_refuse_opcode(v, opcode);
   }
 }
 
-static void ep_wasm_validate_instruction(ep_wasm_validator_t *v) {
-  uint8_t opcode = ep_wasm_read_byte(v->reader);
+static void ep_wasm_validate_instruction(ep_wasm_loader_t *v) {
+  uint8_t opcode = ep_wasm_read_byte(&v->reader);
   uint8_t signature = opcode < sizeof ep_wasm_signatures ? ep_wasm_signatures[opcode] : EP_SIG_SPECIAL;
   switch (signature & EP_SIG_CLASS) {
   case EP_SIG_NUMERIC: ep_wasm_validate_numeric(v, signature); break;
@@ -588,8 +548,8 @@ static void ep_wasm_validate_instruction(ep_wasm_validator_t *v) {
 
 /* ---- bodies (3.4.1, 5.5.13) ----------------------------------------------------------------------- */
 
-static void ep_wasm_read_locals(ep_wasm_validator_t *v, const ep_wasm_types_t *params) {
-  ep_wasm_reader_t *reader = v->reader;
+static void ep_wasm_read_locals(ep_wasm_loader_t *v, const ep_wasm_types_t *params) {
+  ep_wasm_reader_t *reader = &v->reader;
   uint64_t total = params->count;
   uint32_t groups;
   memcpy(v->locals, v->instance->code + params->offset, params->count);
@@ -604,77 +564,74 @@ static void ep_wasm_read_locals(ep_wasm_validator_t *v, const ep_wasm_types_t *p
     v->local_count += count;
   }
   if (total > UINT32_MAX)
-    ep_wasm_fail(reader, EP_WASM_MALFORMED, "too many locals");
+    ep_wasm_refuse(reader, EP_REFUSE_too_many_locals);
   else if (total > EP_WASM_MAX_LOCALS)
-    ep_wasm_fail(reader, EP_WASM_LIMIT, "locals");
+    ep_wasm_refuse(reader, EP_REFUSE_locals);
 }
 
-static void ep_wasm_step(ep_wasm_validator_t *v) {
+static void ep_wasm_step(ep_wasm_loader_t *v) {
   const ep_wasm_host_t *host = v->instance->host;
-  if (v->reader->at < v->next_step) return;
-  v->next_step = v->reader->at + EP_WASM_STEP;
+  if (v->reader.at < v->next_step) return;
+  v->next_step = v->reader.at + EP_WASM_STEP;
   if (host->validate_step != NULL) host->validate_step(host->context);
 }
 
-static void ep_wasm_validate_body(ep_wasm_validator_t *v, ep_wasm_function_t *function) {
+static void ep_wasm_validate_body(ep_wasm_loader_t *v, ep_wasm_function_t *function) {
   ep_wasm_types_t params, results;
   v->depth = v->height = v->highest = 0;
   ep_wasm_type_lists(v, function->type, &params, &results);
   ep_wasm_read_locals(v, &params);
-  function->start = (uint16_t)v->reader->at;
-  function->branch = (uint16_t)v->loader->branch_count;
+  function->start = (uint16_t)v->reader.at;
+  function->branch = (uint16_t)v->branch_count;
   ep_wasm_open_block(v, EP_OP_end, ep_wasm_no_types, results);
-  while (ep_wasm_ok(v->reader) && v->depth > 0u) {
+  while (ep_wasm_ok(&v->reader) && v->depth > 0u) {
     ep_wasm_validate_instruction(v);
     ep_wasm_step(v);
   }
-  function->end = (uint16_t)(v->reader->at - 1u);
+  function->end = (uint16_t)(v->reader.at - 1u);
   function->locals = (uint16_t)v->local_count;
   /* two more than the operands: the top of an empty stack, and numeric.c reads a second operand even if there is none */
   function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 2u + v->highest);
 }
 
 /* The stacks and the list of local types, at the end of the arena; the side table may grow up to them. */
-static void ep_wasm_take_scratch(ep_wasm_validator_t *v) {
-  ep_wasm_loader_t *loader = v->loader;
+static void ep_wasm_take_scratch(ep_wasm_loader_t *v) {
   const uint32_t blocks = (EP_WASM_MAX_NESTING + 1u) * (uint32_t)sizeof(ep_wasm_block_t);
   const uint32_t bytes = (blocks + EP_WASM_MAX_OPERANDS + EP_WASM_MAX_LOCALS + 15u) & ~7u;
   uint8_t *scratch;
-  v->instance->branches = ep_wasm_take(loader, 0, sizeof(ep_wasm_branch_t));
-  if (!ep_wasm_ok(v->reader)) return;
-  if (loader->arena_size - loader->arena_used < bytes) {
-    ep_wasm_fail(v->reader, EP_WASM_LIMIT, "arena");
+  v->instance->branches = ep_wasm_take(v, 0, sizeof(ep_wasm_branch_t));
+  if (!ep_wasm_ok(&v->reader)) return;
+  if (v->arena_size - v->arena_used < bytes) {
+    ep_wasm_refuse(&v->reader, EP_REFUSE_arena);
     return;
   }
-  loader->branch_room =
-      (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
-  scratch = loader->arena + ((loader->arena_size - bytes) & ~7u);
+  v->branch_room = (v->arena_size - v->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
+  scratch = v->arena + ((v->arena_size - bytes) & ~7u);
   v->blocks = (ep_wasm_block_t *)(void *)scratch;
   v->operands = scratch + blocks;
   v->locals = v->operands + EP_WASM_MAX_OPERANDS;
 }
 
 /* Code section (5.5.13): one body for each function that isn't imported. */
-void ep_wasm_read_code(ep_wasm_loader_t *loader) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  ep_wasm_validator_t v = {.loader = loader, .reader = reader, .instance = loader->instance};
-  uint32_t bodies = loader->instance->function_count - loader->import_functions;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_CODE);
-  if (count != bodies) ep_wasm_fail(reader, EP_WASM_MALFORMED, "code count");
-  ep_wasm_take_scratch(&v);
+void ep_wasm_read_code(ep_wasm_loader_t *v) {
+  ep_wasm_reader_t *reader = &v->reader;
+  uint32_t bodies = v->instance->function_count - v->import_functions;
+  uint32_t count = ep_wasm_open(v, EP_SECTION_CODE);
+  if (count != bodies) ep_wasm_refuse(reader, EP_REFUSE_code_count);
+  ep_wasm_take_scratch(v);
   for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
     uint32_t section_end = reader->end;
     uint32_t size = ep_wasm_read_u32(reader);
-    if (size > reader->end - reader->at) ep_wasm_fail(reader, EP_WASM_MALFORMED, "unexpected end");
+    if (size > reader->end - reader->at) ep_wasm_refuse(reader, EP_REFUSE_unexpected_end);
     if (!ep_wasm_ok(reader)) return;
-    reader->error->function = loader->import_functions + i;
+    reader->error->function = v->import_functions + i;
     reader->end = reader->at + size;
-    ep_wasm_validate_body(&v, &loader->instance->functions[loader->import_functions + i]);
-    ep_wasm_close(loader);
+    ep_wasm_validate_body(v, &v->instance->functions[v->import_functions + i]);
+    ep_wasm_close(v);
     if (!ep_wasm_ok(reader)) return;
     reader->end = section_end;
   }
   reader->error->function = 0;
-  loader->arena_used += loader->branch_count * (uint32_t)sizeof(ep_wasm_branch_t);
-  ep_wasm_close(loader);
+  v->arena_used += v->branch_count * (uint32_t)sizeof(ep_wasm_branch_t);
+  ep_wasm_close(v);
 }
