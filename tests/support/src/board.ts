@@ -99,8 +99,15 @@ export function startBoard(backend: Backend, options: TestBoardOptions = {}): Pr
   return backend === "qemu" ? startQemuBoard(options) : startSimBoard(options);
 }
 
+/** Folders of boards that are still open. A program that is interrupted leaves none of them behind. */
+const folders = new Set<string>();
+process.once("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-gdb-"));
+  folders.add(folder);
   const gdb = join(folder, "gdb");
   const harness = await startQemu({
     backend: "qemu",
@@ -237,6 +244,7 @@ class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
   override async close(): Promise<void> {
     await super.close();
     rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
   }
 
   protected override async image(): Promise<Uint8Array> {
