@@ -473,7 +473,7 @@ function duringTrial(error: EdgePlugError): EdgePlugError {
 
 /** The bytes are not the package's; those that were kept may be at fault, so all of them go once more. */
 function hasRotted({ code }: EdgePlugError): boolean {
-  return code === "PAYLOAD_CRC" || code === "PAYLOAD_DIGEST";
+  return code === "PAYLOAD_CRC" || code === "PAYLOAD_DIGEST" || code === "ECC";
 }
 
 function stagingError(status: Status): EdgePlugError {

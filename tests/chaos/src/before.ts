@@ -27,7 +27,6 @@ const TAKEN_UNVERIFIED = "told as unverified";
 /** Pushes it past the host; who may run follows from whether the board took it, which `intact` allows or not. */
 async function attempt(trial: Trial, forced: Forced, intact?: string): Promise<Outcome> {
   const { session, line } = await connect(trial.bench);
-  const slots = await session.slots();
   try {
     const { swapNumber, end } = await forcePush(session, forced);
     if (end !== "confirmed") return { caughtBy: WAITS, mayRun: ["old"] };
@@ -38,7 +37,6 @@ async function attempt(trial: Trial, forced: Forced, intact?: string): Promise<O
     trial.tell(`the board: ${error.code}, ${error.message}`);
     return { caughtBy: error.code, mayRun: ["old"] };
   } finally {
-    trial.before = slots;
     await line.close();
   }
 }

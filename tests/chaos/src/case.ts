@@ -1,6 +1,5 @@
 /** One case: a board in a known scene, a package, and one thing that goes wrong. */
 import type { Random } from "@edgeplug/sim";
-import type { SlotInfo } from "edgeplug/device";
 import type { ChaosClass } from "@edgeplug/report/results";
 
 import type { Bench } from "./bench.js";
@@ -40,8 +39,8 @@ export interface ChaosKind {
 export class Trial {
   /** What happened, in words. */
   readonly story: string[] = [];
-  /** Slots before the damage. */
-  before: readonly SlotInfo[] = [];
+  /** There are bits that read differently each time: what a board finds in order may not be so a moment later. */
+  unstable = false;
   #scene: Scene | undefined;
 
   constructor(

@@ -1,2 +1,3 @@
 export { KINDS, runChaos, type CaseReport, type Figures, type RunOptions } from "./run.js";
 export { SimBench } from "./sim-bench.js";
+export { QemuBench } from "./qemu-bench.js";

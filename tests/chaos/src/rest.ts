@@ -53,6 +53,9 @@ function withoutPower(name: string, areaOf: AreaOf): ChaosKind {
       const before = await accountNow(trial);
       const after = await rotWithoutPower(trial, [areaOf(trial, resident)]);
       const caughtBy = whatCaught(before, after, resident.slot);
+      // without its CONFIRMED the fallback is on trial once more, whatever else there is
+      if (resident !== scene.old && caughtBy === "boot: torn mark")
+        return { caughtBy, mayRun: ["old", "fallback"] };
       if (resident !== scene.old) return rollBack(trial, scene, caughtBy);
       const instead: Runner = scene.fallback === undefined ? "safe mode" : "fallback";
       // a torn CONFIRMED begins the trial once more, with the same agent

@@ -96,5 +96,6 @@ export async function rotIn(trial: Trial, area: Area): Promise<void> {
     `${kind} ${oneBit ? "of a bit" : `of ${length} bytes`} at 0x${start.toString(16)}: ${area.what}`,
   );
   const masks = Uint8Array.from({ length }, () => (oneBit ? 1 << random.below(8) : 1 + random.below(255)));
+  if (kind === "unstable") trial.unstable = true;
   await bench.rot(start, masks, kind);
 }

@@ -11,6 +11,7 @@ import {
   RECORD_SIGNATURE_OFFSET,
   RECORD_SIGNATURE_SIZE,
 } from "edgeplug/record-layout";
+import { until } from "@edgeplug/test-support/clock";
 import { failureOf, push } from "@edgeplug/test-support/push";
 
 import { same } from "./bytes.js";
@@ -33,8 +34,8 @@ export interface Verdict {
 /** Every n-th case is followed by a push over a bad line, and by one more power cycle. */
 const RETRY_EVERY = 8;
 const POWER_CYCLE_EVERY = 4;
-/** A few scans, for the eyes. */
-const LOOK_MS = 4;
+/** Scans for the eyes to see after what the board has told. */
+const LOOK_SCANS = 3;
 
 export async function judge(trial: Trial, kind: ChaosKind, outcome: Outcome): Promise<Verdict> {
   const violations: Violation[] = [];
@@ -47,10 +48,7 @@ export async function judge(trial: Trial, kind: ChaosKind, outcome: Outcome): Pr
   checkEyes(trial, outcome, add);
   const retried = trial.number % RETRY_EVERY === 5 && outcome.refuses === undefined;
   const parcel = runs === "new" ? trial.workshop.next(trial.number) : trial.parcel;
-  add(
-    "lock-out",
-    outcome.refuses === undefined ? await pushes(trial, parcel, retried) : await refuses(trial, outcome),
-  );
+  add("lock-out", await nextUpdate(trial, outcome, parcel, retried));
   checkEyes(trial, outcome, add, parcel);
   for (const crash of trial.bench.crashes) add("crash", crash);
   return {
@@ -67,7 +65,7 @@ type Add = (law: Violation["law"], what: string | undefined) => void;
 async function checkRunner(trial: Trial, outcome: Outcome, add: Add): Promise<Runner | undefined> {
   const { session, line } = await trial.connect();
   const status = await endSession(session.status.bind(session), () => session.abort());
-  await trial.bench.run(LOOK_MS);
+  await look(trial, status);
   await line.close();
   add("disturbed", missed(status));
   const runs = runnerOf(trial, status, outcome);
@@ -84,6 +82,15 @@ async function checkRunner(trial: Trial, outcome: Outcome, add: Add): Promise<Ru
   if (parcel === undefined || outcome.damagedSlot === slot) return runs;
   add("slipped", await difference(trial, slot, parcel));
   return runs;
+}
+
+/** What the eyes see may come later than what the board says. */
+function look({ bench }: Trial, { scan }: Status): Promise<true> {
+  return until(
+    bench.clock,
+    "a look at the outputs",
+    () => (bench.eyes.last?.scan ?? 0) >= scan + LOOK_SCANS && true,
+  );
 }
 
 /** A session that is still open belongs to a host that has gone: whoever comes next ends it. */
@@ -153,6 +160,23 @@ function checkEyes(trial: Trial, outcome: Outcome, add: Add, pushed?: Parcel): v
     if (!allowed.has(value)) add("slipped", `swap ${swapNumber} wrote ${value}: it should never have run`);
 }
 
+/** The next update succeeds, at once; where bits read differently each time, at the latest the one after it. */
+async function nextUpdate(
+  trial: Trial,
+  outcome: Outcome,
+  parcel: Parcel,
+  badLine: boolean,
+): Promise<string | undefined> {
+  if (outcome.refuses !== undefined) return refuses(trial, outcome);
+  const failed = await pushes(trial, parcel, badLine);
+  if (failed === undefined || !trial.unstable) return failed;
+  trial.tell(`${failed}; once more`);
+  const { session, line } = await trial.connect();
+  await endSession(session.status.bind(session), () => session.abort());
+  await line.close();
+  return pushes(trial, parcel, false);
+}
+
 /** The very next update succeeds, and what it brought is there; what went wrong if not. */
 async function pushes(trial: Trial, parcel: Parcel, badLine: boolean): Promise<string | undefined> {
   const line = badLine ? noisy(trial, { corrupt: trial.rate }) : {};
@@ -175,8 +199,8 @@ async function pushes(trial: Trial, parcel: Parcel, badLine: boolean): Promise<s
 
 async function runsNow(trial: Trial, parcel: Parcel, swapNumber: number): Promise<string | undefined> {
   const { session, line } = await trial.connect();
-  await trial.bench.run(LOOK_MS);
   const status = await session.status();
+  await look(trial, status);
   await line.close();
   const { last } = trial.bench.eyes;
   const right = last?.swapNumber === swapNumber && last.outputs[0] === parcel.value;

@@ -1,0 +1,91 @@
+/** The command line of `npm run chaos`. */
+import { parseArgs } from "node:util";
+
+export const HELP = `Corrupts packages, lines and flashes on purpose, and sees whether any of it slips through.
+
+  npm run chaos                                      10,000 packages and 20 full slots on sim
+  npm run chaos -- --board qemu                      500 packages on the emulated Arm board
+  npm run chaos -- --rate 2% --packages 1000         a worse line, fewer packages
+  npm run chaos -- --seed 7 --case 341               one case of a run, told step by step
+
+  --board sim|qemu   where the packages go (default sim)
+  --rate P           share of bytes corrupted on a bad line, 1% or 0.01 (default 1%)
+  --packages N       packages of at most 2 KiB (default 10,000 on sim, 500 on qemu)
+  --full N           packages of a full slot after them (default 20 on sim, 0 on qemu)
+  --seed S           repeats a run (default: another one each time)
+  --case N           only this case, with its story
+  --json             the figures as JSON on stdout
+  --help             this text
+
+Exit code 0 only if nothing slipped through, crashed, locked the board or disturbed its agent; 1 if something did, 2 for
+a command line that makes no sense.`;
+
+export interface Options {
+  readonly board: "sim" | "qemu";
+  readonly rate: number;
+  readonly packages: number;
+  readonly fullSlots: number;
+  readonly seed: number;
+  readonly only: number | undefined;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+export class UsageError extends Error {}
+
+/** Throws UsageError. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parse(args);
+  const board = values.board ?? "sim";
+  if (board !== "sim" && board !== "qemu")
+    throw new UsageError(`--board: expected sim or qemu, got ${board}`);
+  return {
+    board,
+    rate: share("--rate", values.rate ?? "1%"),
+    packages: whole("--packages", values.packages) ?? (board === "sim" ? 10_000 : 500),
+    fullSlots: whole("--full", values.full) ?? (board === "sim" ? 20 : 0),
+    seed: whole("--seed", values.seed) ?? Math.floor(Math.random() * 0x7fff_ffff),
+    only: whole("--case", values.case),
+    json: values.json,
+    help: values.help,
+  };
+}
+
+function parse(args: readonly string[]): ReturnType<typeof parseKnown> {
+  try {
+    return parseKnown(args);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseKnown(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      board: { type: "string" },
+      rate: { type: "string" },
+      packages: { type: "string" },
+      full: { type: "string" },
+      seed: { type: "string" },
+      case: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+}
+
+function whole(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new UsageError(`${name}: expected a whole number, got ${text}`);
+  return value;
+}
+
+function share(name: string, text: string): number {
+  const value = text.endsWith("%") ? Number(text.slice(0, -1)) / 100 : Number(text);
+  if (!(value > 0 && value <= 0.05))
+    throw new UsageError(`${name}: expected more than 0 and at most 5%, got ${text}`);
+  return value;
+}
