@@ -4,7 +4,7 @@ import { Flash, SimBoard, type FlashOperation, type GeometryName } from "@edgepl
 import { Driver } from "./driver.js";
 import { areaOf, ViewKeeper, type FlashView } from "./flash-view.js";
 import { hashOf } from "./point.js";
-import { SAFE } from "./choice.js";
+import { choiceOf, SAFE } from "./choice.js";
 import { nameOf, standingOf } from "./laws.js";
 import { Stage, type Scenario } from "./scenario.js";
 import { learn, NOTHING_KNOWN, type Permissions, type Truth } from "./truth.js";
@@ -88,16 +88,24 @@ export function capture(
   };
   try {
     scenario.run(stage);
-    const standing = standingOf(driver, driver.settle(), false);
-    const wanted = scenario.ends === SAFE ? SAFE : scenario.ends.digest;
-    if (standing.runs !== wanted) report("2", `${nameOf(standing.runs)} runs in the end`);
-    const [one, other] = keeper.look().halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
-    if (one !== other) report("10", "keys and lock are not the same in both halves of the journal");
+    const { runs } = standingOf(driver, driver.settle(), false);
+    checkEnd(keeper.look(), runs, scenario.ends === SAFE ? SAFE : scenario.ends.digest, report);
   } catch (error) {
     report("3", messageOf(error));
   }
   flash.onOperation = undefined;
   return { moments, end: now() };
+}
+
+/** A board that nobody cut: the scenario has come to its end, it would stand a boot, and what is kept twice is equal. */
+function checkEnd({ slots, halves }: FlashView, runs: string, wanted: string, report: Report): void {
+  const isThere = wanted === SAFE || slots.some(({ agent }) => agent?.digest === wanted);
+  if (runs !== wanted) report(isThere ? "2" : "3", `${nameOf(runs)} runs in the end`);
+  const { final } = choiceOf({ slots, halves });
+  if (!final.has(runs))
+    report("6", `${nameOf(runs)} runs, but a boot would run ${[...final].map(nameOf).join(" or ")}`);
+  const [one, other] = halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
+  if (one !== other) report("10", "keys and lock are not the same in both halves of the journal");
 }
 
 export function messageOf(error: unknown): string {

@@ -205,21 +205,26 @@ function checkNextUpdate(bench: Bench, subject: Subject, rest: Rest, report: Rep
   };
   try {
     driver.boot();
-    updateOnce(driver, subject, rest.standing, report);
+    updateOnce(driver, subject, rest, report);
   } catch (error) {
     report("3", `the next update fails: ${messageOf(error)}`);
   }
   board.flash.onOperation = undefined;
 }
 
-function updateOnce(driver: Driver, { scenario, moment }: Subject, standing: Standing, report: Report): void {
-  for (const digest of standing.spent) {
+function updateOnce(driver: Driver, { scenario, moment }: Subject, rest: Rest, report: Report): void {
+  for (const digest of rest.standing.spent) {
     const spent = agentNamed(digest);
     if (spent === undefined) continue;
     const answer = errorNameOf(driver.ask(beginOf(spent.pkg)).error ?? 0);
     if (!REFUSALS.includes(answer)) report("5", `${spent.name} is spent, but Begin answers ${answer}`);
   }
   const next = nextOf(scenario);
+  if (rest.view.slots.some(({ intact, swapNumber }) => intact === "yes" && swapNumber === LAST_SWAP_NUMBER)) {
+    const answer = errorNameOf(driver.ask(beginOf(next.pkg)).error ?? 0);
+    if (answer !== "SWAP_NUMBERS") report("11", `all swap numbers are used up, but Begin answers ${answer}`);
+    return;
+  }
   const { swapNumber, offset } = driver.begin(next.pkg);
   if (swapNumber <= moment.truth.swapNumber)
     report("11", `swap number ${swapNumber} comes after ${moment.truth.swapNumber}`);
@@ -230,6 +235,9 @@ function updateOnce(driver: Driver, { scenario, moment }: Subject, standing: Sta
   if (runnerOf(driver.settle()) !== next.digest)
     report("3", "the next update is confirmed, but does not run after a boot");
 }
+
+/** None follows it: from then on the board refuses, cleanly. */
+const LAST_SWAP_NUMBER = 0xffff_ffff;
 
 /** A package may be refused for its security version or release before the spent list is looked at. */
 const REFUSALS = ["SPENT", "SECURITY_VERSION", "RELEASE"];

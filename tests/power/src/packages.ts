@@ -89,6 +89,6 @@ export function failing(name: string, value: number, deed: string, options: Agen
 /** Runs before the scenarios' updates. */
 export const OLD = agent("old", 1);
 /** What most scenarios bring. */
-export const NEW = agent("new", 3);
+export const NEW = agent("new", 3, { release: 5 });
 /** What is staged and confirmed in the end, to see that nobody is locked out. */
 export const NEXT = agent("next", 9);

@@ -1,9 +1,13 @@
 /** A scenario: what a board goes through, once, while every flash operation is looked at. */
 import type { GeometryName } from "@edgeplug/sim";
 
-import type { Driver } from "./driver.js";
+import { beginOf, type Driver } from "./driver.js";
+import { placesOf, viewOf } from "./flash-view.js";
+import { JOURNAL_ENTRY, journalFacts } from "./journal-view.js";
+import { PAYLOAD_MAX } from "./layout.js";
 import { NEXT, type Agent } from "./packages.js";
 import { NO_PERMISSIONS, type Permissions } from "./truth.js";
+import { errorNameOf } from "./words.js";
 
 export interface Scenario {
   /** Short, for ids. */
@@ -46,6 +50,35 @@ export class Stage {
 
   permitClearing(): void {
     this.permissions = { ...this.permissions, clearing: true };
+  }
+
+  /** The board refuses this package. */
+  refused({ name, pkg }: Agent, error: string): void {
+    const answer = errorNameOf(this.driver.ask(beginOf(pkg)).error ?? 0);
+    if (answer !== error) throw new Error(`Begin of ${name} answers ${answer} instead of ${error}`);
+  }
+
+  /** A bit of the payload in `slot` flips. Only to prepare a scenario: nothing else hears of it. */
+  rot(slot: 0 | 1): void {
+    const { flash } = this.driver.board;
+    flash.flip(placesOf(flash.geometry).slots[slot] + 20, 4);
+  }
+
+  /** The unit that begins the record in `slot` can't be read any more. Only to prepare a scenario. */
+  breakRecord(slot: 0 | 1): void {
+    const { flash } = this.driver.board;
+    flash.injectEcc(placesOf(flash.geometry).slots[slot] + PAYLOAD_MAX);
+  }
+
+  /** Boots until the journal's half in use has room for just `left` more entries. */
+  fillJournal(left: number): void {
+    const { flash } = this.driver.board;
+    const capacity = Math.min(placesOf(flash.geometry).journalHalf / JOURNAL_ENTRY, 256);
+    for (;;) {
+      const last = journalFacts(viewOf(flash).halves).half?.entries.at(-1)?.index ?? 0;
+      if (last + 1 + left >= capacity) return;
+      this.driver.boot();
+    }
   }
 
   powerCycle(): void {

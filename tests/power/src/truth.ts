@@ -1,5 +1,5 @@
 /** What is beyond doubt at a moment of a scenario, so that no cut may take it away. */
-import { choiceOf, notesOf, readingsOf } from "./choice.js";
+import { choiceOf, readingsOf } from "./choice.js";
 import type { FlashView } from "./flash-view.js";
 import { journalFacts, KIND, type Entry } from "./journal-view.js";
 
@@ -9,11 +9,9 @@ export interface Permissions {
   readonly leave: ReadonlySet<number>;
   /** The spent list is being cleared. */
   readonly clearing: boolean;
-  /** Lowest swap number is given by a journal or record that the scenario made up. */
-  readonly swapsEnd: boolean;
 }
 
-export const NO_PERMISSIONS: Permissions = { leave: new Set(), clearing: false, swapsEnd: false };
+export const NO_PERMISSIONS: Permissions = { leave: new Set(), clearing: false };
 
 export interface Truth {
   /** Digests of packages that are spent. */
@@ -76,5 +74,3 @@ export function learn(before: Truth, view: FlashView, permissions: Permissions):
     best: reading ?? (permissions.leave.size > 0 ? undefined : before.best),
   };
 }
-
-export { notesOf };

@@ -1,7 +1,17 @@
 import type { Scenario } from "../scenario.js";
+import { CONVICTIONS } from "./convictions.js";
+import { OPERATOR_ACTS } from "./operator.js";
+import { THE_REST } from "./rest.js";
+import { TRIALS } from "./trials.js";
 import { UPDATES } from "./updates.js";
 
-export const SCENARIOS: readonly Scenario[] = [...UPDATES];
+export const SCENARIOS: readonly Scenario[] = [
+  ...UPDATES,
+  ...TRIALS,
+  ...OPERATOR_ACTS,
+  ...THE_REST,
+  ...CONVICTIONS,
+];
 
 export function scenarioNamed(name: string): Scenario {
   const found = SCENARIOS.find((one) => one.name === name);
