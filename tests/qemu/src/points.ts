@@ -35,6 +35,14 @@ export function pointsOf(recording: Recording, seed: number): Point[] {
   return points;
 }
 
+/** What of the update itself was wrong, before any cut: outputs of the new agent ahead of its attempt's mark. */
+export function tooEarly({ operations, newSeenAfter, scenario }: Recording): string[] {
+  const { target } = slotsOf(scenario);
+  const marked = operations.findIndex(({ address }) => address === markAddress(target, "trial")) + 1;
+  const late = `the new agent ran after ${newSeenAfter} operations, its attempt was marked by the ${marked}th`;
+  return newSeenAfter < marked ? [`${scenario.name}: Law 2: ${late}`] : [];
+}
+
 function point(recording: Recording, operation: number, shape: Shape, image: Uint8Array): Point {
   const { operations, scenario } = recording;
   const { target } = slotsOf(scenario);

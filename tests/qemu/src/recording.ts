@@ -1,6 +1,6 @@
 /** One update under the debugger: each flash operation as it begins and as it has ended, and the image at both moments. */
 import { addressOf } from "@edgeplug/test-support/gdb";
-import { QEMU_ELF, startBoard, type TestBoard } from "@edgeplug/test-support/board";
+import { QEMU_ELF, startBoard, type TestBoard, type TestBoardOptions } from "@edgeplug/test-support/board";
 import { push } from "@edgeplug/test-support/push";
 import { QemuBoard } from "renode-test-harness";
 
@@ -24,10 +24,18 @@ export interface Recording {
   readonly operations: readonly Operation[];
   /** `images[n]` is what a cut after n operations leaves: one more than there are operations. */
   readonly images: readonly Uint8Array[];
+  /** Operations that had begun when outputs of the new agent were first seen: its attempt must be one of them. */
+  readonly newSeenAfter: number;
 }
 
 /** 8 ns an instruction (`-icount shift=3`). */
 const NANOS_PER_INSTRUCTION = 8;
+
+/**
+ * For boards that the debugger stops. Between the core's stop and the machine's QEMU may take the core for idle, and
+ * then puts its clock forward by real time, over a tick or two if the host is busy; so it goes to the next timer at most.
+ */
+export const STOPPABLE: TestBoardOptions = { qemuArguments: ["-icount", "shift=3,sleep=off"] };
 
 export function emulatorOf(board: TestBoard): QemuBoard {
   if (board.harness instanceof QemuBoard) return board.harness;
@@ -95,7 +103,7 @@ export function applied(before: Uint8Array, operation: Omit<Operation, "atMs">):
 
 /** Runs the scenario's update once and records it. Throws if flash changes otherwise than by the recorded operations. */
 export async function record(scenario: Scenario): Promise<Recording> {
-  const board = await startBoard("qemu");
+  const board = await startBoard("qemu", STOPPABLE);
   try {
     await prepare(board, scenario);
     const session = await board.connect();
@@ -105,6 +113,7 @@ export async function record(scenario: Scenario): Promise<Recording> {
     const begun = await virtualMs(board);
     const images = [await imageOf(board)];
     const operations: Operation[] = [];
+    let newSeenAfter: number | undefined;
     const pushed = push(session, scenario.update, { timestamp: TIMESTAMP })
       .then(() => board.run(20))
       .finally(() => board.harness.pause());
@@ -112,6 +121,8 @@ export async function record(scenario: Scenario): Promise<Recording> {
     for (let next = await stops.entry(); next !== undefined; next = await stops.entry()) {
       const before = images.at(-1) as Uint8Array;
       expectSame(await imageOf(board), before, `before operation ${operations.length + 1}`);
+      const seen = board.watch.seen.at(-1)?.swapNumber;
+      if (seen === scenario.before.length + 1) newSeenAfter ??= operations.length;
       operations.push({ ...next, atMs: (await virtualMs(board)) - begun });
       await stops.exit(next.kind);
       const after = await imageOf(board);
@@ -120,7 +131,7 @@ export async function record(scenario: Scenario): Promise<Recording> {
     }
     await pushed;
     stub.close();
-    return { scenario, operations, images };
+    return { scenario, operations, images, newSeenAfter: newSeenAfter ?? operations.length };
   } finally {
     await board.close();
   }
@@ -144,7 +155,7 @@ export async function killAt(
   operation: number,
   moment: "entry" | "return",
 ): Promise<Killed> {
-  const board = await startBoard("qemu");
+  const board = await startBoard("qemu", STOPPABLE);
   try {
     await prepare(board, scenario);
     const session = await board.connect();

@@ -3,6 +3,7 @@ import type { CutOperation, CutScenario, PowerResult } from "@edgeplug/report/re
 
 import type { CutsRun } from "./cuts.js";
 import type { Kill } from "./kills.js";
+import { tooEarly } from "./points.js";
 
 export interface RunFacts {
   readonly when: Date;
@@ -23,7 +24,8 @@ function scenarioOf({ recording, verdicts, endStates }: CutsRun): CutScenario {
 /** Sentences, each with the point that it was seen at. */
 export function violationsOf(runs: readonly CutsRun[], kills: readonly Kill[]): string[] {
   return [
-    ...runs.flatMap(({ verdicts, kills: killed }) => [
+    ...runs.flatMap(({ recording, verdicts, kills: killed }) => [
+      ...tooEarly(recording),
       ...verdicts.flatMap(({ point, violations }) => violations.map((text) => `${point.id}: ${text}`)),
       ...killed
         .filter(({ same }) => !same)
