@@ -40,7 +40,6 @@ export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(SWAPS, "ep_runtime.agents.counters.swaps", "ep_runtime.agents.counters.requests"),
   ...listed(SWAPS, "ep_runtime.agents.trial_first_request"),
   ...listed(SWAPS, "ep_runtime.agents.bank[*].swap_number", "ep_runtime.hotswap.active_swap"),
-  ...listed(SWAPS, "ep_runtime.hotswap.record.header.swap_number", "ep_runtime.hotswap.record.header.crc"),
   ...listed(JOURNAL, "ep_runtime.hotswap.journal.generation", "ep_runtime.hotswap.journal.sequence"),
   ...listed(JOURNAL, "ep_runtime.hotswap.journal.next", "ep_runtime.hotswap.journal.half"),
   ...listed(
