@@ -3,7 +3,7 @@ import { isAbsolute, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { writeResult } from "../tests/report/dist/results.js";
 import { writeSeeds } from "./fuzz/seeds.mjs";
-import { filesIn, corpusOf, fuzzAll, stopAll, TARGETS } from "./fuzz/targets.mjs";
+import { filesIn, corpusOf, fuzzAll, stopAll, TARGETS, thin } from "./fuzz/targets.mjs";
 
 const HELP = `Fuzzes the firmware under the address and undefined behaviour sanitizers.
 
@@ -105,7 +105,10 @@ async function main() {
   if (options.help) return void process.stdout.write(HELP);
   const { targets, seed, json } = options;
   const when = new Date();
-  for (const { name } of targets) writeSeeds(name);
+  for (const { name } of targets) {
+    await thin(name);
+    writeSeeds(name);
+  }
   process.stderr.write(
     `seed ${seed}; ${targets.reduce((sum, { name }) => sum + filesIn(corpusOf(name)), 0)} inputs to begin with\n`,
   );

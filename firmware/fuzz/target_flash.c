@@ -12,7 +12,7 @@
 #include "fuzz.h"
 #include "states.h"
 
-#define MOST_DAMAGE 24u
+#define MOST_DAMAGE 12u
 #define ENTRY_SIZE  32u
 
 static fuzz_package_t update, forged;

@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "states.h"
 
-#define MOST_OPERATIONS 40u
+#define MOST_OPERATIONS 24u
 
 static edgeplug_Request request;
 static fuzz_package_t package; /* announced last */
