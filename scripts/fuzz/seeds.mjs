@@ -253,6 +253,7 @@ function detailSeeds() {
   const vectors = [
     { inputs: [1, 2], scans: 3, outputs: [4, 0], tolerance: 0.5 },
     { inputs: [0, 0], scans: 1, outputs: [1, 0] },
+    { inputs: new Array(8).fill(0), scans: 2, outputs: new Array(6).fill(0), tolerance: 1e30 },
     { request: new Uint8Array([1, 2, 3]), reply: new Uint8Array([3, 2, 1]) },
     { request: new Uint8Array([0xff]), reply: new Uint8Array(1) },
     { inputs: new Array(8).fill(1), outputs: new Array(6).fill(1), scans: 4000000000 },
