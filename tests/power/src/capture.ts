@@ -4,8 +4,9 @@ import { Flash, SimBoard, type FlashOperation, type GeometryName } from "@edgepl
 import { Driver } from "./driver.js";
 import { areaOf, ViewKeeper, type FlashView } from "./flash-view.js";
 import { hashOf } from "./point.js";
-import { choiceOf, SAFE } from "./choice.js";
-import { nameOf, standingOf } from "./laws.js";
+import { choiceOf, readingsOf, SAFE } from "./choice.js";
+import { journalFacts } from "./journal-view.js";
+import { nameOf, standingOf, type Standing } from "./laws.js";
 import { Stage, type Scenario } from "./scenario.js";
 import { learn, NOTHING_KNOWN, type Permissions, type Truth } from "./truth.js";
 import { Watcher, type Law, type Report } from "./watch.js";
@@ -88,8 +89,8 @@ export function capture(
   };
   try {
     scenario.run(stage);
-    const { runs } = standingOf(driver, driver.settle(), false);
-    checkEnd(keeper.look(), runs, scenario.ends === SAFE ? SAFE : scenario.ends.digest, report);
+    const standing = standingOf(driver, driver.settle(), false);
+    checkEnd(now(), standing, scenario.ends === SAFE ? SAFE : scenario.ends.digest, report);
   } catch (error) {
     report("3", messageOf(error));
   }
@@ -97,14 +98,19 @@ export function capture(
   return { moments, end: now() };
 }
 
-/** A board that nobody cut: the scenario has come to its end, it would stand a boot, and what is kept twice is equal. */
-function checkEnd({ slots, halves }: FlashView, runs: string, wanted: string, report: Report): void {
-  const isThere = wanted === SAFE || slots.some(({ agent }) => agent?.digest === wanted);
+/** A board that nobody cut: the scenario has come to its end, it would stand a boot, and nothing is forgotten. */
+function checkEnd({ view, truth }: Moment, { runs, spent }: Standing, wanted: string, report: Report): void {
+  const facts = journalFacts(view.halves);
+  const isThere = view.slots.some((slot, index) =>
+    readingsOf(slot, index, facts).some((one) => one?.confirmed === true && one.agent.digest === wanted),
+  );
   if (runs !== wanted) report(isThere ? "2" : "3", `${nameOf(runs)} runs in the end`);
-  const { final } = choiceOf({ slots, halves });
+  const { final } = choiceOf(view);
   if (!final.has(runs))
-    report("6", `${nameOf(runs)} runs, but a boot would run ${[...final].map(nameOf).join(" or ")}`);
-  const [one, other] = halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
+    report("6", `${nameOf(runs)} runs, a boot would run ${[...final].map(nameOf).join(" or ")}`);
+  for (const digest of truth.spent)
+    if (!spent.includes(digest)) report("5", `${nameOf(digest)} failed, but is not spent any more`);
+  const [one, other] = view.halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
   if (one !== other) report("10", "keys and lock are not the same in both halves of the journal");
 }
 

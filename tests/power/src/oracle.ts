@@ -41,17 +41,17 @@ export const DEFECTS: readonly Defect[] = [
     name: "payload not checked at boot",
     law: "2",
     why: "neither boot nor the copy to RAM looks at the digest: rotten bytes run, which nobody ever confirmed",
-    scenarios: ["rot"],
+    scenarios: ["rot-value"],
   },
   {
     name: "rejected not first",
-    law: "2",
+    law: "6",
     why: "after a watchdog reset in a trial the old agent runs, but nothing says why: the next boot tries the new one again",
     scenarios: ["watchdog"],
   },
   {
     name: "rollback without a mark",
-    law: "2",
+    law: "6",
     why: "the operator leaves a slot that isn't rejected: having the higher number, it is back at the next boot",
     scenarios: ["rollback"],
   },
@@ -77,7 +77,13 @@ export const DEFECTS: readonly Defect[] = [
     name: "resume trusts blank bytes",
     law: "3",
     why: "progress is guessed from which pages look blank: one that is half there counts, and the update fails",
-    scenarios: ["resume"],
+    scenarios: ["pull"],
+  },
+  {
+    name: "security version at staging",
+    law: "3",
+    why: "the security version rises before anything is confirmed: what the board runs may not be updated any more",
+    scenarios: ["security-trap"],
   },
   {
     name: "single mark",
@@ -101,7 +107,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "last entry not written again",
     law: "4",
     why: "a journal entry of which a bit wavers is relied on as it is",
-    scenarios: ["over-confirmed"],
+    scenarios: ["trap", "attempts"],
   },
   {
     name: "activation before the mark",
@@ -113,7 +119,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "forget the spent list",
     law: "5",
     why: "spent packages don't survive a compaction of the journal",
-    scenarios: ["wrap"],
+    scenarios: ["wrap-spent"],
   },
   {
     name: "rejected before spent",
@@ -156,12 +162,6 @@ export const DEFECTS: readonly Defect[] = [
     law: "10",
     why: "a board whose journal is gone counts as open",
     scenarios: ["update"],
-  },
-  {
-    name: "security version at staging",
-    law: "11",
-    why: "the security version rises before anything is confirmed, and shuts out what runs now",
-    scenarios: ["security"],
   },
   {
     name: "number from the active slot",
