@@ -202,6 +202,14 @@ export function areaOf(geometry: Geometry, address: number): string {
   return `journal half ${Math.floor(offset / where.journalHalf)}`;
 }
 
+/** The view of a flash of which a little may have changed anywhere. */
+export function reread(flash: Flash, before: FlashView): FlashView {
+  const { slots, journal, journalHalf } = placesOf(flash.geometry);
+  const keeper = new ViewKeeper(flash, before);
+  for (const address of [...slots, journal, journal + journalHalf]) keeper.touch({ address });
+  return keeper.look();
+}
+
 /** Keeps up with a flash by what it is told, and reads only what has changed. */
 export class ViewKeeper {
   private readonly stale: [boolean, boolean, boolean, boolean] = [false, false, false, false];

@@ -150,7 +150,7 @@ class Unit {
       const keepsRecovery = this.job.pairs > 0 && this.scenario.singleOnly !== true;
       const examined = this.look({ scenario: this.scenario, moment: state, flash, view, id, keepsRecovery });
       tally(examined.outcome);
-      if (keepsRecovery) this.cutRecovery(examined, state, view, id, tally);
+      if (keepsRecovery) this.cutRecovery(examined, state, view, id, weightOf(moment), tally);
     }
     return outcomes;
   }
@@ -161,6 +161,7 @@ class Unit {
     moment: CutMoment | Capture["end"],
     start: FlashView,
     first: string,
+    weight: number,
     tally: (outcome: CutOutcome) => void,
   ): void {
     let view = start;
@@ -170,7 +171,7 @@ class Unit {
       for (const { name } of shapesFor(this.job.geometry)) {
         if (name === "a" && index < recovery.length - 1) continue;
         const id = `${first}+${index + 1}${name}`;
-        if (!this.isChosen(id)) continue;
+        if (!this.isChosen(id, weight)) continue;
         const flash = cutFlash(before, operation, name, id);
         if (!this.isNew(flash)) continue;
         this.pairs++;
@@ -181,8 +182,9 @@ class Unit {
     });
   }
 
-  private isChosen(id: string): boolean {
-    return hashOf(id) < this.job.pairs * 0x1_0000_0000;
+  private isChosen(id: string, weight: number): boolean {
+    const { pairs } = this.job;
+    return pairs >= 1 || hashOf(id) < pairs * weight * 0x1_0000_0000;
   }
 
   private isNew(flash: Flash): boolean {
@@ -197,6 +199,13 @@ class Unit {
       if (this.violations.length < MOST_VIOLATIONS) this.violations.push({ law, id: subject.id, message });
     });
   }
+}
+
+/** Where only a share of the pairs is examined, the many alike programs of record and payload stand back, and so do
+ * double words for the far fewer programs of the other geometry. */
+function weightOf({ operation, area, flash }: CutMoment): number {
+  const isAlike = operation.kind === "program" && /record|payload/.test(area);
+  return (isAlike ? 0.5 : 2) * (flash.geometry.name === "nor" ? 4 : 1);
 }
 
 /** What the cut named by `id` leaves. */
