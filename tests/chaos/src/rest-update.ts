@@ -149,7 +149,7 @@ function trialKind(when: "while it runs" | "without power"): ChaosKind {
   return {
     name: `a package on trial, ${when}`,
     where: "at rest",
-    catchers: [...REFUSALS, ...AT_BOOT, "boot: rejected, rotten", "harmless"],
+    catchers: [...REFUSALS, ...AT_BOOT, "boot: rejected, invalid", "harmless"],
     variants: PLACES.length,
     run: async (trial) => {
       await trial.stage("one", "two", "rejected"); // where a host may confirm it in the end

@@ -2,6 +2,7 @@
 import { EdgePlugError } from "edgeplug";
 
 import { account, hearScrub, settle, whatCaught, type Account } from "./account.js";
+import type { RotKind } from "./bench.js";
 import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
 import { forcePush } from "./force.js";
 import { journalArea, markArea, payloadArea, recordArea, rotIn, type Area } from "./rot.js";
@@ -23,9 +24,13 @@ function target(trial: Trial, scene: Scene): Resident {
 }
 
 /** Power off, rot, power on: what the board then says. */
-export async function rotWithoutPower(trial: Trial, areas: readonly Area[]): Promise<Account> {
+export async function rotWithoutPower(
+  trial: Trial,
+  areas: readonly Area[],
+  kinds?: readonly RotKind[],
+): Promise<Account> {
   await trial.bench.powerOff();
-  for (const area of areas) await rotIn(trial, area);
+  for (const area of areas) await rotIn(trial, area, kinds);
   await trial.bench.powerOn();
   const { session, line } = await trial.connect();
   await settle(session);
@@ -154,7 +159,8 @@ const BOTH_SLOTS: ChaosKind = {
         ? []
         : [{ ...areaOf(trial, resident), ...(areaOf === PAYLOAD ? payloadOnly(trial, resident) : {}) }],
     );
-    const after = await rotWithoutPower(trial, areas);
+    // bits that read right now and then would leave one of them fit to run
+    const after = await rotWithoutPower(trial, areas, ["flip"]);
     return { caughtBy: whatCaught(before, after, scene.old.slot), mayRun: ["safe mode"] };
   },
 };

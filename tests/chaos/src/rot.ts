@@ -85,10 +85,11 @@ export function generation(image: FlashImage, half: 0 | 1): number {
   return Math.max(read(0), read(1));
 }
 
-/** Rot in the area: a bit, a byte, or a stretch of bytes. */
-export async function rotIn(trial: Trial, area: Area): Promise<void> {
+/** Rot in the area: a bit, a byte, or a stretch of bytes. Without `kinds`: whatever this flash knows, mostly flips. */
+export async function rotIn(trial: Trial, area: Area, kinds?: readonly RotKind[]): Promise<void> {
   const { random, bench } = trial;
-  const kind: RotKind = trial.chance(0.6) ? "flip" : trial.pick(bench.rotKinds);
+  const kind: RotKind =
+    kinds === undefined && trial.chance(0.6) ? "flip" : trial.pick(kinds ?? bench.rotKinds);
   const length = Math.min(area.end - area.start, trial.pick([1, 1, 1, 2, 8, 32]));
   const start = trial.between(area.start, area.end - length);
   const oneBit = length === 1 && trial.chance(0.7);
