@@ -11,63 +11,66 @@
 #define BIAS32         127u
 #define EXPONENT(bits) ((uint32_t)((bits) >> 52) & 0x7FFu)
 
-bool ep_wasm_is_nan64(uint64_t bits) {
-  return (bits & ~SIGN64) > INF64;
-}
-
-bool ep_wasm_is_nan32(uint32_t bits) {
-  return (bits & ~SIGN32) > INF32;
-}
-
 /* ---- apart and together again ---------------------------------------------------------------------------- */
 
-/* mantissa * 2^(exponent - 63), the mantissa's top bit set unless it is 0. */
+/* mantissa * 2^(exponent - 63), the mantissa's top bit set. */
 typedef struct {
   uint64_t mantissa;
   int32_t exponent;
 } ep_wasm_parts_t;
 
-/* `size` bits of mantissa, the hidden one included. */
-typedef struct {
-  int32_t size;
-  int32_t bias;
-} ep_wasm_format_t;
-
-static const ep_wasm_format_t ep_wasm_format32 = {24, 127};
-static const ep_wasm_format_t ep_wasm_format64 = {53, 1023};
-
 static ep_wasm_parts_t ep_wasm_normalise(uint64_t mantissa, int32_t exponent) {
-  const int32_t shift = mantissa == 0u ? 0 : __builtin_clzll(mantissa);
+  const int32_t shift = __builtin_clzll(mantissa);
   const ep_wasm_parts_t parts = {mantissa << shift, exponent - shift};
   return parts;
 }
 
-/* `bits` without its sign, which is no NaN and no infinity. */
-static ep_wasm_parts_t ep_wasm_unpack(uint64_t bits, const ep_wasm_format_t *format) {
-  const int32_t exponent = (int32_t)(bits >> (format->size - 1));
-  const uint64_t hidden = 1ull << (format->size - 1);
-  const uint64_t fraction = bits & (hidden - 1u);
-  const uint64_t mantissa = (exponent == 0 ? fraction : fraction | hidden) << (64 - format->size);
-  return ep_wasm_normalise(mantissa, (exponent == 0 ? 1 : exponent) - format->bias);
+/* An f64 without its sign, which is no NaN, no infinity and not 0. */
+static ep_wasm_parts_t ep_wasm_unpack(uint64_t bits) {
+  const int32_t exponent = (int32_t)(bits >> 52);
+  const uint64_t mantissa = bits << 11;
+  if (exponent == 0) return ep_wasm_normalise(mantissa & ~SIGN64, 1 - (int32_t)BIAS64);
+  return (ep_wasm_parts_t){mantissa | SIGN64, exponent - (int32_t)BIAS64};
 }
 
-/* Rounded, without sign; beyond the largest number it is infinity. The mantissa's last bit may stand for any that were
- * cut off below it. */
-static uint64_t ep_wasm_pack(ep_wasm_parts_t parts, const ep_wasm_format_t *format) {
-  int32_t biased = parts.exponent + format->bias;
-  int32_t cut = 64 - format->size;
-  uint64_t kept, rest;
-  if (biased > 2 * format->bias) return (uint64_t)(2 * format->bias + 1) << (format->size - 1);
-  if (biased < 1) { /* subnormal */
-    cut += 1 - biased;
-    biased = 1;
-    if (cut > 64) return 0;
-  }
-  kept = cut == 64 ? 0u : parts.mantissa >> cut;
-  rest = parts.mantissa << (64 - cut);
-  if (rest > SIGN64 || (rest == SIGN64 && (kept & 1u) != 0u)) kept++;
-  return ((uint64_t)(biased - 1) << (format->size - 1)) +
-         kept; /* a hidden bit counts one, and so does a carry */
+/* Shifted right; what falls off leaves its trace in the last bit. */
+static __attribute__((noinline)) uint64_t ep_wasm_shift_sticky(uint64_t mantissa, int32_t shift) {
+  if (shift == 0) return mantissa;
+  if (shift > 63) return 1;
+  return mantissa >> shift | ((mantissa << (64 - shift)) != 0u ? 1u : 0u);
+}
+
+/* mantissa * 2^(exponent - 63), not 0, normalised for a format of that bias: its biased exponent comes back, and a number
+ * below the normal ones has its mantissa shifted to where those of exponent 1 stand. */
+static inline __attribute__((always_inline)) int32_t ep_wasm_fit(uint64_t *mantissa, int32_t exponent,
+                                                                 uint32_t bias) {
+  const ep_wasm_parts_t parts = ep_wasm_normalise(*mantissa, exponent);
+  const int32_t biased = parts.exponent + (int32_t)bias;
+  *mantissa = biased < 1 ? ep_wasm_shift_sticky(parts.mantissa, 1 - biased) : parts.mantissa;
+  return biased < 1 ? 1 : biased;
+}
+
+/* mantissa * 2^(exponent - 63), not 0, rounded, with the sign of `sign`; beyond the largest number it is infinity. The
+ * mantissa's last bit may stand for any that were cut off below it. */
+static uint64_t ep_wasm_pack64(uint64_t sign, uint64_t mantissa, int32_t exponent) {
+  const int32_t biased = ep_wasm_fit(&mantissa, exponent, BIAS64);
+  uint64_t kept = mantissa >> 11;
+  const uint32_t rest = (uint32_t)mantissa << 21;
+  sign &= SIGN64;
+  if (biased > 2 * (int32_t)BIAS64) return sign | INF64;
+  if (rest > SIGN32 || (rest == SIGN32 && (kept & 1u) != 0u)) kept++;
+  return sign |
+         (((uint64_t)(uint32_t)(biased - 1) << 52) + kept); /* a hidden bit counts one, and so does a carry */
+}
+
+static uint32_t ep_wasm_pack32(uint32_t sign, uint64_t mantissa, int32_t exponent) {
+  const int32_t biased = ep_wasm_fit(&mantissa, exponent, BIAS32);
+  uint32_t kept = (uint32_t)(mantissa >> 40);
+  const uint32_t rest = (uint32_t)(mantissa >> 8) | ((mantissa & 0xFFu) != 0u ? 1u : 0u);
+  sign &= SIGN32;
+  if (biased > 2 * (int32_t)BIAS32) return sign | INF32;
+  if (rest > SIGN32 || (rest == SIGN32 && (kept & 1u) != 0u)) kept++;
+  return sign | (((uint32_t)(biased - 1) << 23) + kept);
 }
 
 uint64_t ep_wasm_promote(uint32_t bits) {
@@ -85,41 +88,34 @@ uint64_t ep_wasm_promote(uint32_t bits) {
 
 uint32_t ep_wasm_demote(uint64_t bits) {
   const uint32_t sign = (uint32_t)(bits >> 32) & SIGN32;
+  ep_wasm_parts_t parts;
   if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN32;
   bits &= ~SIGN64;
   if (bits == INF64) return sign | INF32;
-  return sign | (uint32_t)ep_wasm_pack(ep_wasm_unpack(bits, &ep_wasm_format64), &ep_wasm_format32);
+  if (bits == 0u) return sign;
+  parts = ep_wasm_unpack(bits);
+  return ep_wasm_pack32(sign, parts.mantissa, parts.exponent);
 }
 
 /* ---- addition ---------------------------------------------------------------------------------------------- */
 
-/* Shifted right; what falls off leaves its trace in the last bit. */
-static uint64_t ep_wasm_shift_sticky(uint64_t mantissa, int32_t shift) {
-  if (shift == 0) return mantissa;
-  if (shift > 63) return 1;
-  return mantissa >> shift | ((mantissa << (64 - shift)) != 0u ? 1u : 0u);
-}
-
 uint64_t ep_wasm_f64_add(uint64_t a, uint64_t b) {
   const bool unlike = ((a ^ b) & SIGN64) != 0u;
   ep_wasm_parts_t large, small;
-  uint64_t sign, sum;
-  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
+  uint64_t sum;
   if ((a & ~SIGN64) < (b & ~SIGN64)) {
     const uint64_t other = a;
     a = b;
     b = other;
   }
-  sign = a & SIGN64;
   if ((a & ~SIGN64) == INF64) return unlike && (b & ~SIGN64) == INF64 ? EP_WASM_NAN64 : a;
   if ((b & ~SIGN64) == 0u) return (a & ~SIGN64) == 0u && unlike ? 0u : a;
-  large = ep_wasm_unpack(a & ~SIGN64, &ep_wasm_format64);
-  small = ep_wasm_unpack(b & ~SIGN64, &ep_wasm_format64);
+  large = ep_wasm_unpack(a & ~SIGN64);
+  small = ep_wasm_unpack(b & ~SIGN64);
   /* one bit for the carry; ten below the last one are enough to round by */
   sum = ep_wasm_shift_sticky(small.mantissa >> 1, large.exponent - small.exponent);
   sum = unlike ? (large.mantissa >> 1) - sum : (large.mantissa >> 1) + sum;
-  if (sum == 0u) return 0;
-  return sign | ep_wasm_pack(ep_wasm_normalise(sum, large.exponent + 1), &ep_wasm_format64);
+  return sum == 0u ? 0u : ep_wasm_pack64(a, sum, large.exponent + 1);
 }
 
 /* ---- multiplication and division ---------------------------------------------------------------------------- */
@@ -132,20 +128,6 @@ static uint64_t ep_wasm_multiply_mantissas(uint64_t a, uint64_t b) {
   const uint64_t middle = (high_low & UINT32_MAX) + (low_low >> 32) + (low_high & UINT32_MAX);
   const uint64_t high = (a >> 32) * (b >> 32) + (high_low >> 32) + (low_high >> 32) + (middle >> 32);
   return high | ((middle << 32 | (low_low & UINT32_MAX)) != 0u ? 1u : 0u);
-}
-
-uint64_t ep_wasm_f64_multiply(uint64_t a, uint64_t b) {
-  const uint64_t sign = (a ^ b) & SIGN64;
-  ep_wasm_parts_t x, y;
-  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
-  a &= ~SIGN64;
-  b &= ~SIGN64;
-  if (a == INF64 || b == INF64) return a == 0u || b == 0u ? EP_WASM_NAN64 : sign | INF64;
-  if (a == 0u || b == 0u) return sign;
-  x = ep_wasm_unpack(a, &ep_wasm_format64);
-  y = ep_wasm_unpack(b, &ep_wasm_format64);
-  x = ep_wasm_normalise(ep_wasm_multiply_mantissas(x.mantissa, y.mantissa), x.exponent + y.exponent + 1);
-  return sign | ep_wasm_pack(x, &ep_wasm_format64);
 }
 
 /* Digit by digit, 56 bits of quotient: two more than decide the rounding, and a trace of the rest. */
@@ -164,19 +146,31 @@ static uint64_t ep_wasm_divide_mantissas(uint64_t a, uint64_t b) {
   return quotient << 8 | (a != 0u ? 1u : 0u);
 }
 
-uint64_t ep_wasm_f64_divide(uint64_t a, uint64_t b) {
+/* To divide is to multiply by the inverse: that of 0 is infinity, and that of infinity 0. */
+static uint64_t ep_wasm_f64_product(uint64_t a, uint64_t b, bool inverse) {
   const uint64_t sign = (a ^ b) & SIGN64;
+  bool infinite, zero;
   ep_wasm_parts_t x, y;
-  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
   a &= ~SIGN64;
   b &= ~SIGN64;
-  if (a == b && (a == 0u || a == INF64)) return EP_WASM_NAN64;
-  if (a == 0u || b == INF64) return sign;
-  if (a == INF64 || b == 0u) return sign | INF64;
-  x = ep_wasm_unpack(a, &ep_wasm_format64);
-  y = ep_wasm_unpack(b, &ep_wasm_format64);
-  x = ep_wasm_normalise(ep_wasm_divide_mantissas(x.mantissa, y.mantissa), x.exponent - y.exponent);
-  return sign | ep_wasm_pack(x, &ep_wasm_format64);
+  infinite = a == INF64 || b == (inverse ? 0u : INF64);
+  zero = a == 0u || b == (inverse ? INF64 : 0u);
+  if (infinite) return zero ? EP_WASM_NAN64 : sign | INF64;
+  if (zero) return sign;
+  x = ep_wasm_unpack(a);
+  y = ep_wasm_unpack(b);
+  if (inverse)
+    return ep_wasm_pack64(sign, ep_wasm_divide_mantissas(x.mantissa, y.mantissa), x.exponent - y.exponent);
+  return ep_wasm_pack64(sign, ep_wasm_multiply_mantissas(x.mantissa, y.mantissa),
+                        x.exponent + y.exponent + 1);
+}
+
+uint64_t ep_wasm_f64_multiply(uint64_t a, uint64_t b) {
+  return ep_wasm_f64_product(a, b, false);
+}
+
+uint64_t ep_wasm_f64_divide(uint64_t a, uint64_t b) {
+  return ep_wasm_f64_product(a, b, true);
 }
 
 /* ---- rounding to integral values ------------------------------------------------------------------------- */
@@ -192,10 +186,19 @@ static bool ep_wasm_goes_up(ep_wasm_rounding_t rounding, bool negative, uint64_t
   }
 }
 
+/* `digits` behind the point. */
+typedef struct {
+  int32_t digits;
+  int32_t bias;
+} ep_wasm_format_t;
+
+static const ep_wasm_format_t ep_wasm_format32 = {23, 127};
+static const ep_wasm_format_t ep_wasm_format64 = {52, 1023};
+
 /* `bits` without its sign, and no NaN. */
 static uint64_t ep_wasm_round_magnitude(uint64_t bits, bool negative, ep_wasm_rounding_t rounding,
                                         const ep_wasm_format_t *format) {
-  const int32_t digits = format->size - 1;
+  const int32_t digits = format->digits;
   const int32_t exponent = (int32_t)(bits >> digits) - format->bias;
   const uint64_t one = (uint64_t)format->bias << digits;
   uint64_t unit, fraction;
@@ -214,7 +217,6 @@ static uint64_t ep_wasm_round_magnitude(uint64_t bits, bool negative, ep_wasm_ro
 
 uint64_t ep_wasm_f64_round(uint64_t bits, ep_wasm_rounding_t rounding) {
   const uint64_t sign = bits & SIGN64;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
   return sign | ep_wasm_round_magnitude(bits & ~SIGN64, sign != 0u, rounding, &ep_wasm_format64);
 }
 
@@ -233,10 +235,9 @@ uint64_t ep_wasm_f64_sqrt(uint64_t bits) {
   uint64_t root = 0;
   uint64_t rest = 0;
   int32_t odd;
-  if (ep_wasm_is_nan64(bits)) return EP_WASM_NAN64;
   if ((bits & ~SIGN64) == 0u || bits == INF64) return bits;
   if ((bits & SIGN64) != 0u) return EP_WASM_NAN64;
-  parts = ep_wasm_unpack(bits, &ep_wasm_format64);
+  parts = ep_wasm_unpack(bits);
   odd = parts.exponent & 1;
   parts.mantissa >>= 1 - odd; /* the first pair of bits is 01, or 1x */
   for (uint32_t i = 0; i < 54u; i++) {
@@ -249,16 +250,14 @@ uint64_t ep_wasm_f64_sqrt(uint64_t bits) {
       root |= 1u;
     }
   }
-  parts.mantissa = root << 10 | (rest != 0u ? 1u : 0u);
-  parts.exponent = (parts.exponent - odd) / 2;
-  return ep_wasm_pack(parts, &ep_wasm_format64);
+  return ep_wasm_pack64(0, root << 10 | (rest != 0u ? 1u : 0u), (parts.exponent - odd) / 2);
 }
 
 /* ---- order ---------------------------------------------------------------------------------------------------- */
 
 /* Numbers in the order of their values, -0 below +0, as integers. */
 static int64_t ep_wasm_order(uint64_t bits) {
-  return (int64_t)((bits & SIGN64) != 0u ? bits ^ ~SIGN64 : bits);
+  return (int64_t)(bits ^ (uint64_t)((int64_t)bits >> 63) >> 1);
 }
 
 uint32_t ep_wasm_f64_compare(uint64_t a, uint64_t b) {
@@ -278,28 +277,18 @@ uint64_t ep_wasm_f32_extreme(uint32_t a, uint32_t b, bool maximum) {
 }
 
 uint64_t ep_wasm_f64_extreme(uint64_t a, uint64_t b, bool maximum) {
-  if (ep_wasm_is_nan64(a) || ep_wasm_is_nan64(b)) return EP_WASM_NAN64;
   return ep_wasm_extreme(a, b, maximum);
 }
 
 /* ---- integers ------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-  uint64_t most;  /* of magnitudes above 0 */
-  uint64_t least; /* of magnitudes below 0 */
-} ep_wasm_range_t;
-
-static const ep_wasm_range_t ep_wasm_ranges[4] = {{INT32_MAX, (uint64_t)INT32_MAX + 1u},
-                                                  {UINT32_MAX, 0},
-                                                  {INT64_MAX, (uint64_t)INT64_MAX + 1u},
-                                                  {UINT64_MAX, 0}};
-
 ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t form, uint64_t *integer) {
-  const ep_wasm_range_t *range = &ep_wasm_ranges[form];
+  const uint32_t top = (form & 1u) != 0u ? UINT32_MAX : INT32_MAX;
+  const uint64_t most = (form & 2u) != 0u ? (uint64_t)top << 32 | UINT32_MAX : top;
   uint32_t exponent = EXPONENT(bits);
   bool negative = (bits & SIGN64) != 0u;
   uint64_t magnitude = (bits & (HIDDEN64 - 1u)) | HIDDEN64;
-  uint64_t limit = negative ? range->least : range->most;
+  uint64_t limit = !negative ? most : (form & 1u) != 0u ? 0u : most + 1u;
   ep_wasm_result_t result = EP_WASM_OK;
   *integer = 0;
   if (ep_wasm_is_nan64(bits)) return EP_WASM_TRAP_CONVERSION;
@@ -318,11 +307,9 @@ ep_wasm_result_t ep_wasm_truncate(uint64_t bits, uint32_t form, uint64_t *intege
 }
 
 uint64_t ep_wasm_f32_from(uint64_t magnitude, bool negative) {
-  if (magnitude == 0u) return 0;
-  return ep_wasm_pack(ep_wasm_normalise(magnitude, 63), &ep_wasm_format32) | (negative ? SIGN32 : 0u);
+  return magnitude == 0u ? 0u : ep_wasm_pack32(negative ? SIGN32 : 0u, magnitude, 63);
 }
 
 uint64_t ep_wasm_f64_from(uint64_t magnitude, bool negative) {
-  if (magnitude == 0u) return 0;
-  return ep_wasm_pack(ep_wasm_normalise(magnitude, 63), &ep_wasm_format64) | (negative ? SIGN64 : 0u);
+  return magnitude == 0u ? 0u : ep_wasm_pack64(negative ? SIGN64 : 0u, magnitude, 63);
 }

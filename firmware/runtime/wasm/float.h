@@ -9,13 +9,19 @@
 #define EP_WASM_NAN32 0x7FC00000u
 #define EP_WASM_NAN64 0x7FF8000000000000ull
 
-bool ep_wasm_is_nan32(uint32_t bits);
-bool ep_wasm_is_nan64(uint64_t bits);
+static inline bool ep_wasm_is_nan32(uint32_t bits) {
+  return (bits & 0x7FFFFFFFu) > 0x7F800000u;
+}
+
+static inline bool ep_wasm_is_nan64(uint64_t bits) {
+  return (bits & 0x7FFFFFFFFFFFFFFFull) > 0x7FF0000000000000ull;
+}
 
 /* f64.promote_f32, f32.demote_f64 (4.3.4) */
 uint64_t ep_wasm_promote(uint32_t bits);
 uint32_t ep_wasm_demote(uint64_t bits);
 
+/* From here to ep_wasm_f64_extreme() no f64 may be a NaN: numeric.c answers those for all of them. */
 typedef enum { EP_CEIL, EP_FLOOR, EP_TRUNC, EP_NEAREST } ep_wasm_rounding_t;
 
 /* To an integral value. */

@@ -34,10 +34,8 @@ static void ep_wasm_read_module(ep_wasm_loader_t *loader) {
   ep_wasm_read_exports(loader);
   ep_wasm_read_start(loader);
   ep_wasm_read_elements(loader, false);
-  if (ep_wasm_ok(reader) && loader->sections[EP_SECTION_DATA_COUNT].at != 0u) { /* 5.5.15: a number alone */
+  if (ep_wasm_enter(loader, EP_SECTION_DATA_COUNT)) { /* 5.5.15: a number alone */
     uint32_t count;
-    reader->at = loader->sections[EP_SECTION_DATA_COUNT].at;
-    reader->end = loader->sections[EP_SECTION_DATA_COUNT].end;
     count = ep_wasm_read_u32(reader);
     ep_wasm_close(loader);
     if (count >= instance->size) ep_wasm_refuse(reader, EP_REFUSE_unexpected_end); /* two bytes each */

@@ -68,7 +68,10 @@ typedef struct {
 /* Takes room for `count` items of `size` bytes out of the arena, zeroed; NULL and EP_WASM_LIMIT if it is full. */
 void *ep_wasm_take(ep_wasm_loader_t *loader, uint32_t count, uint32_t size);
 
-/* Sets the reader to a section; its vector's length, 0 if the section is absent. */
+/* Sets the reader to a section; false if it is absent. */
+bool ep_wasm_enter(ep_wasm_loader_t *loader, uint32_t id);
+
+/* The same; its vector's length, 0 if it is absent. */
 uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id);
 
 /* After a section's last item: nothing may be left. */

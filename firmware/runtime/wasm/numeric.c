@@ -7,16 +7,18 @@
 /* ---- i64 (4.3.2) ------------------------------------------------------------------------------------------- */
 
 static ep_wasm_result_t ep_wasm_divide(uint32_t opcode, uint64_t *a) {
-  bool overflow = a[0] == SIGN64 && a[1] == UINT64_MAX; /* -2^63 / -1 */
   if (a[1] == 0u) return EP_WASM_TRAP_DIVIDE_BY_ZERO;
-  switch (opcode) {
-  case EP_OP_i64_div_s:
-    if (overflow) return EP_WASM_TRAP_OVERFLOW;
+  if (opcode == EP_OP_i64_div_u) {
+    a[0] /= a[1];
+  } else if (opcode == EP_OP_i64_rem_u) {
+    a[0] %= a[1];
+  } else if (a[1] == UINT64_MAX) { /* by -1: a negation, and -2^63 has none */
+    if (opcode == EP_OP_i64_div_s && a[0] == SIGN64) return EP_WASM_TRAP_OVERFLOW;
+    a[0] = opcode == EP_OP_i64_div_s ? 0u - a[0] : 0u;
+  } else if (opcode == EP_OP_i64_div_s) {
     a[0] = (uint64_t)((int64_t)a[0] / (int64_t)a[1]);
-    break;
-  case EP_OP_i64_rem_s: a[0] = overflow ? 0u : (uint64_t)((int64_t)a[0] % (int64_t)a[1]); break;
-  case EP_OP_i64_div_u: a[0] /= a[1]; break;
-  default: a[0] %= a[1]; break;
+  } else {
+    a[0] = (uint64_t)((int64_t)a[0] % (int64_t)a[1]);
   }
   return EP_WASM_OK;
 }
@@ -25,7 +27,7 @@ static uint64_t ep_wasm_rotate_left(uint64_t value, uint64_t count) {
   return value << (count & 63u) | value >> ((0u - count) & 63u);
 }
 
-static uint32_t ep_wasm_popcount(uint32_t x) {
+static inline __attribute__((always_inline)) uint32_t ep_wasm_popcount(uint32_t x) {
   x -= x >> 1 & 0x55555555u;
   x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
   x = (x + (x >> 4)) & 0x0F0F0F0Fu;
@@ -89,6 +91,11 @@ ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a) {
   uint64_t r;
   if (opcode >= EP_OP_i32_trunc_sat_f32_s) {
     (void)ep_wasm_truncate_form(opcode - EP_OP_i32_trunc_sat_f32_s, a);
+    return EP_WASM_OK;
+  }
+  if (opcode >= EP_OP_f64_ceil && opcode <= EP_OP_f64_max &&
+      (ep_wasm_is_nan64(x) || (opcode >= EP_OP_f64_add && ep_wasm_is_nan64(y)))) {
+    a[0] = EP_WASM_NAN64;
     return EP_WASM_OK;
   }
   switch (opcode) {

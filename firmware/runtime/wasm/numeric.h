@@ -43,8 +43,9 @@ static inline uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
   __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(ep_wasm_f32(bits)));
   return ep_wasm_f32_bits(root);
 #else
-  return ep_wasm_demote(
-      ep_wasm_f64_sqrt(ep_wasm_promote(bits))); /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
+  if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN32;
+  /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
+  return ep_wasm_demote(ep_wasm_f64_sqrt(ep_wasm_promote(bits)));
 #endif
 }
 

@@ -4,15 +4,19 @@
 
 #include <string.h>
 
-uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
+bool ep_wasm_enter(ep_wasm_loader_t *loader, uint32_t id) {
   const ep_wasm_section_t *section = &loader->sections[id];
   if (!ep_wasm_ok(&loader->reader) || section->at == 0u) {
     loader->reader.at = loader->reader.end; /* nothing to read: ep_wasm_close() agrees */
-    return 0;
+    return false;
   }
   loader->reader.at = section->at;
   loader->reader.end = section->end;
-  return ep_wasm_read_count(&loader->reader);
+  return true;
+}
+
+uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
+  return ep_wasm_enter(loader, id) ? ep_wasm_read_count(&loader->reader) : 0u;
 }
 
 void ep_wasm_close(ep_wasm_loader_t *loader) {
@@ -224,12 +228,9 @@ void ep_wasm_read_exports(ep_wasm_loader_t *loader) {
 
 /* Start section (5.5.11): not a vector, a function of type () -> (). */
 void ep_wasm_read_start(ep_wasm_loader_t *loader) {
-  const ep_wasm_section_t *section = &loader->sections[EP_SECTION_START];
   const ep_wasm_instance_t *instance = loader->instance;
   uint32_t index;
-  if (!ep_wasm_ok(&loader->reader) || section->at == 0u) return;
-  loader->reader.at = section->at;
-  loader->reader.end = section->end;
+  if (!ep_wasm_enter(loader, EP_SECTION_START)) return;
   index = ep_wasm_read_u32(&loader->reader);
   if (index >= instance->function_count)
     ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_function);
