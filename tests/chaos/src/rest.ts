@@ -98,11 +98,16 @@ function whileRunning(name: string, areaOf: AreaOf): ChaosKind {
       const untilOver = await loadBeforeScrub(trial.bench, scene, resident.slot);
       const { session, line } = await trial.connect();
       const heard = hearScrub(session);
-      await rotIn(trial, areaOf(trial, resident));
+      const area = areaOf(trial, resident);
+      await rotIn(trial, area);
       await trial.bench.run(untilOver);
       await line.close();
-      const caughtBy = heard() ? "scrub" : "harmless";
       const isActive = resident === scene.old;
+      // what lies there for good has to be found; a slot that isn't active and has lost its record counts as empty
+      const mustBeFound =
+        !trial.unstable && (area.what === "payload" || (area.what === "record" && isActive));
+      const unheard = mustBeFound ? "nothing: it rotted unnoticed" : "harmless";
+      const caughtBy = heard() ? "scrub" : unheard;
       const movedOn = isActive && caughtBy === "scrub" && scene.fallback !== undefined;
       return { caughtBy, mayRun: [movedOn ? "fallback" : "old"], damagedSlot: resident.slot };
     },
