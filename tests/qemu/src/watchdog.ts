@@ -9,7 +9,7 @@ import { historyOf, push, pushUntil, standing, type Standing } from "@edgeplug/t
 import type { AgentPackage } from "edgeplug";
 import { historyKindName, type DeviceSession } from "edgeplug/device";
 
-import { emulatorOf, STOPPABLE, stubOf, virtualMs } from "./recording.js";
+import { emulatorOf, stubOf, virtualMs } from "./recording.js";
 import { SIGTRAP, type GdbStub } from "./stub.js";
 
 /** What takes the core. */
@@ -95,7 +95,7 @@ export async function boardBefore(
   inTrial: boolean,
   fullSlots = false,
 ): Promise<{ board: TestBoard; session: DeviceSession }> {
-  const board = await startBoard("qemu", STOPPABLE);
+  const board = await startBoard("qemu");
   try {
     const session = await board.connect();
     await push(session, packageOf(1, OLD_VALUE, fullSlots));
