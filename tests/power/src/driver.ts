@@ -68,6 +68,7 @@ export class Driver {
   /** Whether the latest settle() has waited out a trial. */
   tried = false;
   private readonly decoder = new FrameDecoder(2_048);
+  private readonly frames = new WeakMap<AgentPackage, Map<string, Uint8Array>>();
   private readonly encoded = new Map<string, Uint8Array>();
   private reply: Response | undefined;
 
@@ -114,9 +115,7 @@ export class Driver {
 
   /** A request that has to succeed. */
   do(body: Body): Response {
-    const response = this.ask(body);
-    if (response.error) throw new Refused(Object.keys(body)[0] ?? "a request", response.error);
-    return response;
+    return granted(this.ask(body), Object.keys(body)[0] ?? "a request");
   }
 
   status(): Status {
@@ -161,7 +160,7 @@ export class Driver {
   // ---- an update, step by step --------------------------------------------------------------------
 
   begin(pkg: AgentPackage, { allowDowngrade = false } = {}): { offset: number; swapNumber: number } {
-    const { begin } = this.do(beginOf(pkg, allowDowngrade));
+    const { begin } = this.doFor(pkg, `begin ${allowDowngrade}`, () => beginOf(pkg, allowDowngrade));
     return { offset: begin?.offset ?? 0, swapNumber: begin?.swapNumber ?? 0 };
   }
 
@@ -169,8 +168,12 @@ export class Driver {
   send(pkg: AgentPackage, offset: number, end = pkg.payload.length): void {
     let at = offset;
     while (at < end) {
-      const data = pkg.payload.subarray(at, Math.min(at + 512, end));
-      at = this.do({ chunk: { offset: at, data } }).chunk?.nextOffset ?? 0;
+      const offset = at;
+      const stop = Math.min(at + 512, end);
+      const { chunk } = this.doFor(pkg, `chunk ${at} to ${stop}`, () => ({
+        chunk: { offset, data: pkg.payload.subarray(offset, stop) },
+      }));
+      at = chunk?.nextOffset ?? 0;
     }
   }
 
@@ -202,6 +205,15 @@ export class Driver {
     return this.settle();
   }
 
+  /** A request that is made of many boards: its frame is kept. */
+  private doFor(pkg: AgentPackage, what: string, make: () => Body): Response {
+    let frames = this.frames.get(pkg);
+    if (frames === undefined) this.frames.set(pkg, (frames = new Map()));
+    let frame = frames.get(what);
+    if (frame === undefined) frames.set(what, (frame = encodeFrame({ request: { id: ID, ...make() } })));
+    return granted(this.exchange(frame, what), what);
+  }
+
   // ---- inside -------------------------------------------------------------------------------------
 
   private query(what: "status" | "spent" | "listKeys"): Response {
@@ -221,6 +233,11 @@ export class Driver {
       throw new Silent(`no answer to ${what}`);
     return this.reply;
   }
+}
+
+function granted(response: Response, what: string): Response {
+  if (response.error) throw new Refused(what, response.error);
+  return response;
 }
 
 export function beginOf(pkg: AgentPackage, allowDowngrade = false): Body {

@@ -52,22 +52,33 @@ export interface HalfView {
 export function readHalf(cells: Cells, granule: number, before?: HalfView): HalfView {
   const entries: Entry[] = [];
   const count = Math.min(cells.bytes.length / JOURNAL_ENTRY, MOST_ENTRIES);
-  const isSound = !cells.unstable && !cells.unreadable;
   const words = wordsOf(cells.bytes);
-  const known = isSound && before && !before.cells.unstable && !before.cells.unreadable ? before : undefined;
-  const knownWords = known && wordsOf(known.cells.bytes);
+  const knownWords = before && wordsOf(before.cells.bytes);
   let at = 0;
   for (let index = 0; index < count; index++) {
+    const isSound = !isOdd(cells, index, granule);
     if (isSound && isBlank(words, index)) continue;
-    while ((known?.entries[at]?.index ?? Infinity) < index) at++;
-    const same = known?.entries[at];
-    const entry =
-      same?.index === index && knownWords && isSame(words, knownWords, index)
-        ? same
-        : readEntry(cells, index, granule);
+    while ((before?.entries[at]?.index ?? Infinity) < index) at++;
+    const same = before?.entries[at];
+    const isKnown =
+      isSound &&
+      same?.index === index &&
+      knownWords !== undefined &&
+      isSame(words, knownWords, index) &&
+      !isOdd(before?.cells ?? cells, index, granule);
+    const entry = isKnown ? same : readEntry(cells, index, granule);
     if (entry !== undefined) entries.push(entry);
   }
   return { cells, entries, ...headOf(entries) };
+}
+
+/** Something about the entry's cells is not as it should be. */
+function isOdd({ unstable, unreadable }: Cells, index: number, granule: number): boolean {
+  const start = index * JOURNAL_ENTRY;
+  const end = start + JOURNAL_ENTRY;
+  if (unstable) for (let i = start; i < end; i++) if (unstable[i] !== 0) return true;
+  if (unreadable) for (let i = start / granule; i < end / granule; i++) if (unreadable[i] !== 0) return true;
+  return false;
 }
 
 const WORDS = JOURNAL_ENTRY / 4;
@@ -246,13 +257,16 @@ function countedEntries({ entries }: HalfView): Entry[] {
   const log = entries.filter(({ index, state }) => index >= HEADERS && state !== "torn");
   log.forEach((entry, at) => {
     if (entry.kind === KIND.key) return;
-    const behind = log.slice(at + 1, at + 8);
-    const takes = (other: Entry) => ((other.sequence - entry.sequence) | 0) <= 0;
-    if (behind.some((other) => other.state === "valid" && takes(other))) return;
-    const perhapsDead = behind.some(
-      (other) => other.state === "maybe" && takes(other) && !isTwin(entry, other),
-    );
-    counted.push(perhapsDead ? { ...entry, state: "maybe" } : entry);
+    let fate: "counts" | "open" | "dead" = "counts";
+    for (let later = at + 1; later < at + 8 && fate !== "dead"; later++) {
+      const other = log[later];
+      if (other === undefined) break;
+      // a number that is not newer has been taken over
+      if (((other.sequence - entry.sequence) | 0) > 0) continue;
+      if (other.state === "valid") fate = "dead";
+      else if (!isTwin(entry, other)) fate = "open";
+    }
+    if (fate !== "dead") counted.push(fate === "open" ? { ...entry, state: "maybe" } : entry);
   });
   return counted;
 }

@@ -435,6 +435,7 @@ export class Flash {
   }
 
   #remember(operation: FlashOperation): void {
+    if (this.#logLimit === 0) return;
     this.#log.push(operation);
     if (this.#log.length > this.#logLimit) this.#log.splice(0, this.#log.length - this.#logLimit);
   }
