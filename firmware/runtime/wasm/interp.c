@@ -153,6 +153,7 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 #define LOAD_TOP(slot)  __asm__("ldrd %0, %1, [%2]" : "=r"(LOW), "=r"(HIGH) : "r"(slot), "m"(*(slot)))
 #define PUSH            __asm__ volatile("strd %1, %2, [%0], #8" : "+r"(SP) : "r"(LOW), "r"(HIGH) : "memory")
 #define POP             __asm__ volatile("ldrd %1, %2, [%0, #-8]!" : "+r"(SP), "=r"(LOW), "=r"(HIGH) : : "memory")
+#define POP_TWO         __asm__ volatile("ldrd %1, %2, [%0, #-16]!" : "+r"(SP), "=r"(LOW), "=r"(HIGH) : : "memory")
 #else
 #define STORE_TOP(slot) (*(slot) = TOP)
 #define LOAD_TOP(slot)  SET_TOP(*(slot))
@@ -161,6 +162,11 @@ static const ep_wasm_tables_t ep_wasm_handlers;
   do {                                                                                                       \
     SP--;                                                                                                    \
     SET_TOP(*SP);                                                                                            \
+  } while (0)
+#define POP_TWO                                                                                              \
+  do {                                                                                                       \
+    SP--;                                                                                                    \
+    POP;                                                                                                     \
   } while (0)
 #endif
 
@@ -524,6 +530,12 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
 }
 
+/* The end of every store. */
+static __attribute__((noinline)) int stored(RUN) {
+  POP_TWO;
+  NEXT;
+}
+
 static inline uint32_t word(const uint8_t *p) {
   uint32_t value;
   memcpy(&value, p, sizeof value);
@@ -549,9 +561,7 @@ __attribute__((noinline, used)) static int access_memory(RUN) {
   if (opcode >= EP_OP_i32_store) { /* byte by byte out of the top's slot */
     STORE_TOP(SP);
     for (uint32_t i = 0; i < size; i++) place[i] = ((const uint8_t *)SP)[i];
-    SP--;
-    POP;
-    NEXT;
+    return stored(PASS);
   }
   LOW = size == 1u ? *place : size == 2u ? half(place) : word(place);
   HIGH = size == 8u ? word(place + 4) : 0u;
@@ -595,9 +605,7 @@ __attribute__((noinline, used)) static int access_memory(RUN) {
     ADDRESS((uint32_t)SP[-1])                                                                                \
     const type bits = (type)TOP;                                                                             \
     memcpy(place, &bits, sizeof bits);                                                                       \
-    SP--;                                                                                                    \
-    POP;                                                                                                     \
-    NEXT;                                                                                                    \
+    return stored(PASS);                                                                                     \
   }
 
 OP(i64_load) {

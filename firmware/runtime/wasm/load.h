@@ -49,7 +49,8 @@ typedef struct {
   uint32_t branch_count;
   uint32_t branch_room;
   /* validate.c */
-  ep_wasm_block_t *blocks;
+  ep_wasm_block_t *blocks; /* from the body on */
+  ep_wasm_block_t *top;    /* the innermost */
   uint8_t *operands;
   uint8_t *locals;
   uint32_t depth; /* open blocks, the body included */

@@ -60,10 +60,6 @@ struct ep_wasm_block {
 
 /* ---- operands and blocks (appendix A.3) --------------------------------------------------------- */
 
-static ep_wasm_block_t *ep_wasm_top(ep_wasm_loader_t *v) {
-  return &v->blocks[v->depth - 1u];
-}
-
 static void ep_wasm_push(ep_wasm_loader_t *v, uint8_t type) {
   if (v->height >= EP_WASM_MAX_OPERANDS) {
     ep_wasm_refuse(&v->reader, EP_REFUSE_operands);
@@ -75,7 +71,7 @@ static void ep_wasm_push(ep_wasm_loader_t *v, uint8_t type) {
 
 /* The operand `below` the top, ANY where the stack is polymorphic. */
 static uint8_t ep_wasm_peek(ep_wasm_loader_t *v, uint32_t below) {
-  const ep_wasm_block_t *top = ep_wasm_top(v);
+  const ep_wasm_block_t *top = v->top;
   if (v->height - top->height > below) return v->operands[v->height - 1u - below];
   if (!top->unreachable) ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
   return EP_WASM_ANY;
@@ -88,7 +84,7 @@ static void ep_wasm_expect(ep_wasm_loader_t *v, uint8_t actual, uint8_t expected
 
 static uint8_t ep_wasm_pop_any(ep_wasm_loader_t *v) {
   uint8_t type = ep_wasm_peek(v, 0);
-  if (v->height > ep_wasm_top(v)->height) v->height--;
+  if (v->height > v->top->height) v->height--;
   return type;
 }
 
@@ -105,7 +101,7 @@ static void ep_wasm_pop_types(ep_wasm_loader_t *v, ep_wasm_types_t types) {
 }
 
 static void ep_wasm_unreachable(ep_wasm_loader_t *v) {
-  ep_wasm_block_t *top = ep_wasm_top(v);
+  ep_wasm_block_t *top = v->top;
   v->height = top->height;
   top->unreachable = true;
 }
@@ -118,6 +114,7 @@ static void ep_wasm_open_block(ep_wasm_loader_t *v, uint8_t opcode, ep_wasm_type
     return;
   }
   v->depth++;
+  v->top = block;
   block->opcode = opcode;
   block->params = params;
   block->results = results;
@@ -131,7 +128,7 @@ static void ep_wasm_open_block(ep_wasm_loader_t *v, uint8_t opcode, ep_wasm_type
 
 /* The block's results are there, and nothing else. */
 static void ep_wasm_close_block(ep_wasm_loader_t *v) {
-  const ep_wasm_block_t *top = ep_wasm_top(v);
+  const ep_wasm_block_t *top = v->top;
   ep_wasm_pop_types(v, top->results);
   if (v->height != top->height) ep_wasm_refuse(&v->reader, EP_REFUSE_type_mismatch);
 }
@@ -244,11 +241,11 @@ static void ep_wasm_validate_block(ep_wasm_loader_t *v, uint8_t opcode) {
   ep_wasm_pop_types(v, params);
   if (!ep_wasm_ok(&v->reader)) return;
   ep_wasm_open_block(v, opcode, params, results);
-  if (ep_wasm_ok(&v->reader)) ep_wasm_top(v)->otherwise = (uint16_t)entry;
+  if (ep_wasm_ok(&v->reader)) v->top->otherwise = (uint16_t)entry;
 }
 
 static void ep_wasm_validate_else(ep_wasm_loader_t *v) {
-  ep_wasm_block_t *top = ep_wasm_top(v);
+  ep_wasm_block_t *top = v->top;
   if (top->opcode != EP_OP_if) {
     ep_wasm_refuse(&v->reader, EP_REFUSE_else_without_if);
     return;
@@ -271,7 +268,7 @@ static bool ep_wasm_same_types(const ep_wasm_loader_t *v, ep_wasm_types_t a, ep_
 }
 
 static void ep_wasm_validate_end(ep_wasm_loader_t *v) {
-  ep_wasm_block_t *top = ep_wasm_top(v);
+  ep_wasm_block_t *top = v->top;
   ep_wasm_close_block(v);
   if (!ep_wasm_ok(&v->reader)) return;
   if (top->opcode == EP_OP_if) {
@@ -282,7 +279,10 @@ static void ep_wasm_validate_end(ep_wasm_loader_t *v) {
   v->depth--;
   /* a branch out of the body leads to its `end`, which returns */
   ep_wasm_resolve(v, top, v->depth == 0u ? v->reader.at - 1u : v->reader.at);
-  if (v->depth > 0u) ep_wasm_push_types(v, top->results);
+  if (v->depth > 0u) {
+    v->top--;
+    ep_wasm_push_types(v, top->results);
+  }
 }
 
 static ep_wasm_block_t *ep_wasm_read_label(ep_wasm_loader_t *v) {
@@ -291,7 +291,7 @@ static ep_wasm_block_t *ep_wasm_read_label(ep_wasm_loader_t *v) {
     ep_wasm_refuse(&v->reader, EP_REFUSE_unknown_label);
     label = 0;
   }
-  return &v->blocks[v->depth - 1u - label];
+  return v->top - label;
 }
 
 static void ep_wasm_validate_br(ep_wasm_loader_t *v) {
