@@ -81,6 +81,16 @@ function flatten(map, prefix) {
   });
 }
 
+/** The journal's compaction has room for so many bytes' worth of entries in one half. */
+const JOURNAL_HALF_MAX = 8192;
+
+function checkMap(board, { flash, journal }) {
+  if (journal !== undefined && journal.pagesPerHalf * flash.eraseSize > JOURNAL_HALF_MAX)
+    throw new Error(
+      `firmware/boards/${board}/memory-map.json: a journal half has at most ${JOURNAL_HALF_MAX} bytes`,
+    );
+}
+
 const floatLiteral = (value) => (Number.isInteger(value) ? `${value}.0f` : `${value}f`);
 
 function memoryMapHeader(board, map, maps) {
@@ -171,6 +181,7 @@ function generateMaps() {
     ]),
   );
   for (const [board, map] of Object.entries(maps)) {
+    checkMap(board, map);
     write(`build/generated/c/${board}/memory_map.h`, memoryMapHeader(board, map, maps));
     write(`build/generated/ld/${board}.ld`, linkerSymbols(board, map));
   }

@@ -99,6 +99,7 @@ const AT_BEGIN: [string, AgentPackage | ((board: TestBoard) => AgentPackage), Co
   ["a manifest without a name", update({ name: "" }), "MANIFEST"],
   ["a payload of no bytes", update({ payloadSize: 0 }), "MANIFEST"],
   ["no fuel", update({ limits: { fuel: 0 } }), "MANIFEST"],
+  ["no call at all", update({ limits: { callDepth: 0 } }), "MANIFEST"],
   ["a trial that can't end well", update({ trial: { healthyScans: 21_000 } }), "MANIFEST"],
   ["more attempts than there are marks", update({ trial: { attempts: 4 } }), "MANIFEST"],
   ["a payload larger than a slot", update({ payloadSize: 13_825 }), "PACKAGE_TOO_LARGE"],

@@ -75,8 +75,8 @@ static int ep_record_check_manifest(const edgeplug_Manifest *manifest) {
   const edgeplug_Limits *limits = &manifest->limits;
   const edgeplug_TrialRules *rules = &manifest->trial;
   if (manifest->format != 1u || manifest->name[0] == '\0' || (uint32_t)manifest->kind - 1u > 1u ||
-      manifest->payload_size == 0u || limits->fuel == 0u || rules->attempts > EP_RECORD_MARK_TRIAL_COUNT ||
-      rules->healthy_scans > rules->deadline_scans) {
+      manifest->payload_size == 0u || limits->fuel == 0u || limits->call_depth == 0u ||
+      rules->attempts > EP_RECORD_MARK_TRIAL_COUNT || rules->healthy_scans > rules->deadline_scans) {
     return EP_ERR_MANIFEST;
   }
   if (manifest->payload_size > EP_RECORD_PAYLOAD_MAX) return EP_ERR_PACKAGE_TOO_LARGE;
