@@ -90,7 +90,7 @@ export function capture(
   try {
     scenario.run(stage);
     const standing = standingOf(driver, driver.settle(), false);
-    checkEnd(now(), standing, scenario.ends === SAFE ? SAFE : scenario.ends.digest, report);
+    checkEnd(now(), standing, scenario, report);
   } catch (error) {
     report("3", messageOf(error));
   }
@@ -99,12 +99,18 @@ export function capture(
 }
 
 /** A board that nobody cut: the scenario has come to its end, it would stand a boot, and nothing is forgotten. */
-function checkEnd({ view, truth }: Moment, { runs, spent }: Standing, wanted: string, report: Report): void {
+function checkEnd(
+  { view, truth }: Moment,
+  { runs, spent }: Standing,
+  { ends, proves = "2" }: Scenario,
+  report: Report,
+): void {
+  const wanted = ends === SAFE ? SAFE : ends.digest;
   const facts = journalFacts(view.halves);
   const isThere = view.slots.some((slot, index) =>
     readingsOf(slot, index, facts).some((one) => one?.confirmed === true && one.agent.digest === wanted),
   );
-  if (runs !== wanted) report(isThere ? "2" : "3", `${nameOf(runs)} runs in the end`);
+  if (runs !== wanted) report(isThere ? proves : "3", `${nameOf(runs)} runs in the end`);
   const { final } = choiceOf(view);
   if (!final.has(runs))
     report("6", `${nameOf(runs)} runs, a boot would run ${[...final].map(nameOf).join(" or ")}`);

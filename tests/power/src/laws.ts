@@ -78,6 +78,7 @@ function namesOf(digests: Iterable<string>): string {
 export function checkLaws(one: Case, report: Report): void {
   const choice = choiceOf(one.before);
   checkRunning(one, choice, report);
+  checkRot(one, report);
   checkAttempts(one, report);
   checkSettled(one.after, report);
   checkSpent(one, report);
@@ -117,6 +118,21 @@ function checkSeen(
     report("2", `swap ${swapNumber} makes the outputs, the board says ${status.active?.swapNumber ?? 0}`);
   const wanted = runs === SAFE ? 0 : agentNamed(runs)?.value;
   if (outputs[0] !== wanted) report("2", `output 0 is ${outputs[0]}, ${nameOf(runs)} makes ${wanted}`);
+}
+
+/** Law 7: a confirmed agent whose payload has rotted does not run, and its slot says so once another one does. */
+function checkRot({ standing, before, after }: Case, report: Report): void {
+  before.slots.forEach((slot, index) => {
+    const readings = readingsOf(slot, index, journalFacts(before.halves));
+    if (slot.payload !== "no" || !readings.every((one) => one?.confirmed === true && !one.rejected)) return;
+    const { active } = standing.status;
+    const name = slot.agent?.name ?? "an agent";
+    if (active?.swapNumber === slot.swapNumber) report("7", `${name} runs, though it has rotted`);
+    const later = after.slots[index];
+    if (active === undefined || later === undefined || active.swapNumber > slot.swapNumber) return;
+    const ends = readingsOf(later, index, journalFacts(after.halves));
+    if (!ends.every((one) => one?.rejected === true)) report("7", `${name} has rotted, and is not rejected`);
+  });
 }
 
 /** Law 5: a candidate that runs has used up an attempt for it, and never more than its manifest allows. */

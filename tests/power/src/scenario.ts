@@ -7,6 +7,7 @@ import { JOURNAL_ENTRY, journalFacts } from "./journal-view.js";
 import { PAYLOAD_MAX } from "./layout.js";
 import { NEXT, type Agent } from "./packages.js";
 import { NO_PERMISSIONS, type Permissions } from "./truth.js";
+import type { Law } from "./watch.js";
 import { errorNameOf } from "./words.js";
 
 export interface Scenario {
@@ -22,6 +23,8 @@ export interface Scenario {
   readonly maySpend?: readonly Agent[];
   /** It is about keys or the lock. */
   readonly keys?: boolean;
+  /** The law that is broken if somebody else runs in the end. Default "2". */
+  readonly proves?: Law;
   /** Staged after each recovery to see that nobody is locked out. Default NEXT. */
   readonly next?: Agent;
   /** How the board came to where the scenario begins; not looked at. */

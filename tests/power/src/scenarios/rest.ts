@@ -82,6 +82,7 @@ export const THE_REST: readonly Scenario[] = [
     name: "rot",
     about: "a boot that finds the active agent rotten",
     ends: OLD,
+    proves: "7",
     prepare: (stage) => {
       stage.install(OLD, NEW);
       stage.rot(1);
@@ -95,6 +96,7 @@ export const THE_REST: readonly Scenario[] = [
     name: "rot-record",
     about: "a boot that cannot read the active agent's record",
     ends: OLD,
+    proves: "7",
     prepare: (stage) => {
       stage.install(OLD, NEW);
       stage.breakRecord(1);
@@ -108,6 +110,7 @@ export const THE_REST: readonly Scenario[] = [
     name: "scrub",
     about: "a look at the slots at rest that finds the active agent rotten",
     ends: OLD,
+    proves: "7",
     prepare: (stage) => {
       stage.install(OLD, NEW);
       stage.rot(1);
