@@ -44,18 +44,6 @@ export const DEFECTS: readonly Defect[] = [
     scenarios: ["rot-value"],
   },
   {
-    name: "rejected not first",
-    law: "6",
-    why: "after a watchdog reset in a trial the old agent runs, but nothing says why: the next boot tries the new one again",
-    scenarios: ["watchdog"],
-  },
-  {
-    name: "rollback without a mark",
-    law: "6",
-    why: "the operator leaves a slot that isn't rejected: having the higher number, it is back at the next boot",
-    scenarios: ["rollback"],
-  },
-  {
     name: "three resets never reject",
     law: "2",
     why: "a confirmed agent may reset the board for ever, though another could run",
@@ -77,7 +65,7 @@ export const DEFECTS: readonly Defect[] = [
     name: "resume trusts blank bytes",
     law: "3",
     why: "progress is guessed from which pages look blank: one that is half there counts, and the update fails",
-    scenarios: ["pull"],
+    scenarios: ["resume"],
   },
   {
     name: "security version at staging",
@@ -132,6 +120,18 @@ export const DEFECTS: readonly Defect[] = [
     law: "5",
     why: "power cuts alone put a package on the spent list, though nothing is wrong with it",
     scenarios: ["attempts"],
+  },
+  {
+    name: "rejected not first",
+    law: "6",
+    why: "after a watchdog reset in a trial the old agent runs, but nothing says why: the next boot tries the new one again",
+    scenarios: ["watchdog"],
+  },
+  {
+    name: "rollback without a mark",
+    law: "6",
+    why: "the operator leaves a slot that isn't rejected: having the higher number, it is back at the next boot",
+    scenarios: ["rollback"],
   },
   {
     name: "confirm at boot",
