@@ -211,11 +211,11 @@ export interface Caught {
   readonly how: string;
 }
 
-/** Sweeps a broken engine until something shows. */
+/** Sweeps a broken engine until something shows, from the last operations on. */
 export async function tryDefect(defect: Defect, workers = 2): Promise<Caught> {
   const { scenarios, geometries = ["l5"] } = defect;
   const options = { wasm: imageOf(defect), scenarios, geometries, pairs: false, workers };
-  const { violations, points } = await sweep({ ...options, stopAtFirstViolation: true });
+  const { violations, points } = await sweep({ ...options, stopAtFirstViolation: true, lastFirst: true });
   const first = violations.find(({ law }) => law === defect.law) ?? violations[0];
   return {
     laws: [...new Set(violations.map(({ law }) => law))],

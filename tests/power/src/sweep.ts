@@ -18,6 +18,8 @@ export interface SweepOptions {
   readonly pairs?: boolean | number;
   /** Ends as soon as a unit of work has found one. */
   readonly stopAtFirstViolation?: boolean;
+  /** Begins with the last operations: what decides an update comes late in it. */
+  readonly lastFirst?: boolean;
   /** Threads. Default 2. */
   readonly workers?: number;
   readonly onProgress?: (progress: SweepProgress) => void;
@@ -63,11 +65,8 @@ export async function sweep(options: SweepOptions = {}): Promise<SweepReport> {
       geometries.map((geometry): UnitJob => ({ scenario, geometry, from: 0, to: 0, pairs: 0 })),
     );
     const surveys = await tally.over(pool, uncut);
-    if (!tally.isOver)
-      await tally.over(
-        pool,
-        surveys.flatMap((survey) => unitsOf(survey, share)),
-      );
+    const units = surveys.flatMap((survey) => unitsOf(survey, share));
+    if (!tally.isOver) await tally.over(pool, options.lastFirst === true ? units.reverse() : units);
   } finally {
     await pool.close();
   }
