@@ -56,7 +56,12 @@ const ep_board_map_t *ep_board_map(void) {
                                      .journal_address = JOURNAL_ADDRESS,
                                      .journal_half_size = JOURNAL_HALF,
                                      .erase_size = 512,
-                                     .program_max = 256};
+                                     .program_max = 256,
+                                     .board_class = 1,
+                                     .tick_us = 1000,
+                                     .nanos_per_fuel = 100,
+                                     .inputs = EP_BOARD_MAX_INPUTS,
+                                     .outputs = EP_BOARD_MAX_OUTPUTS};
   return &map;
 }
 
