@@ -112,7 +112,7 @@ ${laws.map(([law, times]) => markup`<tr><td>${law}</td><td class="number">${coun
 function brokenEngines({ engines }: OracleResult): Markup {
   const rows = engines.map(
     ({ name, law, points }) => markup`<tr><td>${name}</td>
-<td class="${law === undefined ? "bad" : "good"}">${law ?? "not caught"}</td><td class="number">${count(points)}</td></tr>`,
+<td class="${law === undefined ? "bad" : "good"}">${law ?? "not caught"}</td><td class="number">${points === 0 ? "the uncut run" : count(points)}</td></tr>`,
   );
   return markup`
 <h3>Engines broken on purpose</h3>
