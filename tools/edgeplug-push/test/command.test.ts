@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { readPackage } from "edgeplug";
+import { controlAgent, makePackage } from "@edgeplug/test-support/agents";
+import { readPackage, serializePackage } from "edgeplug";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { EDGEPLUG, falsePort, MAIN, push, run } from "./support/command.js";
@@ -221,7 +222,10 @@ describe.each(["sim", "qemu"] as const)("a push to a %s board", (kind) => {
   }, 60_000);
 
   it("that is interrupted in the trial exits with 130 and says how to go back", async () => {
-    const { code, stderr } = await onBoard([file("voltage-event.epk"), "--allow-downgrade"], {
+    // its trial is over long after anything here
+    const patient = { trial: { healthyScans: 1_000_000, deadlineScans: 2_000_000 } };
+    await writeFile(file("patient.epk"), serializePackage(makePackage(controlAgent({ value: 1 }), patient)));
+    const { code, stderr } = await onBoard([file("patient.epk")], {
       onOutput: (child, stdout) => {
         if (stdout.includes("\ntrial ")) child.kill("SIGINT");
       },
