@@ -165,13 +165,15 @@ class Unit {
     tally: (outcome: CutOutcome) => void,
   ): void {
     let view = start;
+    // a recovery that fills journal halves has ten times as many operations as most
+    const share = weight * Math.min(1, USUAL_RECOVERY / recovery.length);
     recovery.forEach(({ operation, flash: before }, index) => {
       const last = recovery[index - 1]?.operation;
       if (last) view = refresh(before, view, last);
       for (const { name } of shapesFor(this.job.geometry)) {
         if (name === "a" && index < recovery.length - 1) continue;
         const id = `${first}+${index + 1}${name}`;
-        if (!this.isChosen(id, weight)) continue;
+        if (!this.isChosen(id, share)) continue;
         const flash = cutFlash(before, operation, name, id);
         if (!this.isNew(flash)) continue;
         this.pairs++;
@@ -200,6 +202,8 @@ class Unit {
     });
   }
 }
+
+const USUAL_RECOVERY = 8;
 
 /** Where only a share of the pairs is examined, the many alike programs of record and payload stand back, and so do
  * double words for the far fewer programs of the other geometry. */
