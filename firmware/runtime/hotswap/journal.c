@@ -378,7 +378,10 @@ void ep_journal_mount(ep_journal_t *journal) {
   journal->damaged = !here->secure;
   if (journal->damaged) return;
   if (here->again && !EP_DEFECT(LAST_ENTRY_NOT_WRITTEN_AGAIN)) (void)ep_journal_push(journal, &here->last);
-  if (here->outlived != 0u) journal->generation = here->outlived;
+  /* Never back: a note that was due in a full half lies in the one that it was compacted into. */
+  if (here->outlived != 0u && ep_journal_newer(here->outlived, journal->generation)) {
+    journal->generation = here->outlived;
+  }
   if (there->copies != 0u && ep_journal_newer(there->journal.generation, journal->generation)) {
     /* It must stay dead if it becomes readable later, while this one goes on. */
     journal->generation = there->journal.generation;

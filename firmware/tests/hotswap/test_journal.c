@@ -249,6 +249,28 @@ static void run_in(flash_geometry_t geometry) {
       CHECK_EQ(world.flash.violations, 0);
     }
   }
+  TEST("a half that says it has outlived a generation older than its own does not fall back to that") {
+    for (uint32_t half = 0; half < 2u; half++) {
+      ep_journal_t *journal = &world.engine.journal;
+      edgeplug_SpentList list;
+      uint32_t generation;
+      boot_new(geometry);
+      spend(1);
+      while (journal->half != half || journal->generation < 4u) {
+        CHECK_EQ(ep_journal_save(journal, EP_KEPT_STATE, EP_JOURNAL_STATE), EP_OK);
+      }
+      /* As a mount leaves it that had to make room for its note, and is cut as it makes the other half whole. */
+      generation = journal->generation;
+      CHECK_EQ(ep_journal_note(journal, EP_JOURNAL_HEADER, 0, 0, generation - 1u), EP_OK);
+      wipe_half(half ^ 1u);
+      world_boot(&world, EP_RESET_POWER_ON);
+      CHECK_EQ(journal->generation, generation + 1u);
+      spend(2);
+      world_boot(&world, EP_RESET_POWER_ON);
+      ep_hotswap_spent(&world.engine, &list);
+      CHECK_EQ(list.digests_count, 2);
+    }
+  }
   TEST("generations, sequence numbers and boot numbers go on over their wrap") {
     edgeplug_SpentList list;
     boot_new(geometry);
