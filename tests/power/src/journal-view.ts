@@ -237,13 +237,14 @@ function sameFact(a: Entry, b: Entry): boolean {
 function currentHalf([a, b]: readonly [HalfView, HalfView]): HalfView | undefined {
   const whole = ({ headers, keys, used }: HalfView) =>
     (headers.sure === 2 || (headers.sure === 1 && used)) && keys.every(({ key }) => key !== "");
-  const none = (half: HalfView) => half.headers.sure + half.headers.perhaps === 0;
-  if (whole(a) && none(b)) return a;
-  if (whole(b) && none(a)) return b;
-  if (!whole(a) || !whole(b)) return undefined;
-  if (a.outlived === b.generation) return b.outlived === a.generation ? undefined : a;
-  if (b.outlived === a.generation) return b;
-  return ((a.generation - b.generation) | 0) > 0 ? a : b;
+  const isNone = ({ headers }: HalfView) => headers.sure + headers.perhaps === 0;
+  // whatever the other one reads as, it is no newer
+  const counts = (one: HalfView, other: HalfView) =>
+    whole(one) &&
+    other.outlived !== one.generation &&
+    (isNone(other) || one.outlived === other.generation || ((one.generation - other.generation) | 0) > 0);
+  if (counts(a, b)) return a;
+  return counts(b, a) ? b : undefined;
 }
 
 /** The same entry, written once more. */
