@@ -1,14 +1,37 @@
 import { defineConfig } from "vitest/config";
 
+/** The sweeps of power cuts keep all cores busy by themselves: they come last, one after the other. */
+const SWEEPS = ["tests/power/test/power.test.ts", "tests/power/test/oracle.test.ts"];
+const EXCLUDE = ["**/node_modules/**", "**/dist/**", "build/**"];
+
 // eslint-disable-next-line no-restricted-exports -- vitest reads its configuration from the default export
 export default defineConfig({
   test: {
-    include: ["{host,tools/*,firmware/boards/*,tests/*}/test/**/*.test.ts", "tests/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "build/**"],
     reporters: ["default", "./scripts/count-reporter.mjs"],
-    // emulated boards run in real time beside the tests: more workers than cores would only starve them
-    maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "suites",
+          include: ["{host,tools/*,firmware/boards/*,tests/*}/test/**/*.test.ts", "tests/**/*.test.ts"],
+          exclude: [...EXCLUDE, ...SWEEPS],
+          // emulated boards run in real time beside the tests: more workers than cores would only starve them
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "sweeps",
+          include: SWEEPS,
+          exclude: EXCLUDE,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
