@@ -294,8 +294,8 @@ int ep_journal_save(ep_journal_t *journal, uint32_t kept, uint32_t kind) {
 typedef struct {
   ep_journal_t journal;
   ep_journal_entry_t last; /* of the log */
-  uint32_t outlived;       /* generation of the other half that this one went on without, 0 = none */
-  uint32_t security;       /* CRC-32 over keys and lock state */
+  uint32_t outlived;       /* generation of the other half that this one went on without, its own = none */
+  uint32_t security;       /* CRC-32 over lock state and all keys: another number of keys gives another one */
   uint8_t copies;          /* of the header; 0: the rest means nothing */
   bool used;               /* the log went on behind the snapshot */
   bool secure;             /* all keys are there */
@@ -317,11 +317,10 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
     found->again = true;
     if (state == EP_FLASH_TORN) continue;
     if (index < EP_HEADERS) {
-      if (entry.slot > EP_JOURNAL_KEYS) continue; /* whatever its CRC says */
+      if (entry.slot > EP_JOURNAL_KEYS) continue; /* no board writes that, whatever its CRC says */
       found->copies++;
-      journal->generation = entry.swap_number;
-      /* more than a board ever writes, and there would be no room for them */
-      journal->keys = entry.slot < EP_JOURNAL_KEYS ? entry.slot : EP_JOURNAL_KEYS;
+      found->outlived = journal->generation = entry.swap_number;
+      journal->keys = entry.slot;
       journal->locked = entry.reason != 0u;
       snapshot_end = entry.u.snapshot_end;
       found->security = entry.reason;
@@ -330,7 +329,10 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
       found->security = ep_crc32(found->security, &entry, sizeof entry);
     } else {
       if (index >= snapshot_end) found->used = true;
-      if (entry.kind == EP_JOURNAL_HEADER) found->outlived = entry.swap_number;
+      /* Never back: a note that was due in a full half lies in the one that it was compacted into. */
+      if (entry.kind == EP_JOURNAL_HEADER && ep_journal_newer(entry.swap_number, found->outlived)) {
+        found->outlived = entry.swap_number;
+      }
       if (ep_journal_newer(entry.sequence, last->sequence)) ep_journal_apply(journal, last);
       *last = entry;
       found->again = entry.kind != EP_JOURNAL_BOOT;
@@ -344,7 +346,7 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
 /* What matters most first. Keys: what they are can't be found out again. Then that the other half has not outlived
  * this one. A header of which only one copy can be read may be a torn commit, but not if the log went on. */
 static uint32_t ep_journal_score(const ep_journal_found_t *half, const ep_journal_found_t *other) {
-  bool outlived = other->outlived != 0u && other->outlived == half->journal.generation;
+  bool outlived = other->outlived == half->journal.generation;
   if (half->copies == 0u) return 0;
   return 1u + half->secure * 8u + !outlived * 4u + (half->copies == EP_HEADERS || half->used) * 2u;
 }
@@ -378,20 +380,15 @@ void ep_journal_mount(ep_journal_t *journal) {
   journal->damaged = !here->secure;
   if (journal->damaged) return;
   if (here->again && !EP_DEFECT(LAST_ENTRY_NOT_WRITTEN_AGAIN)) (void)ep_journal_push(journal, &here->last);
-  /* Never back: a note that was due in a full half lies in the one that it was compacted into. */
-  if (here->outlived != 0u && ep_journal_newer(here->outlived, journal->generation)) {
-    journal->generation = here->outlived;
-  }
+  journal->generation = here->outlived;
   if (there->copies != 0u && ep_journal_newer(there->journal.generation, journal->generation)) {
     /* It must stay dead if it becomes readable later, while this one goes on. */
     journal->generation = there->journal.generation;
     (void)ep_journal_note(journal, EP_JOURNAL_HEADER, 0, 0, journal->generation);
   }
   /* Both halves are to be whole and to agree about keys and lock. */
-  compactions = here->copies < EP_HEADERS ? 2u
-                : there->copies < EP_HEADERS || here->security != there->security ||
-                        here->journal.keys != there->journal.keys || !there->secure
-                    ? 1u
-                    : 0u;
+  compactions = here->copies < EP_HEADERS                                                           ? 2u
+                : there->copies < EP_HEADERS || here->security != there->security || !there->secure ? 1u
+                                                                                                    : 0u;
   for (; compactions > 0u; compactions--) (void)ep_journal_compact(journal, &ep_journal_no_change);
 }
