@@ -22,16 +22,18 @@ ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uin
                               const uint64_t *a) {
   const uint32_t what = opcode & 3u;
   const bool table = (opcode & EP_BULK_TABLE) != 0u;
-  const uint32_t to = (uint32_t)a[0];
-  const uint32_t from = (uint32_t)a[1];
-  const uint32_t count = (uint32_t)a[2];
   const uint32_t size = table ? instance->table_size : instance->memory_size;
   ep_wasm_segment_t *const segment = (table ? instance->elements : instance->data) + segment_index;
   const uint32_t available = what == EP_BULK_INIT ? segment->count : size;
+  uint32_t to, from, count;
   if (what == EP_BULK_DROP) {
+    /* It has no operands: what lies at `a` is nobody's. */
     segment->count = 0;
     return EP_WASM_OK;
   }
+  to = (uint32_t)a[0];
+  from = (uint32_t)a[1];
+  count = (uint32_t)a[2];
   if (!ep_wasm_inside(to, count, size) || (what != EP_BULK_FILL && !ep_wasm_inside(from, count, available)))
     return table ? EP_WASM_TRAP_TABLE : EP_WASM_TRAP_MEMORY;
   if (table) {
