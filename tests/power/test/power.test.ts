@@ -55,8 +55,8 @@ describe("after a power cut at any operation of any scenario, and at any of its 
 });
 
 describe("the sweep", () => {
-  it("finds the same, however many threads there are", async () => {
-    const options = { scenarios: ["rollback", "security-rollback"], pairs: 0.2 };
+  it("finds the same, however many threads there are", { timeout: 120_000 }, async () => {
+    const options = { scenarios: ["rollback"], pairs: 0.05 };
     const alone = await sweep({ ...options, workers: 1 });
     const together = await sweep({ ...options, workers: 2 });
     expect({ ...together, seconds: alone.seconds }).toEqual(alone);
