@@ -260,12 +260,22 @@ static bool sign(edgeplug_Begin *begin) {
   return false;
 }
 
+/* A key whose entries are whole but name no role: forged, for no cut and no rot leaves a good CRC. Such a journal can't
+ * be compacted, and ends full. */
+static bool role_is_missing(void) {
+  const ep_journal_t *journal = &ep_runtime.hotswap.journal;
+  uint8_t key[32];
+  for (uint32_t index = 0; index < journal->keys; index++)
+    if (ep_journal_key(journal, index, key) == 0u) return true;
+  return false;
+}
+
 /* A journal that is lost fails closed; a locked board without a publisher's key can't be told anything; swap numbers
  * and security versions may be used up; and what runs may leave no time for another one beside it. */
 static bool may_refuse(int error) {
   const ep_hotswap_t *engine = &ep_runtime.hotswap;
   return (error == EP_ERR_JOURNAL && engine->journal.damaged) || error == EP_ERR_SWAP_NUMBERS ||
-         (error == EP_ERR_FUEL && engine->active_fuel > 2000u);
+         role_is_missing() || (error == EP_ERR_FUEL && engine->active_fuel > 2000u);
 }
 
 /* Law 3: no lock-out. */
@@ -275,6 +285,7 @@ static void check_update(void) {
   int error;
   update = *fuzz_package(FUZZ_CONTROL);
   strcpy(update.manifest.name, "law 3");
+  update.manifest.state_id = 0; /* what runs may be unable to save: nothing is asked of it */
   update.manifest.security_version = state->u.state.security_version;
   FUZZ_CHECK(fuzz_package_encode(&update));
   if (ep_hotswap_locked(&ep_runtime.hotswap) && !ep_runtime.hotswap.journal.damaged && !sign(&update.begin))

@@ -325,6 +325,7 @@ static void ep_journal_load(ep_journal_found_t *found, uint32_t half) {
       snapshot_end = entry.u.snapshot_end;
       found->security = entry.reason;
     } else if (index < EP_HEADERS + 2u * journal->keys) {
+      if (entry.kind != EP_JOURNAL_KEY) continue;
       parts++;
       found->security = ep_crc32(found->security, &entry, sizeof entry);
     } else {

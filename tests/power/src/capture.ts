@@ -83,7 +83,7 @@ export function capture(
   };
   flash.onOperation = (operation) => {
     const area = areaOf(board.geometry, operation.address);
-    moments.push({ ...now(), operation, atMs: board.milliseconds - start, area });
+    moments.push({ ...now(), operation, atMs: Math.round((board.milliseconds - start) * 1e6) / 1e6, area });
     watcher.see(operation);
     keeper.touch(operation);
   };
