@@ -4,6 +4,7 @@
 
 #include "fuzz.h"
 #include "wasm/opcodes.h"
+#include "wasm/signature_words.h"
 #include "wasm/types.h"
 
 /* The module's parts that don't depend on the input. Types by number: what is called, what blocks take and give. */
@@ -332,16 +333,6 @@ static void put_select(generator_t *g) {
   put(g, EP_OP_select);
   push(g, type);
 }
-
-#define SPECIAL                EP_SIG_SPECIAL
-#define I32                    EP_SIG_I32
-#define I64                    EP_SIG_I64
-#define F32                    EP_SIG_F32
-#define F64                    EP_SIG_F64
-#define UNARY(from, to)        (EP_SIG_NUMERIC | (to) | (from) << 2)
-#define BINARY(from, to)       (EP_SIG_NUMERIC | (to) | (from) << 2 | EP_SIG_BINARY_BIT)
-#define LOAD(type, alignment)  (EP_SIG_LOAD | (type) | (alignment) << 2)
-#define STORE(type, alignment) (EP_SIG_STORE | (type) | (alignment) << 2)
 
 static const struct {
   uint16_t opcode;

@@ -8,22 +8,13 @@
 #include "wasm/bulk.h"
 #include "wasm/load.h"
 #include "wasm/opcodes.h"
+#include "wasm/signature_words.h"
 #include "wasm/types.h"
 
 #include <string.h>
 
 /* Value types by their code in a signature, and the signatures of all plain instructions. */
 #define EP_SIG_TYPE(code) ((uint8_t)(EP_WASM_I32 - (code)))
-
-#define SPECIAL                EP_SIG_SPECIAL
-#define I32                    EP_SIG_I32
-#define I64                    EP_SIG_I64
-#define F32                    EP_SIG_F32
-#define F64                    EP_SIG_F64
-#define UNARY(from, to)        (EP_SIG_NUMERIC | (to) | (from) << 2)
-#define BINARY(from, to)       (EP_SIG_NUMERIC | (to) | (from) << 2 | EP_SIG_BINARY_BIT)
-#define LOAD(type, alignment)  (EP_SIG_LOAD | (type) | (alignment) << 2)
-#define STORE(type, alignment) (EP_SIG_STORE | (type) | (alignment) << 2)
 
 static const uint8_t ep_wasm_signatures[] = {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature) [code] = signature,
