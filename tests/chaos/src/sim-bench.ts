@@ -2,7 +2,7 @@
 import { pathToFileURL } from "node:url";
 
 import { BoardCrash, Flash, geometryOf, MEMORY_MAPS, SimBoard, type Snapshot } from "@edgeplug/sim";
-import { BoardClock } from "@edgeplug/test-support/clock";
+import { BoardClock, runUntilAnswered } from "@edgeplug/test-support/clock";
 import { FlashImage, layoutOf } from "@edgeplug/test-support/flash";
 import { BAUD } from "@edgeplug/test-support/line";
 
@@ -44,29 +44,9 @@ class CaseClock extends BoardClock {
       this.#pumping = false;
       return;
     }
-    const time = Math.max(0.001, next - this.now());
-    if (this.sim.powered) this.#slice(time);
-    else this.sim.clock.pass(time * 1e6);
+    runUntilAnswered(this.sim, Math.max(0.001, next - this.now()), this.fell);
     this.advance(this.sim.milliseconds - this.#origin);
     setImmediate(() => this.#turn());
-  }
-
-  /** Ends early when the board has sent something: whoever waits may want to answer. */
-  #slice(time: number): void {
-    const { sim } = this;
-    const deliver = sim.onSerial;
-    let answered = false;
-    sim.onSerial = (bytes) => {
-      answered = true;
-      deliver?.(bytes);
-    };
-    try {
-      sim.runUntil(() => answered, time);
-    } catch (error) {
-      this.fell(error);
-    } finally {
-      sim.onSerial = deliver;
-    }
   }
 }
 

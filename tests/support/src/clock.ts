@@ -78,32 +78,34 @@ export class SimClock extends BoardClock {
       this.#pumping = false;
       return;
     }
-    this.#slice(next);
+    const time = Math.min(SLICE_MS, Math.max(0.001, next - this.sim.milliseconds));
+    runUntilAnswered(this.sim, time, this.fell);
     this.advance(this.sim.milliseconds);
     setImmediate(() => this.#turn());
   }
+}
 
-  /** Ends early when the board has sent something: whoever waits may want to answer at once. */
-  #slice(next: number): void {
-    const { sim } = this;
-    const time = Math.min(SLICE_MS, Math.max(0.001, next - sim.milliseconds));
-    if (!sim.powered) {
-      sim.clock.pass(time * 1e6);
-      return;
-    }
-    const deliver = sim.onSerial;
-    let answered = false;
-    sim.onSerial = (bytes) => {
-      answered = true;
-      deliver?.(bytes);
-    };
-    try {
-      sim.runUntil(() => answered, time);
-    } catch (error) {
-      this.fell(error);
-    } finally {
-      sim.onSerial = deliver;
-    }
+/**
+ * Lets up to `time` ms of the simulation's go by. Ends early when the board has sent something: whoever waits may want to
+ * answer at once. `fell` hears what the simulation throws.
+ */
+export function runUntilAnswered(sim: SimBoard, time: number, fell: (error: unknown) => void): void {
+  if (!sim.powered) {
+    sim.clock.pass(time * 1e6);
+    return;
+  }
+  const deliver = sim.onSerial;
+  let answered = false;
+  sim.onSerial = (bytes) => {
+    answered = true;
+    deliver?.(bytes);
+  };
+  try {
+    sim.runUntil(() => answered, time);
+  } catch (error) {
+    fell(error);
+  } finally {
+    sim.onSerial = deliver;
   }
 }
 
