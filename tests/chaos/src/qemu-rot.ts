@@ -3,7 +3,7 @@
  * firmware's place for a moment: with the core stopped it erases the sector and programs it anew, by the same commands
  * (W25Q80BL data sheet, section 11.2) through the same controller registers, and lets the core go on.
  */
-import { connect, type Socket } from "node:net";
+import { GdbStub } from "@edgeplug/test-support/gdb-stub";
 
 const FMC_CTRL0 = 0x7e620010;
 const FMC_WINDOW = 0x80000000;
@@ -27,13 +27,13 @@ export async function rotWhileRunning(
   const changed = Uint8Array.from(image);
   changed.set(bytes, offset);
   for (let tries = 0; tries < TRIES; tries++) {
-    const link = await GdbLink.open(path);
+    const link = await GdbStub.open(path);
     try {
-      await link.ask("Qqemu.PhyMemMode:1"); // registers, too, not only memory
+      await link.physical(true); // registers, too, not only memory
       const idle = (await link.readWord(FMC_CTRL0)) === DESELECTED;
       if (idle) await rewrite(link, changed, offset, bytes.length);
-      await link.ask("Qqemu.PhyMemMode:0");
-      await link.ask("D"); // lets the board go on
+      await link.physical(false);
+      await link.detach(); // lets the board go on
       if (idle) return;
     } finally {
       link.close();
@@ -42,7 +42,7 @@ export async function rotWhileRunning(
   throw new Error("the flash was never at rest");
 }
 
-async function rewrite(link: GdbLink, image: Uint8Array, offset: number, size: number): Promise<void> {
+async function rewrite(link: GdbStub, image: Uint8Array, offset: number, size: number): Promise<void> {
   for (let sector = offset - (offset % SECTOR); sector < offset + size; sector += SECTOR) {
     await command(link, WRITE_ENABLE);
     await command(link, [ERASE_4K, ...addressBytes(sector)]);
@@ -59,60 +59,14 @@ function addressBytes(address: number): number[] {
   return [(address >> 16) & 0xff, (address >> 8) & 0xff, address & 0xff];
 }
 
-async function command(link: GdbLink, bytes: readonly number[]): Promise<void> {
-  await link.writeWord(FMC_CTRL0, SELECTED);
-  for (const byte of bytes) await link.writeByte(FMC_WINDOW, byte);
-  await link.writeWord(FMC_CTRL0, DESELECTED);
+async function command(link: GdbStub, bytes: readonly number[]): Promise<void> {
+  await writeWord(link, FMC_CTRL0, SELECTED);
+  for (const byte of bytes) await link.write(FMC_WINDOW, Uint8Array.of(byte));
+  await writeWord(link, FMC_CTRL0, DESELECTED);
 }
 
-/** One question after the other. */
-class GdbLink {
-  #received = "";
-  #wake: () => void = () => undefined;
-
-  private constructor(private readonly socket: Socket) {
-    socket.on("data", (bytes: Buffer) => {
-      this.#received += bytes.toString("latin1");
-      this.#wake();
-    });
-  }
-
-  static async open(path: string): Promise<GdbLink> {
-    const socket = connect(path);
-    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-    return new GdbLink(socket);
-  }
-
-  async readWord(address: number): Promise<number> {
-    const answer = await this.ask(`m${address.toString(16)},4`);
-    return Buffer.from(answer, "hex").readUInt32LE();
-  }
-
-  async writeWord(address: number, value: number): Promise<void> {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value);
-    await this.ask(`M${address.toString(16)},4:${bytes.toString("hex")}`);
-  }
-
-  async writeByte(address: number, value: number): Promise<void> {
-    await this.ask(`M${address.toString(16)},1:${value.toString(16).padStart(2, "0")}`);
-  }
-
-  /** The answer; stop replies, which come when somebody connects, are none. */
-  async ask(text: string): Promise<string> {
-    const sum = [...text].reduce((total, char) => (total + char.charCodeAt(0)) & 0xff, 0);
-    this.#received = "";
-    this.socket.write(`+$${text}#${sum.toString(16).padStart(2, "0")}`);
-    for (;;) {
-      const answers = [...this.#received.matchAll(/\$([^#]*)#[0-9a-f]{2}/g)].map(([, body]) => body ?? "");
-      const answer = answers.find((body) => !body.startsWith("T") && !body.startsWith("S"));
-      if (answer?.startsWith("E")) throw new Error(`gdb stub: ${text} gave ${answer}`);
-      if (answer !== undefined) return answer;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
+async function writeWord(link: GdbStub, address: number, value: number): Promise<void> {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  await link.write(address, bytes);
 }

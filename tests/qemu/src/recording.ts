@@ -6,7 +6,7 @@ import { QemuBoard } from "renode-test-harness";
 
 import { areaOf, LAYOUT, USED } from "./image.js";
 import { prepare, TIMESTAMP, type Scenario } from "./scenario.js";
-import { GdbStub, SIGTRAP } from "./stub.js";
+import { GdbStub, SIGTRAP } from "@edgeplug/test-support/gdb-stub";
 
 export interface Operation {
   /** Virtual milliseconds since the push began. */

@@ -10,7 +10,7 @@ import type { AgentPackage } from "edgeplug";
 import { historyKindName, type DeviceSession } from "edgeplug/device";
 
 import { emulatorOf, stubOf, virtualMs } from "./recording.js";
-import { SIGTRAP, type GdbStub } from "./stub.js";
+import { SIGTRAP, type GdbStub } from "@edgeplug/test-support/gdb-stub";
 
 /** What takes the core. */
 export const LOSSES = {

@@ -3,12 +3,11 @@
  * core is lost from there on, as to a hardware fault, until the watchdog resets it; a reset loads the image anew.
  */
 import { execFileSync } from "node:child_process";
-import { connect, type Socket } from "node:net";
 
-/** `b .` */
-const HANG = "fee7";
-/** An instruction that is none, permanently: a usage fault. */
-const FAULT = "00de";
+import { GdbStub } from "./gdb-stub.js";
+
+/** The first instruction's new bytes: `b .`, or one that is none, permanently, and faults. */
+const SPOILT = { hang: [0xfe, 0xe7], fault: [0x00, 0xde] } as const;
 
 const tables = new Map<string, string>();
 
@@ -23,33 +22,11 @@ export function addressOf(elf: string, symbol: string): number {
 
 /** Overwrites the first instruction at `address`; `path` is the unix socket of QEMU's gdb stub. */
 export async function spoil(path: string, address: number, how: "hang" | "fault"): Promise<void> {
-  const socket = connect(path);
+  const stub = await GdbStub.open(path);
   try {
-    await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-    const code = how === "hang" ? HANG : FAULT;
-    await command(socket, `M${address.toString(16)},2:${code}`);
-    await command(socket, "D"); // lets the board go on
+    await stub.write(address, Uint8Array.from(SPOILT[how]));
+    await stub.detach(); // lets the board go on
   } finally {
-    socket.destroy();
+    stub.close();
   }
-}
-
-function command(socket: Socket, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let received = "";
-    const listen = (bytes: Buffer): void => {
-      received += bytes.toString("latin1");
-      // a stop reply may come first: the stub stops the core when somebody connects
-      const answer = [...received.matchAll(/\$([^#]*)#[0-9a-f]{2}/g)].map(([, body]) => body);
-      const outcome = answer.find((body) => body === "OK" || body?.startsWith("E"));
-      if (outcome === undefined) return;
-      socket.off("data", listen);
-      if (outcome === "OK") resolve();
-      else reject(new Error(`gdb stub: ${text} gave ${outcome}`));
-    };
-    socket.on("data", listen);
-    socket.once("error", reject);
-    const sum = [...text].reduce((total, char) => (total + char.charCodeAt(0)) & 0xff, 0);
-    socket.write(`+$${text}#${sum.toString(16).padStart(2, "0")}`);
-  });
 }

@@ -105,6 +105,11 @@ export class GdbStub {
     await this.#ok(`M${address.toString(16)},${bytes.length.toString(16)}:${hex}`);
   }
 
+  /** Whether addresses are the bus's own, so that the registers of peripherals can be reached. */
+  async physical(on: boolean): Promise<void> {
+    await this.#ok(`Qqemu.PhyMemMode:${on ? 1 : 0}`);
+  }
+
   /** Lets the core go on without a debugger. */
   async detach(): Promise<void> {
     await this.#ok("D");
