@@ -19,8 +19,13 @@ import { fileURLToPath } from "node:url";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const STAMP = "build/generated/stamp.json";
 const BOARDS = ["qemu", "sim", "stm32l552"];
-const PROTOS = ["package", "device"];
+/** What boards speak, and what only hosts speak among themselves. */
+const BOARD_PROTOS = ["package", "device"];
+const PROTOS = [...BOARD_PROTOS, "gateway"];
 
+const GENERATED_IN_HOST = ["host/src/generated", "host/dist/generated"];
+
+const protoFile = (name) => `${name}.proto`;
 const at = (path) => join(ROOT, path);
 const read = (path) => readFileSync(at(path), "utf8");
 
@@ -31,7 +36,8 @@ function inputs() {
     "scripts/generate.mjs",
     "package-lock.json",
     "proto/errors.json",
-    ...PROTOS.flatMap((name) => [`proto/${name}.proto`, `proto/${name}.options`]),
+    ...PROTOS.map((name) => `proto/${name}.proto`),
+    ...BOARD_PROTOS.map((name) => `proto/${name}.options`),
     ...BOARDS.map((board) => `firmware/boards/${board}/memory-map.json`),
     "firmware/runtime/core/limits.h",
     "firmware/runtime/hotswap/record_layout.h",
@@ -201,7 +207,7 @@ function generateConstants() {
 function generateMessages() {
   const scratch = mkdtempSync(join(tmpdir(), "edgeplug-generate-"));
   try {
-    const files = PROTOS.map((name) => `${name}.proto`);
+    const files = BOARD_PROTOS.map(protoFile);
     execFileSync("nanopb_generator.py", ["-q", "-D", scratch, ...files], {
       cwd: at("proto"),
       stdio: ["ignore", "inherit", "inherit"],
@@ -212,11 +218,25 @@ function generateMessages() {
     const pbjs = at("node_modules/protobufjs-cli/bin/pbjs");
     execFileSync(
       process.execPath,
-      [pbjs, "-t", "static-module", "-w", "esm", "--dts", "--force-number", "-o", js, ...files],
+      [
+        pbjs,
+        "-t",
+        "static-module",
+        "-w",
+        "esm",
+        "--dts",
+        "--force-number",
+        "-o",
+        js,
+        ...PROTOS.map(protoFile),
+      ],
       { cwd: at("proto"), stdio: ["ignore", "inherit", "inherit"] },
     );
+    // gRPC's reflection tells the definitions themselves, so they travel with the library.
+    for (const folder of GENERATED_IN_HOST)
+      for (const file of PROTOS.map(protoFile)) write(`${folder}/proto/${file}`, read(`proto/${file}`));
     // tsc copies neither a .js beside a .d.ts nor the .d.ts, so both also go where it writes its own output.
-    for (const folder of ["host/src/generated", "host/dist/generated"])
+    for (const folder of GENERATED_IN_HOST)
       for (const name of ["messages.js", "messages.d.ts"])
         write(`${folder}/${name}`, readFileSync(join(scratch, name), "utf8"));
   } finally {
