@@ -13,6 +13,6 @@ export {
   type HistoryOptions,
   type RollbackOptions,
 } from "./session/session.js";
-export { openDevice } from "./session/open.js";
+export { openDevice } from "./open-device.js";
 export { openTransport } from "./transports/open.js";
 export type { OpenOptions, Transport } from "./transports/transport.js";

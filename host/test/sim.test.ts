@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { EdgePlugError } from "../src/errors.js";
-import { openDevice } from "../src/session/open.js";
+import { openDevice } from "../src/open-device.js";
 import { DeviceSession } from "../src/session/session.js";
 import { openSim } from "../src/transports/sim.js";
 

@@ -268,7 +268,7 @@ async function withSession(
   if (!Number.isInteger(baud) || baud <= 0) {
     throw new EdgePlugError("USAGE", `--baud ${options.baud} is not a number above 0.`);
   }
-  const { openDevice } = await import("../session/open.js");
+  const { openDevice } = await import("../open-device.js");
   const session = await openDevice(options.device, { baud });
   try {
     await act(session);
