@@ -13,6 +13,8 @@ export type EventBody = Omit<DeployEvent, "deployment" | "sequence" | "timeMs" |
 /** A step's fields have the names of the message's; `step` itself is no field of any and is left out as it is encoded. */
 export function eventOfStep(step: PushStep): EventBody {
   switch (step.step) {
+    case "queued":
+      return { queued: step };
     case "begin":
       return { begun: step };
     case "sending":
@@ -32,9 +34,10 @@ export function eventOfStep(step: PushStep): EventBody {
   }
 }
 
-/** Undefined for what is no step of a push: queued, a signature that is wanted, the end. */
+/** Undefined for what is no step of a push: a signature that is wanted, the end. */
 export function stepOfEvent(event: DeployEvent): PushStep | undefined {
-  const { begun, sending, activated, trial, confirmed } = event;
+  const { queued, begun, sending, activated, trial, confirmed } = event;
+  if (queued) return { step: "queued", position: queued.position ?? 0, behind: queued.behind ?? "" };
   if (begun) {
     const { offset, size, resumed, slot, swapNumber } = begun;
     return {

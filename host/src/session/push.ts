@@ -2,10 +2,13 @@
  * A push from Begin to the end of the trial. The board's status is the truth about where it stands; events
  * only make this side look sooner. Success is told when the new agent is confirmed, not before.
  */
-import { EdgePlugError } from "../errors.js";
+import { EdgePlugError, type ErrorName } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
 import { decodeManifest, type AgentManifest } from "../manifest.js";
+import { sha512 } from "../signing.js";
+import type { SessionPushOptions } from "./board-session.js";
 import { interrupted, type RequestOptions } from "./connection.js";
+import { carryOut } from "./execute.js";
 import { reasonName, toBeginReply, type DeviceEvent, type SlotInfo, type Status } from "./messages.js";
 import type { DeviceSession } from "./session.js";
 import { Transfer } from "./transfer.js";
@@ -25,7 +28,7 @@ export interface PushOptions {
   timeoutMs?: number | undefined;
   /** No valid frame or acknowledgement for so long ends the push, milliseconds. Default 15,000. */
   silenceMs?: number | undefined;
-  /** On an open board also a lower release or security version. */
+  /** Also a lower release or security version; on a locked board an operator has to allow it. */
   allowDowngrade?: boolean | undefined;
   /** Unix seconds for the slot record. Default: now. */
   timestamp?: number | undefined;
@@ -40,6 +43,8 @@ export interface PushOptions {
 
 /** One thing that happened, in order. */
 export type PushStep =
+  /** Behind a gateway: others come first. `position` 1 is next; `behind` says what runs now. */
+  | { step: "queued"; position: number; behind: string }
   | { step: "begin"; offset: number; size: number; resumed: boolean; slot: number; swapNumber: number }
   | {
       step: "sending";
@@ -87,16 +92,28 @@ const EVENT_PATIENCE_MS = 300;
 const EVENT_POLL_MS = 5;
 const MOST_RESTARTS = 8;
 const ABORT_TIMEOUT_MS = 1_500;
+const ABORT_ATTEMPT_MS = 400;
 /** For verification and everything else that is not wire or trial. */
 const DEFAULT_SLACK_MS = 90_000;
 const DEFAULT_TRIAL_SCANS = 60_000;
 const TRIAL_REQUESTS_PER_POLL = 8;
+const DIGEST_SIZE = 16;
+/** No operator's word will come of asking again. */
+const ENDS_CONFIRMING: ReadonlySet<string> = new Set<ErrorName>([
+  "SIGNER",
+  "PASSPHRASE",
+  "KEY_FILE",
+  "KEY_UNKNOWN",
+  "KEY_ROLE",
+  "SIGNATURE",
+  "NONCES",
+]);
 const { UpdatePhase, SlotState, Reason, EventKind } = edgeplug;
 
 export async function* pushPackage(
   session: DeviceSession,
   pkg: Deliverable,
-  options: PushOptions = {},
+  options: SessionPushOptions = {},
 ): AsyncGenerator<PushStep, PushResult, void> {
   const push = new Push(session, pkg, options);
   try {
@@ -128,11 +145,13 @@ class Push {
   private activation: DeviceEvent | undefined;
   /** Part of the payload is what the board had kept of an earlier session. */
   private goesOn = false;
+  /** The boot in which an operator allowed this package although it is older; none: 0. */
+  private allowedInBoot = 0;
 
   constructor(
     private readonly session: DeviceSession,
     private readonly pkg: Deliverable,
-    private readonly options: PushOptions,
+    private readonly options: SessionPushOptions,
   ) {
     this.manifest = decodeManifest(pkg.manifestBytes);
     this.silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
@@ -161,7 +180,10 @@ class Push {
   async leave(): Promise<void> {
     if (this.stage !== "staging" || this.session.connection.lossReason !== undefined) return;
     try {
-      await this.session.abort({ timeoutMs: ABORT_TIMEOUT_MS, attemptMs: 400 });
+      await this.session.connection.request(
+        { abort: {} },
+        { timeoutMs: ABORT_TIMEOUT_MS, attemptMs: ABORT_ATTEMPT_MS },
+      );
     } catch {
       // The board drops a stalled session by itself after 30 s.
     }
@@ -244,7 +266,10 @@ class Push {
   }
 
   private async *attempt(): AsyncGenerator<PushStep, Outcome, void> {
-    let offset = yield* this.begin();
+    await this.allowDowngrade();
+    const begun = yield* this.begin();
+    if (!("offset" in begun)) return begun;
+    let { offset } = begun;
     for (;;) {
       const sent = yield* this.send(offset);
       if (!sent.ok) return sent;
@@ -257,13 +282,28 @@ class Push {
     }
   }
 
-  private async *begin(): AsyncGenerator<PushStep, number, void> {
+  /** A locked board takes an older package only by an operator's word, which holds until a reset. */
+  private async allowDowngrade(): Promise<void> {
+    const { allowDowngrade, signer, signal } = this.options;
+    const { locked, bootNumber } = this.session.hello;
+    if (allowDowngrade !== true || signer === undefined || !locked || this.allowedInBoot === bootNumber)
+      return;
+    const digest = sha512(this.pkg.manifestBytes).slice(0, DIGEST_SIZE);
+    await carryOut(this.session, { kind: "allowDowngrade", digest }, { signer, signal });
+    this.allowedInBoot = this.session.hello.bootNumber;
+  }
+
+  private async *begin(): AsyncGenerator<PushStep, Outcome | { offset: number }, void> {
     const { manifestBytes, keyId, signature, payload } = this.pkg;
     const timestamp = this.options.timestamp ?? Math.floor(Date.now() / 1000);
     const allowDowngrade = this.options.allowDowngrade ?? false;
     const body = { begin: { manifest: manifestBytes, keyId, signature, timestamp, allowDowngrade } };
     const { connection } = this.session;
-    const { response } = await this.insist((options) => connection.request(body, options), BEGIN_ATTEMPT_MS);
+    const { response } = await this.insist((options) => connection.ask(body, options), BEGIN_ATTEMPT_MS);
+    if (response.error !== 0) {
+      const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
+      return await this.allowanceLost(error);
+    }
     const { offset, resumed, slot, swapNumber } = toBeginReply(response.begin ?? {});
     if (offset > payload.length) {
       throw new EdgePlugError("PROTOCOL", `The board wants byte ${offset} of ${payload.length}.`);
@@ -273,7 +313,15 @@ class Push {
     Object.assign(this.result, { slot, swapNumber });
     this.stage = "staging";
     yield { step: "begin", offset, size: payload.length, resumed, slot, swapNumber };
-    return offset;
+    return { offset };
+  }
+
+  /** A reset between an operator's word and Begin takes the word back; any other refusal stands. */
+  private async allowanceLost(error: EdgePlugError): Promise<Outcome> {
+    if (error.code !== "LOCKED" || this.allowedInBoot === 0) throw error;
+    const { bootNumber } = await this.session.refresh(this.request());
+    if (bootNumber === this.allowedInBoot) throw error;
+    return { ok: false, error: resetError() };
   }
 
   private async *send(offset: number): AsyncGenerator<PushStep, Outcome, void> {
@@ -414,15 +462,30 @@ class Push {
   /** What the trial needs of the host: its word, or requests to serve. */
   private async help(status: Status, requests: readonly Uint8Array[]): Promise<void> {
     const healthy = status.trialScans >= status.trialNeeded;
+    if (this.manifest.trial.confirmByHost && healthy && this.options.confirm !== false) await this.confirm();
     try {
-      if (this.manifest.trial.confirmByHost && healthy && this.options.confirm !== false) {
-        await this.insist((options) => this.session.confirm(options));
-      }
       for (const request of requests) await this.session.call(request, this.request());
     } catch (error) {
       // The trial may end, well or badly, between the status and these; the next status tells.
       const { code } = EdgePlugError.from(error);
       if (code === "INTERRUPTED" || code === "PORT_LOST" || code === "TIMEOUT") throw error;
+    }
+  }
+
+  /** On a locked board signed; without an operator's key it is left to whoever has one. */
+  private async confirm(): Promise<void> {
+    const { signer, signal } = this.options;
+    try {
+      if (signer === undefined || !this.session.hello.locked) {
+        await this.insist((options) => this.session.connection.request({ confirm: {} }, options));
+      } else {
+        await carryOut(this.session, { kind: "confirm" }, { signer, signal });
+      }
+    } catch (thrown) {
+      const error = EdgePlugError.from(thrown);
+      if (ENDS_CONFIRMING.has(error.code)) throw unconfirmed(error);
+      if (error.code === "INTERRUPTED" || error.code === "PORT_LOST") throw error;
+      // The trial may have ended meanwhile, and a line that is dead shows at the next status.
     }
   }
 
@@ -468,6 +531,15 @@ function duringTrial(error: EdgePlugError): EdgePlugError {
       cause: error,
       action: "See how it ends with --status, or take it back with --rollback.",
     },
+  );
+}
+
+/** The trial was healthy, but the one who should say so can't. */
+function unconfirmed(error: EdgePlugError): EdgePlugError {
+  return new EdgePlugError(
+    error.code,
+    `${error.message.replace(/\.$/, "")}; the new agent waits for an operator's word, and gives way if none comes.`,
+    { cause: error, action: "Confirm it with an operator's key of this board while the trial lasts." },
   );
 }
 

@@ -68,6 +68,9 @@ class Teller {
     const { report } = this;
     const record = { event: step.step, ...step };
     switch (step.step) {
+      case "queued":
+        report.line("queue", queueText(step), record);
+        break;
       case "begin":
         this.begin(step);
         break;
@@ -133,6 +136,17 @@ class Teller {
   private now(): number {
     return this.session.connection.transport.clock.now();
   }
+}
+
+/** `2nd, behind doubler 1.2.0 of maria` */
+function queueText({ position, behind }: Extract<PushStep, { step: "queued" }>): string {
+  return behind === "" ? ordinal(position) : `${ordinal(position)}, behind ${behind}`;
+}
+
+function ordinal(value: number): string {
+  const teen = value % 100 >= 11 && value % 100 <= 13;
+  const ending = teen ? undefined : ["th", "st", "nd", "rd"][value % 10];
+  return `${value}${ending ?? "th"}`;
 }
 
 function activation(step: Extract<PushStep, { step: "activated" }>): string {
