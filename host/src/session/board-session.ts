@@ -22,6 +22,9 @@ export type BoardCommand =
   /** `digest`: first 16 bytes of SHA-512 of the manifest that may be below release or security version. */
   | { kind: "allowDowngrade"; digest: Uint8Array };
 
+/** A command that an operator's key can sign. */
+export type SignableCommand = Exclude<BoardCommand, { kind: "lock" }>;
+
 /** An Ed25519 key that signs, wherever it lives. */
 export interface Signer {
   /** 8 bytes. */
@@ -32,14 +35,46 @@ export interface Signer {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
+/** One signature that a locked board waits for. */
+export interface WantedSignature {
+  /** 12 bytes. */
+  readonly boardId: Uint8Array;
+  /** 8 bytes, good until the board's next challenge or reset. */
+  readonly nonce: Uint8Array;
+  readonly command: SignableCommand;
+  /** `command` as the board gets it: SignedCommand.command. */
+  readonly encoded: Uint8Array;
+  /** What is signed: all of the above, as commandMessage() puts it together. */
+  readonly message: Uint8Array;
+}
+
+export interface CommandSignature {
+  /** 8 bytes: the operator's key that was used. */
+  keyId: Uint8Array;
+  /** 64 bytes. */
+  signature: Uint8Array;
+}
+
+/**
+ * Signs commands by a key that isn't known beforehand: somebody else's, who is shown what is to be signed. It may take
+ * minutes; a board in a trial doesn't wait for it, nor does a command's nonce outlive a reset, so the same command may
+ * be asked for a second time with a new nonce.
+ */
+export interface RemoteSigner {
+  /** Throws SIGNER, PASSPHRASE, KEY_FILE, LOCKED (nobody signs), INTERRUPTED. */
+  signCommand(wanted: WantedSignature): Promise<CommandSignature>;
+}
+
+export type OperatorSigner = Signer | RemoteSigner;
+
 export interface CommandOptions extends RequestOptions {
   /** An operator's key, used only if the board is locked. */
-  signer?: Signer | undefined;
+  signer?: OperatorSigner | undefined;
 }
 
 export interface SessionPushOptions extends PushOptions {
   /** An operator's key for what a locked board wants signed: a downgrade, the confirmation of a trial. */
-  signer?: Signer | undefined;
+  signer?: OperatorSigner | undefined;
 }
 
 export interface HistoryOptions extends RequestOptions {

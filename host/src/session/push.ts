@@ -145,8 +145,8 @@ class Push {
   private activation: DeviceEvent | undefined;
   /** Part of the payload is what the board had kept of an earlier session. */
   private goesOn = false;
-  /** The boot in which an operator allowed this package although it is older; none: 0. */
-  private allowedInBoot = 0;
+  /** The boot in which an operator allowed this package although it is older. */
+  private allowedInBoot: number | undefined;
 
   constructor(
     private readonly session: DeviceSession,
@@ -318,7 +318,7 @@ class Push {
 
   /** A reset between an operator's word and Begin takes the word back; any other refusal stands. */
   private async allowanceLost(error: EdgePlugError): Promise<Outcome> {
-    if (error.code !== "LOCKED" || this.allowedInBoot === 0) throw error;
+    if (error.code !== "LOCKED" || this.allowedInBoot === undefined) throw error;
     const { bootNumber } = await this.session.refresh(this.request());
     if (bootNumber === this.allowedInBoot) throw error;
     return { ok: false, error: resetError() };

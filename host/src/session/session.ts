@@ -1,8 +1,16 @@
 /** A conversation with one board: who it is, what runs, and every request of the link as a method. */
 import { EdgePlugError } from "../errors.js";
-import { edgeplug } from "../generated/messages.js";
 import type { Transport } from "../transports/transport.js";
+import type {
+  BoardCommand,
+  BoardSession,
+  CommandOptions,
+  HistoryOptions,
+  KeyRoleName,
+  SessionPushOptions,
+} from "./board-session.js";
 import { Connection, interrupted, type LineCounters, type RequestOptions } from "./connection.js";
+import { askChallenge, carryOut, sendSigned, type SignedCommand } from "./execute.js";
 import {
   toCallReply,
   toHello,
@@ -19,7 +27,7 @@ import {
   type SlotInfo,
   type Status,
 } from "./messages.js";
-import { pushPackage, type Deliverable, type PushOptions, type PushResult, type PushStep } from "./push.js";
+import { pushPackage, type Deliverable, type PushResult, type PushStep } from "./push.js";
 import { saveRunning, type SavedPackage } from "./save.js";
 
 export const PROTOCOL = 1;
@@ -32,23 +40,16 @@ export interface ConnectOptions {
   firstRequestId?: number | undefined;
 }
 
-export interface RollbackOptions extends RequestOptions {
+export interface RollbackOptions extends CommandOptions {
   /** Also to a package below the board's security version. */
   allowDowngrade?: boolean | undefined;
 }
 
-export interface HistoryOptions extends RequestOptions {
-  /** Stop after so many entries. Default: all that the journal still holds. */
-  limit?: number | undefined;
-}
-
 const CONNECT_TIMEOUT_MS = 5_000;
 const HELLO_ATTEMPT_MS = 300;
-/** The board checks and copies a slot before it switches. */
-const SWITCH_ATTEMPT_MS = 1_500;
 const SLOT_COUNT = 2;
 
-export class DeviceSession {
+export class DeviceSession implements BoardSession {
   private constructor(
     readonly connection: Connection,
     private current: Hello,
@@ -82,8 +83,17 @@ export class DeviceSession {
     return this.current;
   }
 
+  /** The port as it was opened. */
+  get device(): string {
+    return this.connection.transport.name;
+  }
+
   get line(): LineCounters {
     return this.connection.counters;
+  }
+
+  now(): number {
+    return this.connection.transport.clock.now();
   }
 
   /** Asks again who is there: after a reset the boot number differs. */
@@ -99,7 +109,9 @@ export class DeviceSession {
 
   async status(options?: RequestOptions): Promise<Status> {
     const { response } = await this.connection.request({ status: {} }, options);
-    return toStatus(response.status ?? {});
+    const status = toStatus(response.status ?? {});
+    if (status.locked !== this.current.locked) this.current = { ...this.current, locked: status.locked };
+    return status;
   }
 
   async slot(slot: number, options?: RequestOptions): Promise<SlotInfo> {
@@ -138,59 +150,10 @@ export class DeviceSession {
     return toSpent(response.spent ?? {});
   }
 
-  /** Without a digest, the whole list is cleared. */
-  async clearSpent(digest: Uint8Array = new Uint8Array(), options?: RequestOptions): Promise<void> {
-    await this.connection.request({ clearSpent: { digest } }, options);
-  }
-
   /** Hands bytes to the active request agent. A lost answer makes the request be sent again. */
   async call(data: Uint8Array, options?: RequestOptions): Promise<CallReply> {
     const { response } = await this.connection.request({ call: { data } }, { attemptMs: 1_000, ...options });
     return toCallReply(response.call ?? {});
-  }
-
-  /** Goes back to the other slot's agent; resolves with the status once it runs. */
-  async rollback(options: RollbackOptions = {}): Promise<Status> {
-    const before = await this.status(options);
-    const body = { rollback: { allowDowngrade: options.allowDowngrade ?? false } };
-    const { response, attempts } = await this.connection.ask(body, {
-      attemptMs: SWITCH_ATTEMPT_MS,
-      ...options,
-    });
-    const after = await this.status(options);
-    // Of a request that was repeated the first copy may have done the work, and the second found none left.
-    const left = after.active?.swapNumber !== before.active?.swapNumber;
-    if (response.error !== 0 && !(attempts > 1 && left)) {
-      throw EdgePlugError.fromBoard(response.error, response.detail, response.message);
-    }
-    return after;
-  }
-
-  /** Ends a staging or a trial. Throws NO_SESSION if neither is under way. */
-  async abort(options?: RequestOptions): Promise<void> {
-    const { response, attempts } = await this.connection.ask(
-      { abort: {} },
-      { attemptMs: SWITCH_ATTEMPT_MS, ...options },
-    );
-    const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
-    if (response.error !== 0 && !(attempts > 1 && error.code === "NO_SESSION")) throw error;
-  }
-
-  async confirm(options?: RequestOptions): Promise<void> {
-    await this.connection.request({ confirm: {} }, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
-  }
-
-  async addKey(
-    role: "publisher" | "operator",
-    publicKey: Uint8Array,
-    options?: RequestOptions,
-  ): Promise<void> {
-    const roles = edgeplug.KeyRole;
-    const number = role === "publisher" ? roles.KEY_ROLE_PUBLISHER : roles.KEY_ROLE_OPERATOR;
-    await this.connection.request(
-      { addKey: { role: number, publicKey } },
-      { attemptMs: SWITCH_ATTEMPT_MS, ...options },
-    );
   }
 
   async listKeys(options?: RequestOptions): Promise<KeyInfo[]> {
@@ -198,9 +161,51 @@ export class DeviceSession {
     return toKeys(response.keys ?? {});
   }
 
+  async execute(command: BoardCommand, options: CommandOptions = {}): Promise<Status> {
+    await carryOut(this, command, options);
+    return this.status({ signal: options.signal, timeoutMs: options.timeoutMs });
+  }
+
+  /** A nonce for one command; the one before it is void from now on. */
+  challenge(options?: RequestOptions): Promise<Uint8Array> {
+    return askChallenge(this, options);
+  }
+
+  /**
+   * Passes on a command that was signed elsewhere, and answers with the status afterwards. Repeats what got lost.
+   * Throws NONCE only if the board has not carried it out: then it may be signed anew for another challenge.
+   */
+  async sendSigned(signed: SignedCommand, options: RequestOptions = {}): Promise<Status> {
+    await sendSigned(this, signed, options);
+    return this.status(options);
+  }
+
+  /** Goes back to the other slot's agent. */
+  rollback(options: RollbackOptions = {}): Promise<Status> {
+    return this.execute({ kind: "rollback", allowDowngrade: options.allowDowngrade ?? false }, options);
+  }
+
+  /** Ends a staging or a trial. Throws NO_SESSION if neither is under way. */
+  abort(options?: CommandOptions): Promise<Status> {
+    return this.execute({ kind: "abort" }, options);
+  }
+
+  confirm(options?: CommandOptions): Promise<Status> {
+    return this.execute({ kind: "confirm" }, options);
+  }
+
+  /** Without a digest, the whole list is cleared. */
+  clearSpent(digest?: Uint8Array, options?: CommandOptions): Promise<Status> {
+    return this.execute({ kind: "clearSpent", ...(digest === undefined ? {} : { digest }) }, options);
+  }
+
+  addKey(role: KeyRoleName, publicKey: Uint8Array, options?: CommandOptions): Promise<Status> {
+    return this.execute({ kind: "addKey", role, publicKey }, options);
+  }
+
   /** From now on only signed packages and commands. */
-  async lock(options?: RequestOptions): Promise<void> {
-    await this.connection.request({ lock: {} }, { attemptMs: SWITCH_ATTEMPT_MS, ...options });
+  lock(options?: RequestOptions): Promise<Status> {
+    return this.execute({ kind: "lock" }, options);
   }
 
   /** Raw bytes of a slot: payload, then record. */
@@ -232,7 +237,7 @@ export class DeviceSession {
    * Puts a package on the board, makes it run and waits out its trial. Yields each step; returns only when the
    * new agent has stayed, else throws (ROLLED_BACK, REJECTED, TIMEOUT, what the board refused it for …).
    */
-  push(pkg: Deliverable, options?: PushOptions): AsyncGenerator<PushStep, PushResult, void> {
+  push(pkg: Deliverable, options?: SessionPushOptions): AsyncGenerator<PushStep, PushResult, void> {
     return pushPackage(this, pkg, options);
   }
 

@@ -94,7 +94,7 @@ function look({ bench }: Trial, { scan }: Status): Promise<true> {
 }
 
 /** A session that is still open belongs to a host that has gone: whoever comes next ends it. */
-async function endSession(status: () => Promise<Status>, abort: () => Promise<void>): Promise<Status> {
+async function endSession(status: () => Promise<Status>, abort: () => Promise<unknown>): Promise<Status> {
   const first = await status();
   if (first.phase === edgeplug.UpdatePhase.UPDATE_PHASE_IDLE) return first;
   await abort();
