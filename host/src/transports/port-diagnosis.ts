@@ -60,11 +60,22 @@ function reads(pid: number, descriptor: string): boolean {
   return flags === null || (Number.parseInt(flags[1] ?? "0", 8) & ACCESS_MODE) !== constants.O_WRONLY;
 }
 
-function programName(pid: number): string {
+/** Linux tells it in /proc; elsewhere any process is just "a program". */
+export function programName(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
   } catch {
-    return "a program that has just ended";
+    return "a program";
+  }
+}
+
+/** Whether there is a process of that id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -12,14 +12,13 @@ export const DEFAULT_BAUD = 115200;
 /** How often the port's device file is looked for: a hang-up alone reads as silence. */
 const PRESENCE_INTERVAL_MS = 200;
 
-/** Device files of the serial ports that the system knows. */
-export async function listPorts(): Promise<string[]> {
-  const { SerialPort: Port } = await import("serialport");
+/** Device files of the serial ports that the system knows; none where it doesn't tell. */
+async function listPorts(): Promise<string[]> {
+  const { listSerialPorts } = await import("./serial-ports.js");
   try {
-    const ports = await Port.list();
-    return ports.map((port) => port.path);
+    return (await listSerialPorts()).map((port) => port.path);
   } catch {
-    return []; // Linux asks udevadm, which minimal systems lack
+    return [];
   }
 }
 

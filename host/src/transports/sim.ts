@@ -9,6 +9,7 @@ import { openFlashFile, saveFlashFile, SimBoard, type FlashFile } from "@edgeplu
 
 import type { Clock } from "../clock.js";
 import { EdgePlugError } from "../errors.js";
+import { busyError, isAlive, programName } from "./port-diagnosis.js";
 import { DEFAULT_BAUD } from "./serial.js";
 import { DataSink, type OpenOptions, type Transport } from "./transport.js";
 
@@ -67,19 +68,10 @@ function lockFile(path: string): () => void {
       }
       const holder = Number.parseInt(readFileSync(lock, "utf8"), 10);
       if (attempt > 0 || isAlive(holder)) {
-        throw new EdgePlugError("PORT_BUSY", `sim:${path} is held by process ${holder}.`);
+        throw busyError(`sim:${path}`, [{ pid: holder, program: programName(holder) }]);
       }
       rmSync(lock, { force: true }); // left behind by a process that was killed
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -37,6 +37,8 @@ export interface SimOptions extends Omit<SimBoardOptions, "flash"> {
 
 /** Real ms that one slice of virtual time may take before others get their turn. */
 const SLICE = 4;
+/** Real ms that a program which has hung up may take to be gone. */
+const LEAVING = 50;
 /** Real ms that the board may lag behind; what is more is forgotten, not made up for. */
 const MAX_LAG = 50;
 
@@ -219,16 +221,21 @@ export class InProcessBoard implements Board {
     if (!this.#paused) this.#schedule(true);
   }
 
+  /** A serial line has one other end; whoever comes while another is just leaving waits for that. */
   #plug(socket: Socket): void {
+    socket.on("error", () => undefined);
     if (this.#guest) {
-      socket.destroy(); // a serial line has one other end
+      const patience = setTimeout(() => socket.destroy(), LEAVING);
+      this.#guest.once("close", () => {
+        clearTimeout(patience);
+        if (!socket.destroyed) this.#plug(socket);
+      });
       return;
     }
     this.#guest = socket;
     socket.on("data", (bytes: Buffer) => {
       this.#send(bytes);
     });
-    socket.on("error", () => undefined);
     socket.on("close", () => {
       this.#guest = undefined;
     });
