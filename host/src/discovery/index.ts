@@ -8,5 +8,6 @@ export {
   type Sighting,
   type SurveyOptions,
 } from "./probe.js";
-export { isSelector, resolveDevice } from "./resolve.js";
+export { resolveDevice } from "./resolve.js";
+export { isSelector } from "./selector.js";
 export { usbIds, USB_IDS_VARIABLE, type KnownUsbId } from "./usb-ids.js";

@@ -2,17 +2,13 @@
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import { boardClassName } from "../session/messages.js";
 import { survey, type ProbedBoard, type Sighting, type SurveyOptions } from "./probe.js";
+import { isSelector } from "./selector.js";
 
 /** Twelve bytes. */
 const ID_DIGITS = 24;
 
 /** Nobody knows whether these are boards, or which: they can't be left out of a choice. */
 const UNKNOWN: readonly ErrorName[] = ["PORT_BUSY", "PORT_PERMISSION", "PROTOCOL"];
-
-/** Whether a device's name stands for a choice among those that are there. */
-export function isSelector(name: string): boolean {
-  return name === "auto" || name.startsWith("id:");
-}
 
 /**
  * The port of the one board that `auto` or `id:PREFIX` (hex digits) means; any other name comes back as it is. Throws

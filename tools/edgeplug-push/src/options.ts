@@ -47,6 +47,8 @@ const EXAMPLES = `
 Examples:
   edgeplug-push --device /dev/ttyUSB0 voltage-event.epk       swap the running agent and wait out its trial
   edgeplug-push --device /dev/ttyUSB0 --agent agent.bin --manifest manifest.pb
+  edgeplug-push --device auto voltage-event.epk               to the only board that is connected
+  edgeplug-push --device id:3f2a voltage-event.epk            to the board whose id begins so
   edgeplug-push --device /dev/ttyUSB0 --info                  what board is this, what does it run?
   edgeplug-push --device /dev/ttyUSB0 --status --json         the same for scripts, with counters
   edgeplug-push --device /dev/ttyUSB0 --save old.epk          fetch the running package, byte for byte
@@ -74,7 +76,8 @@ export function parseArguments(args: readonly string[], version: string): Settin
   const verb = chooseVerb(flags, program.args);
   if (flags.device === undefined || flags.device === "") {
     throw new EdgePlugError("USAGE", "No device was named.", {
-      action: "Pass --device PORT, or set EDGEPLUG_DEVICE.",
+      action:
+        "Pass --device PORT, or --device auto if only one board is connected; `edgeplug devices` lists them.",
     });
   }
   return {
@@ -93,7 +96,11 @@ function command(version: string): Command {
   return new Command("edgeplug-push")
     .description("Swap the agent inside a running EdgePlug board, and see that the new one stays.")
     .argument("[package]", "the .epk file to push")
-    .addOption(new Option("-d, --device <port>", "serial port, or sim: or sim:FILE").env("EDGEPLUG_DEVICE"))
+    .addOption(
+      new Option("-d, --device <port>", "serial port, auto, id:PREFIX, sim: or sim:FILE").env(
+        "EDGEPLUG_DEVICE",
+      ),
+    )
     .option("--agent <file>", "push a loose agent.bin …")
     .option("--manifest <file>", "… with its manifest.pb")
     .option("--info", "say what board this is and what its slots hold")

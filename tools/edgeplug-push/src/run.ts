@@ -3,7 +3,7 @@ import type { DeviceSession } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
-import { parseArguments, type Settings } from "./options.js";
+import { parseArguments, type Settings, type Verb } from "./options.js";
 import { Report } from "./report.js";
 
 /** A second Ctrl-C doesn't wait for the board any more. */
@@ -36,6 +36,7 @@ async function execute(settings: Settings, report: Report): Promise<void> {
   let session: DeviceSession | undefined;
   try {
     session = await connect(settings, signal);
+    if (session.device !== settings.device) tellChoice(session, verb, report);
     const options = { signal, timeoutMs: settings.timeoutMs };
     switch (verb.kind) {
       case "push":
@@ -59,6 +60,13 @@ async function execute(settings: Settings, report: Report): Promise<void> {
     stop();
     await session?.close();
   }
+}
+
+/** Whoever let the tool choose the board is told what it chose; scripts read one object of all verbs but a push. */
+function tellChoice({ device, hello }: DeviceSession, verb: Verb, report: Report): void {
+  const boardId = Buffer.from(hello.boardId).toString("hex");
+  const record = verb.kind === "push" ? { event: "device", device, boardId } : undefined;
+  report.line("device", `${device}, board ${boardId}`, record);
 }
 
 async function readVerified(packageFile: string, agentFile: string | undefined): Promise<AgentPackage> {
