@@ -124,7 +124,7 @@ const AT_BEGIN: [string, AgentPackage | ((board: TestBoard) => AgentPackage), Co
 const WHEN_LOCKED: [string, AgentPackage, Code][] = [
   ["an unsigned package", signed(good, null), "UNSIGNED"],
   ["a package signed by an unknown key", signed(good, STRANGER), "KEY_UNKNOWN"],
-  ["a package signed by an operator's key", signed(good, OPERATOR), "KEY_UNKNOWN"],
+  ["a package signed by an operator's key", signed(good, OPERATOR), "KEY_ROLE"],
   ["a bad signature", { ...good, signature: flipped(good.signature, 60) }, "SIGNATURE"],
 ];
 

@@ -1,5 +1,5 @@
 /* What the parts of the engine share: start.c (boot), update.c (begin to staged), trial.c (activation to the end of a
- * trial, rollback), keys.c (keys, lock), status.c (replies). Nobody else includes this.
+ * trial, rollback), keys.c (keys, lock), authority.c (who may do that), status.c (replies). Nobody else includes this.
  */
 #ifndef EP_HOTSWAP_ENGINE_H
 #define EP_HOTSWAP_ENGINE_H
@@ -46,7 +46,38 @@ edgeplug_Reason ep_engine_reason(int error);
 void ep_engine_poll_trial(ep_hotswap_t *engine);
 void ep_engine_poll_idle(ep_hotswap_t *engine);
 
-/* EP_OK, EP_ERR_SIGNATURE or EP_ERR_KEY_UNKNOWN. */
-int ep_keys_verify(const ep_journal_t *journal, const ep_record_header_t *header);
+/* ---- what authority.c lets through: none of these asks who wants it ------------------------------ */
+
+int ep_engine_activate(ep_hotswap_t *engine);
+int ep_engine_confirm(ep_hotswap_t *engine);
+int ep_engine_rollback(ep_hotswap_t *engine, bool allow_downgrade);
+
+/* Ends a staging (what was received stays for a resume) or a trial (the old agent comes back). */
+int ep_engine_abort(ep_hotswap_t *engine);
+
+int ep_engine_clear_spent(ep_hotswap_t *engine, const edgeplug_ClearSpent *clear);
+
+/* EP_OK, also if it is there in that role; EP_ERR_KEY_ROLE if in the other one; EP_ERR_BAD_REQUEST, EP_ERR_KEYS_FULL. */
+int ep_engine_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key);
+
+/* EP_OK, EP_ERR_KEY_UNKNOWN or EP_ERR_LAST_KEY. */
+int ep_engine_remove_key(ep_hotswap_t *engine, const edgeplug_RemoveKey *key);
+
+/* Afterwards the old key is gone and the new one has its role, which it may have had before. EP_OK, EP_ERR_KEY_UNKNOWN, or
+ * EP_ERR_KEY_ROLE if the new one is there in the other role. */
+int ep_engine_replace_key(ep_hotswap_t *engine, const edgeplug_ReplaceKey *key);
+
+/* EP_ERR_LOCKED, or EP_ERR_LOCK_REFUSED unless each confirmed package verifies and both roles have a key. */
+int ep_engine_lock(ep_hotswap_t *engine);
+int ep_engine_unlock(ep_hotswap_t *engine);
+
+/* ---- keys -------------------------------------------------------------------------------------- */
+
+/* What is signed lies behind whose key it was and the signature: in a record, and in a command. */
+#define EP_KEYS_MESSAGE (EP_RECORD_KEY_ID_SIZE + EP_RECORD_SIGNATURE_SIZE)
+
+/* Checks `size` bytes behind key id and signature. EP_OK, EP_ERR_KEY_UNKNOWN, EP_ERR_KEY_ROLE (a key of the other
+ * role) or EP_ERR_SIGNATURE. */
+int ep_keys_verify(const ep_journal_t *journal, uint32_t role, const uint8_t *key_id, uint32_t size);
 
 #endif

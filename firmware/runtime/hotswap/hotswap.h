@@ -1,5 +1,5 @@
 /* The hot-swap engine: slots, marks, journal and the life of an update, all in one context that the caller owns.
- * Called from the main loop only. It knows flash through board.h and agents through agent_port.h; what
+ * Requests that change its state go through authority.h, which says who may. Called from the main loop only. It knows flash through board.h and agents through agent_port.h; what
  * happened goes out through a callback that queues.
  *
  * Every function returns EP_OK or an EP_ERR_ code of errors.h.
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "agent_port.h"
+#include "authority.h"
 #include "device.pb.h"
 #include "journal.h"
 #include "record.h"
@@ -40,17 +41,6 @@ int ep_hotswap_begin(ep_hotswap_t *engine, const edgeplug_Begin *begin, edgeplug
 int ep_hotswap_chunk(ep_hotswap_t *engine, uint32_t offset, const uint8_t *data, uint32_t size,
                      uint32_t *next_offset);
 
-int ep_hotswap_activate(ep_hotswap_t *engine);
-int ep_hotswap_confirm(ep_hotswap_t *engine);
-int ep_hotswap_rollback(ep_hotswap_t *engine, bool allow_downgrade);
-
-/* Ends a staging (what was received stays for a resume) or a trial (the old agent comes back). */
-int ep_hotswap_abort(ep_hotswap_t *engine);
-
-int ep_hotswap_clear_spent(ep_hotswap_t *engine, const uint8_t *digest, uint32_t size);
-int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key);
-int ep_hotswap_lock(ep_hotswap_t *engine);
-
 /* Any valid frame of the session feeds the staging watchdog. */
 void ep_hotswap_touch(ep_hotswap_t *engine);
 
@@ -77,6 +67,7 @@ uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine);
 /* All state of one engine, for the engine alone; 1 KiB at most, the receive buffer (header) included. */
 struct ep_hotswap {
   ep_journal_t journal;
+  ep_authority_t authority;
   ep_agents_t *agents;
   ep_hotswap_event_fn event;
   void *event_context;

@@ -205,9 +205,11 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
   ep_journal_entry_t entry;
   ep_journal_keys_t keys;
   int error = EP_OK;
-  for (uint32_t index = 0; index < journal->keys; index++) {
-    keys.role[index] = (uint8_t)ep_journal_key(journal, index, keys.part[2u * index]);
-    if (keys.role[index] == 0u) return EP_ERR_JOURNAL;
+  journal->keys = 0;
+  for (uint32_t index = 0; index < from->keys; index++) {
+    if (index + 1u == change->drop) continue;
+    keys.role[journal->keys] = (uint8_t)ep_journal_key(journal, index, keys.part[2u * journal->keys]);
+    if (keys.role[journal->keys++] == 0u) return EP_ERR_JOURNAL;
   }
   if (change->add_key != NULL) {
     keys.role[journal->keys] = change->add_role;
@@ -243,7 +245,7 @@ static int ep_journal_fill(ep_journal_t *journal, const ep_journal_t *from,
 static int ep_journal_compact(ep_journal_t *journal, const ep_journal_change_t *change) {
   ep_journal_t from = *journal;
   int error;
-  journal->locked |= change->lock;
+  if (change->lock != 0u) journal->locked = change->lock == EP_JOURNAL_LOCK;
   error = ep_journal_fill(journal, &from, change);
   if (error != EP_OK) {
     from.flash = journal->flash;

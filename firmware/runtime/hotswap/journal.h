@@ -41,6 +41,9 @@ typedef enum {
   EP_JOURNAL_LOCKED = 9,
   EP_JOURNAL_SPENT_CLEARED = 10,
   EP_JOURNAL_DAMAGE = 11,
+  EP_JOURNAL_KEY_REMOVED = 12,
+  EP_JOURNAL_KEY_REPLACED = 13,
+  EP_JOURNAL_UNLOCKED = 14,
   EP_JOURNAL_LAST_HISTORY = 15,
   EP_JOURNAL_HEADER = 16,   /* of a half: swap_number: its generation; slot: keys; reason: locked.
                                In the log: swap_number: generation of the other half that this one has outlived */
@@ -66,7 +69,7 @@ typedef struct {
       uint32_t
           resets; /* watchdog resets of the confirmed agent `swap_number` without 1,000 healthy scans between */
       uint32_t boot_number;
-      uint32_t nonce;
+      uint32_t nonce; /* the first half of the last one told: authority.h */
       uint32_t security_version;
     } state;
     struct {          /* about the marks of the record in `slot` with `swap_number`, bits by ep_mark_t */
@@ -100,12 +103,16 @@ typedef struct {
   ep_journal_entry_t kept[EP_KEPT_COUNT];
 } ep_journal_t;
 
+#define EP_JOURNAL_LOCK   1u
+#define EP_JOURNAL_UNLOCK 2u
+
 /* What a compaction is to change. All zeros: nothing. */
 typedef struct {
-  const uint8_t *add_key; /* 32 bytes */
+  const uint8_t *add_key; /* 32 bytes; becomes the last one */
   uint8_t add_role;
-  bool lock;
-  bool clear; /* spent packages: all, or the one named by clear_digest */
+  uint8_t drop; /* the key that goes, counted from 1. With add_key: both or neither */
+  uint8_t lock; /* EP_JOURNAL_LOCK or EP_JOURNAL_UNLOCK */
+  bool clear;   /* spent packages: all, or the one named by clear_digest */
   const uint8_t *clear_digest;
 } ep_journal_change_t;
 

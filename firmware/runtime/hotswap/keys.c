@@ -12,22 +12,47 @@ static void ep_keys_step(void *context) {
   ep_board_work(EP_WORK_ED25519_STEP);
 }
 
-/* Finds the publisher's key that the record names. */
-static bool ep_keys_find(const ep_journal_t *journal, const ep_record_header_t *header, uint8_t key[32]) {
+typedef struct {
+  uint8_t bytes[32];
+  uint8_t role;
+  uint8_t place; /* counted from 1 */
+} ep_key_t;
+
+/* Finds the key that goes by this name, whatever its role. */
+static bool ep_keys_find(const ep_journal_t *journal, const uint8_t id[EP_RECORD_KEY_ID_SIZE],
+                         ep_key_t *key) {
   uint8_t name[EP_JOURNAL_DIGEST];
   for (uint32_t index = 0; index < journal->keys; index++) {
-    if (ep_journal_key(journal, index, key) != edgeplug_KeyRole_KEY_ROLE_PUBLISHER) continue;
-    ep_record_name(key, 32, name);
-    if (memcmp(name, header->key_id, EP_RECORD_KEY_ID_SIZE) == 0) return true;
+    key->role = (uint8_t)ep_journal_key(journal, index, key->bytes);
+    key->place = (uint8_t)(index + 1u);
+    ep_record_name(key->bytes, sizeof key->bytes, name);
+    if (key->role != 0u && memcmp(name, id, EP_RECORD_KEY_ID_SIZE) == 0) return true;
   }
   return false;
 }
 
-int ep_keys_verify(const ep_journal_t *journal, const ep_record_header_t *header) {
+/* By name and not by bytes: no two keys of a board have the same one. */
+static bool ep_keys_has(const ep_journal_t *journal, const uint8_t bytes[32], ep_key_t *key) {
+  uint8_t name[EP_JOURNAL_DIGEST];
+  ep_record_name(bytes, 32, name);
+  return ep_keys_find(journal, name, key);
+}
+
+/* How many keys have this role. */
+static uint32_t ep_keys_count(const ep_journal_t *journal, uint32_t role) {
+  uint32_t count = 0;
   uint8_t key[32];
-  if (!ep_keys_find(journal, header, key)) return EP_ERR_KEY_UNKNOWN;
-  return ep_ed25519_verify(header->signature, key, header->manifest, header->manifest_length, ep_keys_step,
-                           NULL) == 0
+  for (uint32_t index = 0; index < journal->keys; index++)
+    count += ep_journal_key(journal, index, key) == role;
+  return count;
+}
+
+int ep_keys_verify(const ep_journal_t *journal, uint32_t role, const uint8_t *key_id, uint32_t size) {
+  ep_key_t key;
+  if (!ep_keys_find(journal, key_id, &key)) return EP_ERR_KEY_UNKNOWN;
+  if (key.role != role) return EP_ERR_KEY_ROLE;
+  return ep_ed25519_verify(key_id + EP_RECORD_KEY_ID_SIZE, key.bytes, key_id + EP_KEYS_MESSAGE, size,
+                           ep_keys_step, NULL) == 0
              ? EP_OK
              : EP_ERR_SIGNATURE;
 }
@@ -42,45 +67,72 @@ static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *chang
   return error;
 }
 
-int ep_hotswap_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
+int ep_engine_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
   const ep_journal_change_t change = {.add_key = key->public_key, .add_role = (uint8_t)key->role};
-  uint8_t present[32];
-  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+  ep_key_t present;
   if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
-  for (uint32_t index = 0; index < engine->journal.keys; index++) {
-    uint32_t role = ep_journal_key(&engine->journal, index, present);
-    /* One key, one role: an operator's key never signs a manifest. */
-    if (memcmp(present, key->public_key, sizeof present) == 0) {
-      return role == (uint32_t)key->role ? EP_OK : EP_ERR_BAD_REQUEST;
-    }
+  /* One key, one role: an operator's key never signs a manifest. */
+  if (ep_keys_has(&engine->journal, key->public_key, &present)) {
+    return present.role == (uint32_t)key->role ? EP_OK : EP_ERR_KEY_ROLE;
   }
   if (engine->journal.keys == EP_JOURNAL_KEYS) return EP_ERR_KEYS_FULL;
   return ep_keys_change(engine, &change, EP_JOURNAL_KEY_ADDED);
 }
 
-int ep_hotswap_lock(ep_hotswap_t *engine) {
-  const ep_journal_change_t change = {.lock = true};
-  uint8_t key[32];
-  ep_record_t record;
-  uint32_t roles = 0;
-  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
-  for (uint32_t index = 0; index < engine->journal.keys; index++) {
-    roles |= 1u << ep_journal_key(&engine->journal, index, key);
+int ep_engine_remove_key(ep_hotswap_t *engine, const edgeplug_RemoveKey *key) {
+  ep_journal_change_t change = {0};
+  ep_key_t old;
+  if (!ep_keys_find(&engine->journal, key->key_id, &old)) return EP_ERR_KEY_UNKNOWN;
+  if (ep_keys_count(&engine->journal, old.role) == 1u && !EP_DEFECT(LAST_KEY_REMOVABLE)) {
+    return EP_ERR_LAST_KEY;
   }
-  if ((roles & 6u) != 6u) return EP_ERR_LOCK_REFUSED;
+  change.drop = old.place;
+  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_REMOVED);
+}
+
+int ep_engine_replace_key(ep_hotswap_t *engine, const edgeplug_ReplaceKey *key) {
+  ep_journal_change_t change = {0};
+  ep_key_t old, present;
+  if (!ep_keys_find(&engine->journal, key->key_id, &old)) return EP_ERR_KEY_UNKNOWN;
+  change.drop = old.place;
+  change.add_role = old.role;
+  if (!ep_keys_has(&engine->journal, key->public_key, &present) || present.place == old.place) {
+    change.add_key = key->public_key;
+  } else if (present.role != old.role) {
+    return EP_ERR_KEY_ROLE;
+  }
+  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_REPLACED);
+}
+
+int ep_engine_lock(ep_hotswap_t *engine) {
+  const ep_journal_change_t change = {.lock = EP_JOURNAL_LOCK};
+  const ep_journal_t *journal = &engine->journal;
+  ep_record_t record;
+  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+  if (ep_keys_count(journal, edgeplug_KeyRole_KEY_ROLE_PUBLISHER) == 0u ||
+      ep_keys_count(journal, edgeplug_KeyRole_KEY_ROLE_OPERATOR) == 0u) {
+    return EP_ERR_LOCK_REFUSED;
+  }
   for (uint32_t slot = 0; slot < 2u; slot++) {
-    ep_record_read(&engine->journal, slot, &record);
+    ep_record_read(journal, slot, &record);
     if ((record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u &&
-        ep_keys_verify(&engine->journal, &record.header) != EP_OK) {
+        ep_keys_verify(journal, edgeplug_KeyRole_KEY_ROLE_PUBLISHER, record.header.key_id,
+                       record.header.manifest_length) != EP_OK) {
       return EP_ERR_LOCK_REFUSED;
     }
   }
   return ep_keys_change(engine, &change, EP_JOURNAL_LOCKED);
 }
 
-int ep_hotswap_clear_spent(ep_hotswap_t *engine, const uint8_t *digest, uint32_t size) {
-  const ep_journal_change_t change = {.clear = true, .clear_digest = size != 0u ? digest : NULL};
-  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
-  if (size != 0u && size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
+int ep_engine_unlock(ep_hotswap_t *engine) {
+  const ep_journal_change_t change = {.lock = EP_JOURNAL_UNLOCK};
+  if (!engine->journal.locked) return EP_OK;
+  return ep_keys_change(engine, &change, EP_JOURNAL_UNLOCKED);
+}
+
+int ep_engine_clear_spent(ep_hotswap_t *engine, const edgeplug_ClearSpent *clear) {
+  const uint8_t *digest = clear->digest.size != 0u ? clear->digest.bytes : NULL;
+  const ep_journal_change_t change = {.clear = true, .clear_digest = digest};
+  if (digest != NULL && clear->digest.size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
   return ep_keys_change(engine, &change, EP_JOURNAL_SPENT_CLEARED);
 }

@@ -153,7 +153,7 @@ int ep_engine_attempt(ep_hotswap_t *engine, const edgeplug_Manifest *manifest, b
   return EP_OK;
 }
 
-int ep_hotswap_activate(ep_hotswap_t *engine) {
+int ep_engine_activate(ep_hotswap_t *engine) {
   edgeplug_Manifest manifest;
   /* A host that missed the reply asks again. */
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) return EP_OK;
@@ -204,16 +204,14 @@ void ep_engine_poll_trial(ep_hotswap_t *engine) {
   }
 }
 
-int ep_hotswap_confirm(ep_hotswap_t *engine) {
-  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
+int ep_engine_confirm(ep_hotswap_t *engine) {
   if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) return EP_ERR_NOT_IN_TRIAL;
   engine->rules.confirm_by_host = false;
   return EP_OK;
 }
 
-int ep_hotswap_rollback(ep_hotswap_t *engine, bool allow_downgrade) {
+int ep_engine_rollback(ep_hotswap_t *engine, bool allow_downgrade) {
   edgeplug_Manifest manifest;
-  if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) {
     ep_trial_roll_back(engine, edgeplug_Reason_REASON_OPERATOR);
     return EP_OK;
@@ -230,10 +228,9 @@ int ep_hotswap_rollback(ep_hotswap_t *engine, bool allow_downgrade) {
   return ep_engine_start(engine, engine->active ^ 1u, edgeplug_Reason_REASON_OPERATOR);
 }
 
-int ep_hotswap_abort(ep_hotswap_t *engine) {
+int ep_engine_abort(ep_hotswap_t *engine) {
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_IDLE) return EP_ERR_NO_SESSION;
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) {
-    if (ep_hotswap_locked(engine)) return EP_ERR_LOCKED;
     ep_trial_roll_back(engine, edgeplug_Reason_REASON_ABORTED);
     return EP_OK;
   }

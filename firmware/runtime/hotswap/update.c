@@ -39,7 +39,8 @@ static int ep_update_authorise(ep_hotswap_t *engine, const edgeplug_Begin *begin
     return EP_ERR_SIGNATURE;
   }
   header->flags = EP_RECORD_FLAG_SIGNED;
-  error = ep_keys_verify(&engine->journal, header);
+  error = ep_keys_verify(&engine->journal, edgeplug_KeyRole_KEY_ROLE_PUBLISHER, header->key_id,
+                         header->manifest_length);
   if (error == EP_ERR_KEY_UNKNOWN && !locked) return EP_OK;
   header->flags |= EP_RECORD_FLAG_VERIFIED;
   return error;
@@ -55,11 +56,21 @@ static bool ep_update_fuel_fits(const ep_hotswap_t *engine, const edgeplug_Manif
          (uint64_t)map->tick_us * (1000u * EP_SCAN_SHARE / 100u);
 }
 
+/* What a package below the board's versions is told: `error`, unless that was asked for and may be. */
+static int ep_update_lower(const ep_hotswap_t *engine, bool allow_downgrade, int error) {
+  uint8_t digest[EP_JOURNAL_DIGEST];
+  if (!allow_downgrade) return error;
+  if (!ep_hotswap_locked(engine)) return EP_OK;
+  ep_record_digest(&engine->record, digest);
+  return memcmp(digest, engine->authority.grant, sizeof digest) == 0 ? EP_OK : EP_ERR_LOCKED;
+}
+
 /* What can be said of a manifest that fits this board, beside the agent that runs. */
-static int ep_update_check(const ep_hotswap_t *engine, const edgeplug_Manifest *manifest) {
+static int ep_update_check(const ep_hotswap_t *engine, const edgeplug_Manifest *manifest,
+                           bool allow_downgrade) {
   if (!ep_update_fuel_fits(engine, manifest)) return EP_ERR_FUEL;
   if (manifest->security_version < engine->journal.kept[EP_KEPT_STATE].u.state.security_version) {
-    return EP_ERR_SECURITY_VERSION;
+    return ep_update_lower(engine, allow_downgrade, EP_ERR_SECURITY_VERSION);
   }
   return EP_OK;
 }
@@ -74,8 +85,7 @@ static int ep_update_check_release(const ep_hotswap_t *engine, const edgeplug_Ma
        memcmp(record->header.manifest, engine->record.header.manifest, EP_RECORD_MANIFEST_MAX) == 0)) {
     return EP_OK;
   }
-  if (!allow_downgrade) return EP_ERR_RELEASE;
-  return ep_hotswap_locked(engine) ? EP_ERR_LOCKED : EP_OK;
+  return ep_update_lower(engine, allow_downgrade, EP_ERR_RELEASE);
 }
 
 /* Looks at both slots: release rule, target (never the slot that runs or would be fallen back to), and `number`: one
@@ -179,7 +189,7 @@ static int ep_update_admit(ep_hotswap_t *engine, bool allow_downgrade, bool *res
   edgeplug_Manifest manifest;
   uint32_t number;
   int error = ep_record_manifest(&engine->record, &manifest);
-  if (error == EP_OK) error = ep_update_check(engine, &manifest);
+  if (error == EP_OK) error = ep_update_check(engine, &manifest, allow_downgrade);
   if (error == EP_OK) error = ep_update_survey(engine, &manifest, allow_downgrade, &number);
   if (error == EP_OK) error = ep_update_open(engine, &manifest, number, resumed);
   if (error == EP_OK) ep_update_receive(engine);

@@ -22,7 +22,7 @@ void ep_server_init(ep_server_t *server, const ep_server_host_t *host, ep_hotswa
   server->events = events;
 }
 
-/* ---- one function a request; which reply it makes stands in the table below them ------------------ */
+/* ---- one function a request that is no command; which reply it makes stands in the table below them ------------------ */
 
 static int ep_server_hello(ep_server_t *server, const edgeplug_Request *request,
                            edgeplug_Response *response) {
@@ -61,33 +61,6 @@ static int ep_server_chunk(ep_server_t *server, const edgeplug_Request *request,
   const edgeplug_Chunk *chunk = &request->body.chunk;
   return ep_hotswap_chunk(server->hotswap, chunk->offset, chunk->data.bytes, chunk->data.size,
                           &response->body.chunk.next_offset);
-}
-
-static int ep_server_activate(ep_server_t *server, const edgeplug_Request *request,
-                              edgeplug_Response *response) {
-  (void)request;
-  (void)response;
-  return ep_hotswap_activate(server->hotswap);
-}
-
-static int ep_server_confirm(ep_server_t *server, const edgeplug_Request *request,
-                             edgeplug_Response *response) {
-  (void)request;
-  (void)response;
-  return ep_hotswap_confirm(server->hotswap);
-}
-
-static int ep_server_rollback(ep_server_t *server, const edgeplug_Request *request,
-                              edgeplug_Response *response) {
-  (void)response;
-  return ep_hotswap_rollback(server->hotswap, request->body.rollback.allow_downgrade);
-}
-
-static int ep_server_abort(ep_server_t *server, const edgeplug_Request *request,
-                           edgeplug_Response *response) {
-  (void)request;
-  (void)response;
-  return ep_hotswap_abort(server->hotswap);
 }
 
 static int ep_server_call(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
@@ -130,19 +103,6 @@ static int ep_server_spent(ep_server_t *server, const edgeplug_Request *request,
   return EP_OK;
 }
 
-static int ep_server_clear_spent(ep_server_t *server, const edgeplug_Request *request,
-                                 edgeplug_Response *response) {
-  const edgeplug_ClearSpent *clear = &request->body.clear_spent;
-  (void)response;
-  return ep_hotswap_clear_spent(server->hotswap, clear->digest.bytes, clear->digest.size);
-}
-
-static int ep_server_add_key(ep_server_t *server, const edgeplug_Request *request,
-                             edgeplug_Response *response) {
-  (void)response;
-  return ep_hotswap_add_key(server->hotswap, &request->body.add_key);
-}
-
 static int ep_server_list_keys(ep_server_t *server, const edgeplug_Request *request,
                                edgeplug_Response *response) {
   (void)request;
@@ -150,45 +110,39 @@ static int ep_server_list_keys(ep_server_t *server, const edgeplug_Request *requ
   return EP_OK;
 }
 
-static int ep_server_lock(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
-  (void)request;
-  (void)response;
-  return ep_hotswap_lock(server->hotswap);
-}
-
 static int ep_server_slot(ep_server_t *server, const edgeplug_Request *request, edgeplug_Response *response) {
   if (request->body.slot.slot > 1u) return EP_ERR_BAD_REQUEST;
   return ep_hotswap_slot_info(server->hotswap, request->body.slot.slot, &response->body.slot);
 }
 
+static int ep_server_challenge(ep_server_t *server, const edgeplug_Request *request,
+                               edgeplug_Response *response) {
+  (void)request;
+  return ep_hotswap_challenge(server->hotswap, &response->body.challenge);
+}
+
 static const struct {
   pb_size_t tag;
-  pb_size_t reply; /* 0 = an answer without a body */
+  pb_size_t reply;
   ep_server_handler_fn handle;
 } ep_server_handlers[] = {
     {edgeplug_Request_hello_tag, edgeplug_Response_hello_tag, ep_server_hello},
     {edgeplug_Request_status_tag, edgeplug_Response_status_tag, ep_server_status},
     {edgeplug_Request_begin_tag, edgeplug_Response_begin_tag, ep_server_begin},
     {edgeplug_Request_chunk_tag, edgeplug_Response_chunk_tag, ep_server_chunk},
-    {edgeplug_Request_activate_tag, 0, ep_server_activate},
-    {edgeplug_Request_confirm_tag, 0, ep_server_confirm},
-    {edgeplug_Request_rollback_tag, 0, ep_server_rollback},
-    {edgeplug_Request_abort_tag, 0, ep_server_abort},
     {edgeplug_Request_call_tag, edgeplug_Response_call_tag, ep_server_call},
     {edgeplug_Request_read_slot_tag, edgeplug_Response_read_slot_tag, ep_server_read_slot},
     {edgeplug_Request_history_tag, edgeplug_Response_history_tag, ep_server_history},
     {edgeplug_Request_spent_tag, edgeplug_Response_spent_tag, ep_server_spent},
-    {edgeplug_Request_clear_spent_tag, 0, ep_server_clear_spent},
-    {edgeplug_Request_add_key_tag, 0, ep_server_add_key},
     {edgeplug_Request_list_keys_tag, edgeplug_Response_keys_tag, ep_server_list_keys},
-    {edgeplug_Request_lock_tag, 0, ep_server_lock},
     {edgeplug_Request_slot_tag, edgeplug_Response_slot_tag, ep_server_slot},
+    {edgeplug_Request_challenge_tag, edgeplug_Response_challenge_tag, ep_server_challenge},
 };
 
 /* ---- in and out ------------------------------------------------------------------------------- */
 
-static int ep_server_dispatch(ep_server_t *server, const edgeplug_Request *request,
-                              edgeplug_Response *response) {
+/* Whatever has no handler of its own is a command, which is answered without a body. */
+static int ep_server_dispatch(ep_server_t *server, edgeplug_Request *request, edgeplug_Response *response) {
   for (uint32_t index = 0; index < sizeof ep_server_handlers / sizeof ep_server_handlers[0]; index++) {
     if (ep_server_handlers[index].tag == request->which_body) {
       int error = ep_server_handlers[index].handle(server, request, response);
@@ -196,7 +150,7 @@ static int ep_server_dispatch(ep_server_t *server, const edgeplug_Request *reque
       return error;
     }
   }
-  return EP_ERR_UNSUPPORTED;
+  return ep_hotswap_command(server->hotswap, request);
 }
 
 /* Encodes `out` and puts it on its way. */
@@ -228,7 +182,7 @@ static void ep_server_explain_busy(ep_server_t *server, edgeplug_Response *respo
 static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_t size) {
   pb_istream_t stream = pb_istream_from_buffer(message, size);
   edgeplug_Response *response = &server->out.body.response;
-  const edgeplug_Request *request = &server->in.body.request;
+  edgeplug_Request *request = &server->in.body.request;
   int error;
   if (!pb_decode(&stream, edgeplug_Frame_fields, &server->in) ||
       server->in.which_body != edgeplug_Frame_request_tag) {

@@ -15,7 +15,14 @@ static int add_key(uint8_t first, edgeplug_KeyRole role) {
   edgeplug_AddKey key = edgeplug_AddKey_init_zero;
   memset(key.public_key, first, sizeof key.public_key);
   key.role = role;
-  return ep_hotswap_add_key(&world.engine, &key);
+  return ep_engine_add_key(&world.engine, &key);
+}
+
+/* A plain request, all zeros but for its kind. */
+static int ask(pb_size_t tag) {
+  edgeplug_Request request = edgeplug_Request_init_zero;
+  request.which_body = tag;
+  return ep_hotswap_command(&world.engine, &request);
 }
 
 static uint32_t half_address(uint32_t half) {
@@ -63,15 +70,15 @@ static void run_in(flash_geometry_t geometry) {
     uint8_t digest[16] = {3};
     boot_new(geometry);
     for (uint32_t id = 1; id <= 5; id++) spend(id);
-    CHECK_EQ(ep_hotswap_clear_spent(&world.engine, digest, 5), EP_ERR_BAD_REQUEST);
-    CHECK_EQ(ep_hotswap_clear_spent(&world.engine, digest, 16), EP_OK);
+    CHECK_EQ(world_clear_spent(&world, digest, 5), EP_ERR_BAD_REQUEST);
+    CHECK_EQ(world_clear_spent(&world, digest, 16), EP_OK);
     world_boot(&world, EP_RESET_POWER_ON);
     ep_hotswap_spent(&world.engine, &list);
     CHECK_EQ(list.digests_count, 4);
     CHECK(!ep_journal_is_spent(&world.engine.journal, digest));
     digest[0] = 4;
     CHECK(ep_journal_is_spent(&world.engine.journal, digest));
-    CHECK_EQ(ep_hotswap_clear_spent(&world.engine, NULL, 0), EP_OK);
+    CHECK_EQ(world_clear_spent(&world, NULL, 0), EP_OK);
     CHECK(!ep_journal_is_spent(&world.engine.journal, digest));
   }
   TEST("the history tells what happened, newest first, and goes on over compactions") {
@@ -96,7 +103,7 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_UNSPECIFIED), EP_ERR_BAD_REQUEST);
     for (uint8_t key = 1; key <= 8; key++) CHECK_EQ(add_key(key, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
     CHECK_EQ(add_key(3, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
-    CHECK_EQ(add_key(3, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_ERR_BAD_REQUEST);
+    CHECK_EQ(add_key(3, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_ERR_KEY_ROLE);
     CHECK_EQ(add_key(9, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_ERR_KEYS_FULL);
     world_boot(&world, EP_RESET_POWER_ON);
     ep_hotswap_keys(&world.engine, &list);
@@ -104,24 +111,24 @@ static void run_in(flash_geometry_t geometry) {
   }
   TEST("locking needs a key of each role and refuses while a confirmed package would not verify") {
     boot_new(geometry);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_ERR_LOCK_REFUSED);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_ERR_LOCK_REFUSED);
     CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_ERR_LOCK_REFUSED);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_ERR_LOCK_REFUSED);
     CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
     base = world;
     package_make(&package, 1, AGENT_GOOD, 300, NULL);
     CHECK_EQ(world_update(&world, &package), EP_OK);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_ERR_LOCK_REFUSED);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_ERR_LOCK_REFUSED);
     CHECK(!ep_hotswap_locked(&world.engine));
     world_copy(&world, &base);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
   }
   TEST("a locked board refuses unsigned packages, unknown keys and every command that changes state") {
     edgeplug_BeginReply reply;
     boot_new(geometry);
     CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
     CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
     world_boot(&world, EP_RESET_POWER_ON);
     CHECK(ep_hotswap_locked(&world.engine));
     package_make(&package, 1, AGENT_GOOD, 300, NULL);
@@ -130,11 +137,15 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_ERR_SIGNATURE);
     package.begin.signature.size = 64;
     CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_ERR_KEY_UNKNOWN);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, true), EP_ERR_LOCKED);
-    CHECK_EQ(ep_hotswap_confirm(&world.engine), EP_ERR_LOCKED);
-    CHECK_EQ(ep_hotswap_clear_spent(&world.engine, NULL, 0), EP_ERR_LOCKED);
-    CHECK_EQ(ep_hotswap_lock(&world.engine), EP_ERR_LOCKED);
-    CHECK_EQ(add_key(3, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_rollback_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_confirm_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_clear_spent_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_lock_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_unlock_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_add_key_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_remove_key_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_replace_key_tag), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_allow_downgrade_tag), EP_ERR_LOCKED);
   }
   TEST("an open board takes a package of an unknown key and says that it is unverified") {
     edgeplug_SlotInfo info;
@@ -151,7 +162,7 @@ static void run_in(flash_geometry_t geometry) {
       boot_new(geometry);
       CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
       CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
-      CHECK_EQ(ep_hotswap_lock(&world.engine), EP_OK);
+      CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
       wipe_half(half);
       world_boot(&world, EP_RESET_POWER_ON);
       CHECK(!world.engine.journal.damaged);
@@ -181,7 +192,7 @@ static void run_in(flash_geometry_t geometry) {
     CHECK(status.locked);
     package_make(&other, 2, AGENT_GOOD, 300, NULL);
     CHECK_EQ(ep_hotswap_begin(&world.engine, &other.begin, &reply), EP_ERR_JOURNAL);
-    CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_ERR_LOCKED);
+    CHECK_EQ(ask(edgeplug_Request_add_key_tag), EP_ERR_LOCKED);
     CHECK_EQ(world.flash.operations, operations);
   }
   TEST("a blank journal beside a slot that isn't blank is a damaged one, not a new board") {
@@ -220,7 +231,7 @@ static void run_in(flash_geometry_t geometry) {
       boot_new(geometry);
       CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
       CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
-      CHECK_EQ(ep_hotswap_lock(&world.engine), EP_OK);
+      CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
       flash_rot(&world.flash, half_address(half) + 32u * entries + 20u, 3);
       CHECK_EQ(ep_journal_key(&world.engine.journal, 0, key), edgeplug_KeyRole_KEY_ROLE_PUBLISHER);
       CHECK_EQ(key[0] + key[31], 2);

@@ -241,7 +241,7 @@ static void install_and_abort(world_t *world) {
   package_make(&second, 2, AGENT_GOOD, 5000, NULL);
   (void)ep_hotswap_begin(&world->engine, &second.begin, &reply);
   (void)world_send(world, &second, 0, 4500, 512);
-  (void)ep_hotswap_abort(&world->engine);
+  (void)ep_engine_abort(&world->engine);
 }
 
 static void update_wanted(world_t *world) {
@@ -301,7 +301,7 @@ static void run_abort_trial(world_t *world) {
   package_make(&wanted, 3, AGENT_GOOD, 300, NULL);
   started = true;
   (void)world_push(world, &wanted);
-  (void)ep_hotswap_abort(&world->engine);
+  (void)ep_engine_abort(&world->engine);
   done = true;
 }
 
@@ -318,7 +318,7 @@ static void run_resume(world_t *world) {
 static void run_rollback(world_t *world) {
   wanted = second;
   started = true;
-  (void)ep_hotswap_rollback(&world->engine, true);
+  (void)ep_engine_rollback(&world->engine, true);
   done = true;
 }
 
@@ -341,7 +341,7 @@ static void add_key(world_t *world, uint8_t first_byte, edgeplug_KeyRole role) {
   edgeplug_AddKey key = edgeplug_AddKey_init_zero;
   memset(key.public_key, first_byte, sizeof key.public_key);
   key.role = role;
-  (void)ep_hotswap_add_key(&world->engine, &key);
+  (void)ep_engine_add_key(&world->engine, &key);
 }
 
 static void run_keys(world_t *world) {
@@ -357,14 +357,14 @@ static void run_lock(world_t *world) {
   started = true;
   add_key(world, 1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER);
   add_key(world, 2, edgeplug_KeyRole_KEY_ROLE_OPERATOR);
-  CHECK_EQ(ep_hotswap_lock(&world->engine), EP_OK);
+  CHECK_EQ(ep_engine_lock(&world->engine), EP_OK);
   done = true;
   CHECK(ep_hotswap_locked(&world->engine));
 }
 
 static void run_clear(world_t *world) {
   started = true;
-  CHECK_EQ(ep_hotswap_clear_spent(&world->engine, NULL, 0), EP_OK);
+  CHECK_EQ(world_clear_spent(world, NULL, 0), EP_OK);
   done = true;
 }
 

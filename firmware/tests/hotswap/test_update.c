@@ -92,7 +92,7 @@ static void run_in(flash_geometry_t geometry) {
     world_settle(&world);
     CHECK_EQ(world.engine.phase, edgeplug_UpdatePhase_UPDATE_PHASE_STAGED);
     CHECK_BYTES(world.flash.bytes + flash_map(geometry)->slot_address[1], second.payload, second.size);
-    CHECK_EQ(ep_hotswap_activate(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_activate(&world.engine), EP_OK);
     world_settle(&world);
     CHECK_EQ(world_running(&world), 2);
     CHECK_EQ(world.flash.violations, 0);
@@ -151,7 +151,7 @@ static void run_in(flash_geometry_t geometry) {
     CHECK(reply.resumed);
     CHECK_EQ(reply.offset, 9000 / page * page);
     CHECK_EQ(world_send(&world, &second, reply.offset, 12500, 512), EP_OK);
-    CHECK_EQ(ep_hotswap_abort(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_abort(&world.engine), EP_OK);
     CHECK_EQ(ep_hotswap_begin(&world.engine, &third.begin, &reply), EP_OK);
     CHECK_EQ(reply.offset, 0);
     CHECK(!reply.resumed);
@@ -165,11 +165,11 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(world_stage(&world, &second), EP_OK);
     world_boot(&world, EP_RESET_POWER_ON);
     CHECK_EQ(world_running(&world), 1);
-    CHECK_EQ(ep_hotswap_activate(&world.engine), EP_ERR_NO_SESSION);
+    CHECK_EQ(ep_engine_activate(&world.engine), EP_ERR_NO_SESSION);
     CHECK_EQ(ep_hotswap_begin(&world.engine, &second.begin, &reply), EP_OK);
     CHECK_EQ(reply.offset, 13000);
     world_settle(&world);
-    CHECK_EQ(ep_hotswap_activate(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_activate(&world.engine), EP_OK);
     world_settle(&world);
     CHECK_EQ(world_running(&world), 2);
   }
@@ -216,7 +216,7 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(world_stage(&world, &second), EP_ERR_SPENT);
     ep_hotswap_spent(&world.engine, &list);
     CHECK_EQ(list.digests_count, 1);
-    CHECK_EQ(ep_hotswap_clear_spent(&world.engine, list.digests[0], 16), EP_OK);
+    CHECK_EQ(world_clear_spent(&world, list.digests[0], 16), EP_OK);
     CHECK_EQ(world_stage(&world, &second), EP_OK);
   }
   TEST("failing vectors, a refused module and a failing hand-over reject; only the module is not spent") {
@@ -241,10 +241,10 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(world_update(&world, &second), EP_ERR_ROLLED_BACK);
     CHECK_EQ(world_slot_reason(&world, 1), edgeplug_Reason_REASON_UNCONFIRMED);
     CHECK_EQ(world_push(&world, &second), EP_OK);
-    CHECK_EQ(ep_hotswap_confirm(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_confirm(&world.engine), EP_OK);
     world_settle(&world);
     CHECK_EQ(world_running(&world), 2);
-    CHECK_EQ(ep_hotswap_confirm(&world.engine), EP_ERR_NOT_IN_TRIAL);
+    CHECK_EQ(ep_engine_confirm(&world.engine), EP_ERR_NOT_IN_TRIAL);
   }
   TEST("a staged package whose record or mark rots is not activated, and succeeds when it comes again") {
     const uint32_t places[] = {EP_RECORD_CRC_OFFSET, EP_RECORD_MANIFEST_OFFSET + 40u,
@@ -255,7 +255,7 @@ static void run_in(flash_geometry_t geometry) {
       CHECK_EQ(world_stage(&world, &second), EP_OK);
       flash_rot(&world.flash, flash_map(geometry)->slot_address[1] + EP_RECORD_PAYLOAD_MAX + places[place],
                 2);
-      CHECK_EQ(ep_hotswap_activate(&world.engine), EP_ERR_READ_BACK);
+      CHECK_EQ(ep_engine_activate(&world.engine), EP_ERR_READ_BACK);
       CHECK_EQ(world.engine.phase, edgeplug_UpdatePhase_UPDATE_PHASE_IDLE);
       CHECK_EQ(world_running(&world), 1);
       CHECK_EQ(world_update(&world, &second), EP_OK);
@@ -269,10 +269,10 @@ static void run_in(flash_geometry_t geometry) {
     package_make(&second, 2, AGENT_GOOD, 400, NULL);
     CHECK_EQ(world_push(&world, &second), EP_OK);
     CHECK_EQ(world_running(&world), 2);
-    CHECK_EQ(ep_hotswap_abort(&world.engine), EP_OK);
+    CHECK_EQ(ep_engine_abort(&world.engine), EP_OK);
     CHECK_EQ(world_running(&world), 1);
     CHECK_EQ(world_slot_reason(&world, 1), edgeplug_Reason_REASON_ABORTED);
-    CHECK_EQ(ep_hotswap_abort(&world.engine), EP_ERR_NO_SESSION);
+    CHECK_EQ(ep_engine_abort(&world.engine), EP_ERR_NO_SESSION);
     CHECK_EQ(world_update(&world, &second), EP_OK);
   }
   TEST("a reset during the trial starts another attempt, at most as many as the manifest allows") {
@@ -300,15 +300,15 @@ static void run_in(flash_geometry_t geometry) {
   }
   TEST("manual rollback goes to the other confirmed agent and rejects the slot that it leaves") {
     with_first(geometry);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, false), EP_ERR_NO_FALLBACK);
+    CHECK_EQ(ep_engine_rollback(&world.engine, false), EP_ERR_NO_FALLBACK);
     package_make(&second, 2, AGENT_GOOD, 400, NULL);
     CHECK_EQ(world_update(&world, &second), EP_OK);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, false), EP_OK);
+    CHECK_EQ(ep_engine_rollback(&world.engine, false), EP_OK);
     CHECK_EQ(world_running(&world), 1);
     CHECK_EQ(world_slot_reason(&world, 1), edgeplug_Reason_REASON_OPERATOR);
     world_boot(&world, EP_RESET_POWER_ON);
     CHECK_EQ(world_running(&world), 1);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, false), EP_ERR_NO_FALLBACK);
+    CHECK_EQ(ep_engine_rollback(&world.engine, false), EP_ERR_NO_FALLBACK);
     CHECK_EQ(world_update(&world, &second), EP_OK);
   }
   TEST("the security version rises with a confirmation and then refuses lower ones, rollback too") {
@@ -319,8 +319,8 @@ static void run_in(flash_geometry_t geometry) {
     world_settle(&world);
     CHECK_EQ(world.engine.journal.kept[EP_KEPT_STATE].u.state.security_version, 2);
     CHECK_EQ(refused(3, NULL), EP_ERR_SECURITY_VERSION);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, false), EP_ERR_DOWNGRADE);
-    CHECK_EQ(ep_hotswap_rollback(&world.engine, true), EP_OK);
+    CHECK_EQ(ep_engine_rollback(&world.engine, false), EP_ERR_DOWNGRADE);
+    CHECK_EQ(ep_engine_rollback(&world.engine, true), EP_OK);
     world_boot(&world, EP_RESET_POWER_ON);
     CHECK_EQ(world.engine.journal.kept[EP_KEPT_STATE].u.state.security_version, 2);
     CHECK_EQ(world_running(&world), 1);

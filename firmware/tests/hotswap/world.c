@@ -21,6 +21,10 @@ void ep_board_work(ep_work_t unit) {
   (void)unit;
 }
 
+void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]) {
+  for (uint32_t at = 0; at < EP_BOARD_ID_SIZE; at++) id[at] = (uint8_t)(world_now->board + at);
+}
+
 ep_reset_cause_t ep_board_reset_cause(void) {
   return world_now->cause;
 }
@@ -209,7 +213,7 @@ int world_stage(world_t *world, const package_t *package) {
 
 int world_push(world_t *world, const package_t *package) {
   int error = world_stage(world, package);
-  return error != EP_OK ? error : ep_hotswap_activate(&world->engine);
+  return error != EP_OK ? error : ep_engine_activate(&world->engine);
 }
 
 int world_update(world_t *world, const package_t *package) {
@@ -217,6 +221,13 @@ int world_update(world_t *world, const package_t *package) {
   if (error != EP_OK) return error;
   world_settle(world);
   return world->engine.last_error;
+}
+
+int world_clear_spent(world_t *world, const uint8_t *digest, uint32_t size) {
+  edgeplug_ClearSpent clear = edgeplug_ClearSpent_init_zero;
+  clear.digest.size = (pb_size_t)size;
+  if (size != 0u) memcpy(clear.digest.bytes, digest, size);
+  return ep_engine_clear_spent(&world->engine, &clear);
 }
 
 uint32_t world_running(const world_t *world) {

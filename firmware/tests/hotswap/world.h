@@ -5,7 +5,7 @@
 #define EP_TESTS_WORLD_H
 
 #include "flash_model.h"
-#include "hotswap/hotswap.h"
+#include "hotswap/engine.h"
 
 /* First byte of a payload: how the agent behaves. */
 #define AGENT_GOOD     'G'
@@ -42,6 +42,7 @@ typedef struct {
   ep_hotswap_t engine;
   ep_agents_t agents;
   ep_reset_cause_t cause;
+  uint8_t board; /* first byte of its id */
   uint64_t time_us;
   uint32_t events;
   int last_failure; /* of EVENT_KIND_STAGING_FAILED */
@@ -77,6 +78,9 @@ int world_push(world_t *world, const package_t *package);
 
 /* The same, and waits out the trial. */
 int world_update(world_t *world, const package_t *package);
+
+/* Clears the spent package of this name, or all of them if `size` is 0. */
+int world_clear_spent(world_t *world, const uint8_t *digest, uint32_t size);
 
 /* Sends chunks from `offset` until `end`. */
 int world_send(world_t *world, const package_t *package, uint32_t offset, uint32_t end, uint32_t chunk);
