@@ -32,6 +32,8 @@ export interface PushOptions {
   allowDowngrade?: boolean | undefined;
   /** Unix seconds for the slot record. Default: now. */
   timestamp?: number | undefined;
+  /** An earlier push has activated the package already, in this swap: only wait out its trial. */
+  activated?: { swapNumber: number; slot: number } | undefined;
   /** Confirm a trial that waits for the host once it has been healthy long enough. Default true. */
   confirm?: boolean | undefined;
   /**
@@ -164,7 +166,8 @@ class Push {
       if (event.kind === EventKind.EVENT_KIND_ACTIVATED) this.activation = event;
     });
     try {
-      yield* this.stageAndActivate();
+      if (this.options.activated === undefined) yield* this.stageAndActivate();
+      else this.takeUp(this.options.activated);
       const active = yield* this.trial();
       const totalMs = this.now() - this.start;
       this.stage = "over";
@@ -174,6 +177,12 @@ class Push {
     } finally {
       off();
     }
+  }
+
+  /** What an earlier push has activated is this one's to wait for. */
+  private takeUp({ swapNumber, slot }: { swapNumber: number; slot: number }): void {
+    Object.assign(this.result, { swapNumber, slot });
+    this.stage = "activated";
   }
 
   /** Tidies up after an early end: before activation the board forgets the session and keeps the bytes. */
