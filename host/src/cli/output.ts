@@ -2,6 +2,8 @@
 import { CompileError } from "../agent/compile.js";
 import { EdgePlugError } from "../errors.js";
 
+export { count, plural } from "../numbers.js";
+
 export interface OutputOptions {
   json?: boolean;
 }
@@ -42,16 +44,6 @@ function oneLine(text: string): string {
 
 function causeStack(error: Error): string {
   return error.cause instanceof Error ? `caused by ${error.cause.stack ?? error.cause.message}\n` : "";
-}
-
-/** `13,824` */
-export function count(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-/** `1 scan`, `2 scans` */
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
 }
 
 export function hex(bytes: Uint8Array): string {

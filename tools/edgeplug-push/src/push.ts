@@ -1,8 +1,14 @@
 /** The push itself, told step by step. */
-import type { DeviceSession, PushResult, PushStep } from "edgeplug/device";
+import {
+  hex,
+  slotName,
+  slotRecord,
+  type DeviceSession,
+  type PushResult,
+  type PushStep,
+} from "edgeplug/device";
 import type { AgentPackage } from "edgeplug/package";
 
-import { hex, slotName, slotRecord } from "./describe.js";
 import { count } from "./progress.js";
 import type { Report } from "./report.js";
 import type { Settings } from "./options.js";

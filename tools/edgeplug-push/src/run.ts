@@ -1,5 +1,5 @@
 /** One command from its arguments to its exit code. */
-import type { DeviceSession } from "edgeplug/device";
+import type { BoardSession } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
@@ -33,7 +33,7 @@ async function execute(settings: Settings, report: Report): Promise<void> {
   if (verb.kind === "save") await verbs.checkSaveTarget(verb.file, settings.force);
 
   const { signal, stop } = interruptSignal();
-  let session: DeviceSession | undefined;
+  let session: BoardSession | undefined;
   try {
     session = await connect(settings, signal);
     if (session.device !== settings.device) tellChoice(session, verb, report);
@@ -63,7 +63,7 @@ async function execute(settings: Settings, report: Report): Promise<void> {
 }
 
 /** Whoever let the tool choose the board is told what it chose; scripts read one object of all verbs but a push. */
-function tellChoice({ device, hello }: DeviceSession, verb: Verb, report: Report): void {
+function tellChoice({ device, hello }: BoardSession, verb: Verb, report: Report): void {
   const boardId = Buffer.from(hello.boardId).toString("hex");
   const record = verb.kind === "push" ? { event: "device", device, boardId } : undefined;
   report.line("device", `${device}, board ${boardId}`, record);
@@ -77,7 +77,7 @@ async function readVerified(packageFile: string, agentFile: string | undefined):
   return pkg;
 }
 
-async function connect(settings: Settings, signal: AbortSignal): Promise<DeviceSession> {
+async function connect(settings: Settings, signal: AbortSignal): Promise<BoardSession> {
   const { openDevice } = await import("edgeplug/device");
   const { device, baud, timeoutMs } = settings;
   return openDevice(device, {
@@ -88,7 +88,7 @@ async function connect(settings: Settings, signal: AbortSignal): Promise<DeviceS
 }
 
 async function pushVerified(
-  session: DeviceSession,
+  session: BoardSession,
   pkg: AgentPackage,
   settings: Settings,
   report: Report,

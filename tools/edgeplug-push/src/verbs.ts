@@ -1,9 +1,6 @@
 /** Everything but the push: questions to a board, and ways back. */
 import { access, readFile, rename, writeFile } from "node:fs/promises";
 
-import type { DeviceSession, RequestOptions } from "edgeplug/device";
-import { EdgePlugError } from "edgeplug/errors";
-
 import {
   agentLine,
   helloLines,
@@ -16,7 +13,11 @@ import {
   slotText,
   statusLines,
   statusRecord,
-} from "./describe.js";
+  type DeviceSession,
+  type RequestOptions,
+} from "edgeplug/device";
+import { EdgePlugError } from "edgeplug/errors";
+
 import { count } from "./progress.js";
 import type { Report } from "./report.js";
 

@@ -1,4 +1,6 @@
-/** What a board says, in words and as JSON. */
+/** What a board says, in words and as JSON: the same from every command. */
+import { errorId, errorInfo } from "../errors.js";
+import { count } from "../numbers.js";
 import {
   agentKindName,
   boardClassName,
@@ -11,10 +13,7 @@ import {
   type HistoryEntry,
   type SlotInfo,
   type Status,
-} from "edgeplug/device";
-import { errorId, errorInfo } from "edgeplug/errors";
-
-import { count } from "./progress.js";
+} from "./messages.js";
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -22,7 +21,7 @@ export function slotName(slot: number): string {
   return slot === 0 ? "A" : slot === 1 ? "B" : `${slot}`;
 }
 
-/** A label and its text, ready for Report.line(). */
+/** A label and its text. */
 export type Line = [label: string, text: string];
 
 export function helloLines(hello: Hello): Line[] {
