@@ -119,8 +119,8 @@ describe("edgeplug", () => {
 
   it("refuses keys that are wrong for the job", () => {
     expectError(["keygen"], "EP1004", 10, folder);
-    expect(expectError(["pack", "build", "--key", "operator.key"], "EP1005", 11, folder)).toContain(
-      "operator key",
+    expect(expectError(["pack", "build", "--key", "operator.key"], "EP3018", 34, folder)).toContain(
+      "an operator key",
     );
     expectError(["pack", "build", "--key", "publisher.key.pub"], "EP1005", 11, folder);
     expectError(["pack", "build", "--key", "none.key"], "EP1002", 10, folder);

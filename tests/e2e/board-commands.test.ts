@@ -63,8 +63,8 @@ describe("keys and lock by command", () => {
     expect((await board("keys", "add", "publisher.pub")).code).toBe(0);
     expect((await board("keys", "add", "operator.pub")).code).toBe(0);
     const { stdout } = await board("keys", "list");
-    expect(stdout.match(/^publisher\s+[0-9a-f]{16}$/gm)).toHaveLength(1);
-    expect(stdout.match(/^operator\s+[0-9a-f]{16}$/gm)).toHaveLength(1);
+    expect(stdout.match(/^publisher\s+[0-9a-f]{16}  the only \S+ key$/gm)).toHaveLength(1);
+    expect(stdout.match(/^operator\s+[0-9a-f]{16}  the only \S+ key$/gm)).toHaveLength(1);
     expect((await board("lock")).code).toBe(0);
     expect((await command(PUSH, "--device", device(), "--info")).stdout).toContain("locked");
   });

@@ -16,6 +16,7 @@ import {
   type AgentManifest,
 } from "../manifest.js";
 import type { AgentPackage } from "../package.js";
+import type { Signer } from "../signer/signer.js";
 import { keyId, publicKeyOf, sha512, sign } from "../signing.js";
 import { buildAgent, MODULE_FILE } from "./build.js";
 import { readAgentConfig, type AgentConfig } from "./config.js";
@@ -90,6 +91,15 @@ export function packAgent(config: AgentConfig, wasm: Uint8Array, options: PackOp
     signature: secretKey === undefined ? new Uint8Array(0) : sign(manifestBytes, secretKey),
     payload: wasm,
   };
+}
+
+/** The package with `signer`'s signature over its manifest. Throws what the signer throws. */
+export async function signPackage(
+  pkg: AgentPackage,
+  signer: Signer,
+  signal?: AbortSignal,
+): Promise<AgentPackage> {
+  return { ...pkg, keyId: signer.keyId, signature: await signer.sign(pkg.manifestBytes, signal) };
 }
 
 function manifestOf(config: AgentConfig, limits: AgentManifest["limits"], wasm: Uint8Array): AgentManifest {

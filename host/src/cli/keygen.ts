@@ -2,9 +2,9 @@
 import { Command, Option } from "commander";
 
 import { writeKeyPair, type KeyRole } from "../keys.js";
+import { newPassphrase } from "../signer/passphrase.js";
 import { newSecretKey } from "../signing.js";
 import { hex, Output } from "./output.js";
-import { newPassphrase } from "./passphrase.js";
 
 interface KeygenOptions {
   out?: string;

@@ -4,49 +4,61 @@ import { dirname, join, relative } from "node:path";
 
 import { Command } from "commander";
 
-import { findBuiltAgent, packAgent } from "../agent/pack.js";
-import { EdgePlugError } from "../errors.js";
+import { findBuiltAgent, packAgent, signPackage } from "../agent/pack.js";
 import { fileError } from "../files.js";
 import { MANIFEST_MAX } from "../manifest.js";
 import { serializePackage, serializeSignedManifest, type AgentPackage } from "../package.js";
+import { openSigner, type SignerOptions } from "../signer/open.js";
+import { interruptible } from "./interrupt.js";
 import { count, hex, Output } from "./output.js";
-import { openSecretKey } from "./passphrase.js";
+import { withSigner } from "./signer-options.js";
 
-interface PackOptions {
-  key?: string;
+interface PackOptions extends SignerOptions {
   out?: string;
   split?: boolean;
   json?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  edgeplug pack                                      build the agent in this folder and pack it unsigned
+  edgeplug pack --key publisher.key                  … and sign it
+  edgeplug pack build --out release/agent.epk --split
+  edgeplug pack --public-key publisher.pub \\
+    --sign-with 'openssl pkeyutl -sign -rawin -inkey publisher.pem -in /dev/stdin'`;
+
 export function packCommand(): Command {
-  return new Command("pack")
+  const command = new Command("pack")
     .summary("make a package of a built agent, signed or not")
     .description(
-      "Makes agent.epk of a built agent. PATH is an agent's folder, which is built if need be, or an agent.wasm.",
+      "Makes agent.epk of a built agent. PATH is an agent's folder, which is built if need be, or an agent.wasm. Locked " +
+        "boards take only packages that are signed by a publisher's key.",
     )
     .argument("[path]", "an agent's folder, or an agent.wasm with its agent.json beside it", ".")
-    .option("--key <file>", "sign with this publisher's private key; locked boards take only signed packages")
     .option("--out <file>", "where the package goes (default: agent.epk beside agent.wasm)")
     .option("--split", "also write agent.bin, manifest.pb, manifest.raw and manifest.sig beside it")
     .option("--json", "print one JSON object")
+    .addHelpText("after", EXAMPLES)
     .action(pack);
+  return withSigner(command, "publisher");
 }
 
 async function pack(path: string, options: PackOptions): Promise<void> {
-  const secretKey = options.key === undefined ? undefined : await publisherKey(options.key);
+  const signer = await openSigner(options, "publisher");
   const agent = await findBuiltAgent(path);
-  const pkg = packAgent(agent.config, agent.wasm, secretKey === undefined ? {} : { secretKey });
+  const unsigned = packAgent(agent.config, agent.wasm);
+  const pkg =
+    signer === undefined ? unsigned : await interruptible((signal) => signPackage(unsigned, signer, signal));
   const epk = options.out ?? join(agent.folder, "agent.epk");
   const bytes = serializePackage(pkg);
   const files: [string, Uint8Array][] = [[epk, bytes]];
   if (options.split === true) files.push(...splitFiles(dirname(epk), pkg));
   for (const [file, contents] of files) await write(file, contents);
   const { manifest, manifestBytes, keyId } = pkg;
-  const signer = keyId.length === 0 ? "unsigned" : `signed by ${hex(keyId)}`;
+  const signature = keyId.length === 0 ? "unsigned" : `signed by ${hex(keyId)}`;
   new Output(options).result(
     [
-      `${manifest.name} ${manifest.version}, release ${manifest.release}, ${signer}`,
+      `${manifest.name} ${manifest.version}, release ${manifest.release}, ${signature}`,
       `manifest ${manifestBytes.length} of ${MANIFEST_MAX} bytes, agent ${count(manifest.payloadSize)} bytes`,
       ...files.map(([file]) => `wrote: ${relative("", file)}`),
     ],
@@ -61,19 +73,6 @@ async function pack(path: string, options: PackOptions): Promise<void> {
       files: files.map(([file]) => file),
     },
   );
-}
-
-async function publisherKey(path: string): Promise<Uint8Array> {
-  const key = await openSecretKey(path);
-  if (key.role === "operator")
-    throw new EdgePlugError(
-      "KEY_FILE",
-      `${path} is an operator key, and those sign commands, never packages.`,
-      {
-        action: "Use a publisher key: `edgeplug keygen --role publisher`.",
-      },
-    );
-  return key.secretKey;
 }
 
 /** manifest.raw and manifest.sig are for openssl, manifest.pb and agent.bin for `edgeplug-push --manifest --agent`. */

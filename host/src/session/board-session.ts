@@ -1,8 +1,11 @@
 /** What a tool can ask of one board, wherever it is: on a port of this machine, or behind a gateway. */
+import type { Signer } from "../signer/signer.js";
 import type { LineCounters, RequestOptions } from "./connection.js";
 import type { CallReply, DeviceEvent, Hello, HistoryEntry, KeyInfo, SlotInfo, Status } from "./messages.js";
 import type { Deliverable, PushOptions, PushResult, PushStep } from "./push.js";
 import type { SavedPackage } from "./save.js";
+
+export type { Signer };
 
 export type KeyRoleName = "publisher" | "operator";
 
@@ -24,16 +27,6 @@ export type BoardCommand =
 
 /** A command that an operator's key can sign. */
 export type SignableCommand = Exclude<BoardCommand, { kind: "lock" }>;
-
-/** An Ed25519 key that signs, wherever it lives. */
-export interface Signer {
-  /** 8 bytes. */
-  readonly keyId: Uint8Array;
-  /** 32 bytes. */
-  readonly publicKey: Uint8Array;
-  /** 64 bytes over exactly `message`. Throws SIGNER, PASSPHRASE or KEY_FILE. */
-  sign(message: Uint8Array): Promise<Uint8Array>;
-}
 
 /** One signature that a locked board waits for. */
 export interface WantedSignature {
@@ -61,8 +54,8 @@ export interface CommandSignature {
  * be asked for a second time with a new nonce.
  */
 export interface RemoteSigner {
-  /** Throws SIGNER, PASSPHRASE, KEY_FILE, LOCKED (nobody signs), INTERRUPTED. */
-  signCommand(wanted: WantedSignature): Promise<CommandSignature>;
+  /** Throws SIGNER, PASSPHRASE, KEY_FILE, LOCKED (nobody signs); INTERRUPTED once the signal is aborted. */
+  signCommand(wanted: WantedSignature, signal?: AbortSignal): Promise<CommandSignature>;
 }
 
 export type OperatorSigner = Signer | RemoteSigner;

@@ -137,10 +137,11 @@ export async function signCommand(
   boardId: Uint8Array,
   nonce: Uint8Array,
   command: SignableCommand,
+  signal?: AbortSignal,
 ): Promise<CommandSignature> {
   const message = commandMessage(boardId, nonce, command);
-  if ("sign" in signer) return { keyId: signer.keyId, signature: await signer.sign(message) };
-  return signer.signCommand({ boardId, nonce, command, encoded: encodeCommand(command), message });
+  if ("sign" in signer) return { keyId: signer.keyId, signature: await signer.sign(message, signal) };
+  return signer.signCommand({ boardId, nonce, command, encoded: encodeCommand(command), message }, signal);
 }
 
 /** A command in words, for a question before it is signed and for a log. */

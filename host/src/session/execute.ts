@@ -80,7 +80,7 @@ export async function executeSigned(
 ): Promise<Status> {
   for (let count = 1; ; count++) {
     const nonce = await target.challenge(options);
-    const signed = await signCommand(signer, target.hello.boardId, nonce, command);
+    const signed = await signCommand(signer, target.hello.boardId, nonce, command, options.signal);
     try {
       return await target.sendSigned({ command: encodeCommand(command), nonce, ...signed }, options);
     } catch (error) {

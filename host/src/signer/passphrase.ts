@@ -2,7 +2,7 @@
 import { EdgePlugError } from "../errors.js";
 import { isEncryptedKey, readSecretKey, type SecretKeyFile } from "../keys.js";
 
-/** Opens a private key file, asking for its passphrase if it has one. */
+/** Opens a private key file, asking for its passphrase if it has one. Throws KEY_FILE, PASSPHRASE, INTERRUPTED. */
 export async function openSecretKey(path: string): Promise<SecretKeyFile> {
   if (!(await isEncryptedKey(path))) return readSecretKey(path);
   return readSecretKey(path, fromEnvironment() ?? (await askOnTerminal(`Passphrase of ${path}: `)));
@@ -39,9 +39,15 @@ async function askOnTerminal(prompt: string): Promise<string | undefined> {
     },
   });
   const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
+  // a terminal that is read key by key makes no signal of Ctrl-C, and a closed reader answers no question
+  const stop = new AbortController();
+  reader.once("SIGINT", () => stop.abort());
+  reader.once("close", () => stop.abort());
   process.stderr.write(prompt);
   try {
-    return await reader.question("");
+    return await reader.question("", { signal: stop.signal });
+  } catch (error) {
+    throw new EdgePlugError("INTERRUPTED", undefined, { cause: error });
   } finally {
     reader.close();
     process.stderr.write("\n");

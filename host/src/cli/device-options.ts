@@ -1,0 +1,49 @@
+/** `--device` and what goes with it, for commands that talk to one board. */
+import { Option, type Command } from "commander";
+
+import { EdgePlugError } from "../errors.js";
+import type { BoardSession } from "../session/board-session.js";
+import { interruptible } from "./interrupt.js";
+
+export interface DeviceOptions {
+  device?: string;
+  baud: string;
+  json?: boolean;
+}
+
+export function withDevice(command: Command): Command {
+  return command
+    .addOption(
+      new Option("-d, --device <port>", "serial port, auto, id:PREFIX, sim: or sim:FILE").env(
+        "EDGEPLUG_DEVICE",
+      ),
+    )
+    .option("-b, --baud <rate>", "speed of the serial port", "115200")
+    .option("--json", "print one JSON object");
+}
+
+/** Opens the board that the options name and closes it again whatever `act` does; Ctrl-C aborts the signal. */
+export async function withSession(
+  options: DeviceOptions,
+  act: (session: BoardSession, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { device } = options;
+  if (device === undefined || device === "") {
+    throw new EdgePlugError("USAGE", "No device was named.", {
+      action: "Pass --device PORT, or --device auto if only one board is connected.",
+    });
+  }
+  const baud = Number(options.baud);
+  if (!Number.isInteger(baud) || baud <= 0) {
+    throw new EdgePlugError("USAGE", `--baud ${options.baud} is not a number above 0.`);
+  }
+  const { openDevice } = await import("../open-device.js");
+  await interruptible(async (signal) => {
+    const session = await openDevice(device, { baud, signal });
+    try {
+      await act(session, signal);
+    } finally {
+      await session.close();
+    }
+  });
+}
