@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { BoardClock } from "@edgeplug/test-support/clock";
 import { OutputWatch } from "@edgeplug/test-support/watch";
 import { EdgePlugError } from "edgeplug";
-import { openDevice, type DeviceSession } from "edgeplug/device";
+import { openPort, type DeviceSession } from "edgeplug/device";
 import { qemuFlash } from "edgeplug/qemu-board";
 import { startQemu, type QemuBoard } from "renode-test-harness";
 
@@ -42,7 +42,7 @@ export class Machine {
   }
 
   connect(): Promise<DeviceSession> {
-    return openDevice(this.port);
+    return openPort(this.port);
   }
 
   /** All that was programmed before is in flash, nothing later; the port is gone. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { EdgePlugError } from "../src/errors.js";
-import { openDevice } from "../src/open-device.js";
+import { openPort } from "../src/open-device.js";
 import { DeviceSession } from "../src/session/session.js";
 import { openSim } from "../src/transports/sim.js";
 
@@ -24,7 +24,7 @@ describe("a simulated board as a device", () => {
     );
 
   it("answers in virtual time, as fast as the processor allows", async () => {
-    const session = await openDevice("sim:");
+    const session = await openPort("sim:");
     const { clock } = session.connection.transport;
     const [wall, virtual] = [performance.now(), clock.now()];
     await new Promise<void>((resolve) => clock.after(60_000, resolve));
@@ -49,35 +49,35 @@ describe("a simulated board as a device", () => {
 
   it("keeps its identity and boot count in the file", async () => {
     const device = `sim:${join(folder, "board.flash")}`;
-    const first = await openDevice(device);
+    const first = await openPort(device);
     const { boardId, bootNumber } = first.hello;
     await first.close();
-    const second = await openDevice(device);
+    const second = await openPort(device);
     expect(Buffer.compare(second.hello.boardId, boardId)).toBe(0);
     expect(second.hello.bootNumber).toBe(bootNumber + 1);
     await second.close();
-    const other = await openDevice("sim:");
+    const other = await openPort("sim:");
     expect(Buffer.compare(other.hello.boardId, boardId)).not.toBe(0);
     await other.close();
   });
 
   it("belongs to one process at a time, and a lock left behind by a dead one is no obstacle", async () => {
     const path = join(folder, "board.flash");
-    const session = await openDevice(`sim:${path}`);
-    expect(await failure(openDevice(`sim:${path}`))).toMatchObject({
+    const session = await openPort(`sim:${path}`);
+    expect(await failure(openPort(`sim:${path}`))).toMatchObject({
       code: "PORT_BUSY",
       message: expect.stringMatching(`^sim:${path} is held by .+ \\(pid ${process.pid}\\)\\.$`) as string,
     });
     await session.close();
     expect(existsSync(`${path}.lock`)).toBe(false);
     await writeFile(`${path}.lock`, "4194304999\n");
-    await (await openDevice(`sim:${path}`)).close();
+    await (await openPort(`sim:${path}`)).close();
   });
 
   it("refuses a file that is no flash, and leaves it as it is", async () => {
     const path = join(folder, "letter.txt");
     await writeFile(path, "Dear board,");
-    expect(await failure(openDevice(`sim:${path}`))).toMatchObject({ code: "FILE_UNREADABLE", exit: 10 });
+    expect(await failure(openPort(`sim:${path}`))).toMatchObject({ code: "FILE_UNREADABLE", exit: 10 });
     expect(await readFile(path, "utf8")).toBe("Dear board,");
     expect(existsSync(`${path}.lock`)).toBe(false);
   });

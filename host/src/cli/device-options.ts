@@ -3,23 +3,26 @@ import { Option, type Command } from "commander";
 
 import { EdgePlugError } from "../errors.js";
 import type { BoardSession } from "../session/board-session.js";
+import { gatewayOptions, withGateway, type GatewayFlags } from "./gateway-options.js";
 import { interruptible } from "./interrupt.js";
 
-export interface DeviceOptions {
+export interface DeviceOptions extends GatewayFlags {
   device?: string;
   baud: string;
   json?: boolean;
 }
 
 export function withDevice(command: Command): Command {
-  return command
+  command
     .addOption(
-      new Option("-d, --device <port>", "serial port, auto, id:PREFIX, sim: or sim:FILE").env(
-        "EDGEPLUG_DEVICE",
-      ),
+      new Option(
+        "-d, --device <port>",
+        "serial port, auto, id:PREFIX, sim:FILE, or a gateway's HOST:PORT[/ID]",
+      ).env("EDGEPLUG_DEVICE"),
     )
     .option("-b, --baud <rate>", "speed of the serial port", "115200")
     .option("--json", "print one JSON object");
+  return withGateway(command);
 }
 
 /** Opens the board that the options name and closes it again whatever `act` does; Ctrl-C aborts the signal. */
@@ -39,7 +42,11 @@ export async function withSession(
   }
   const { openDevice } = await import("../open-device.js");
   await interruptible(async (signal) => {
-    const session = await openDevice(device, { baud, signal });
+    const session = await openDevice(device, {
+      ...gatewayOptions(options, options.json !== true),
+      baud,
+      signal,
+    });
     try {
       await act(session, signal);
     } finally {

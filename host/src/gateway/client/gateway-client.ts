@@ -155,7 +155,13 @@ export class GatewayClient {
         });
       }
       case grpc.status.CANCELLED:
-        return this.unreachable(error); // cancelled by the other side or the line: our own cancels are told apart before
+        return this.unreachable(error); // by the other side or the line: our own cancels are told apart before
+      case grpc.status.INTERNAL:
+      case grpc.status.UNKNOWN:
+        // A connection that breaks inside a stream ends so too; whatever else does is no answer of a gateway.
+        return /RST_STREAM|ECONNRESET|socket/i.test(error.details)
+          ? this.unreachable(error)
+          : nonsense(this.address.gateway, error);
       default:
         return known;
     }
@@ -178,6 +184,14 @@ function isBare(error: unknown): error is grpc.ServiceError {
   if (!(error instanceof Error) || !("metadata" in error)) return false;
   const { metadata } = error as grpc.ServiceError;
   return metadata.get("grpc-status-details-bin").length === 0;
+}
+
+function nonsense(gateway: string, cause: grpc.ServiceError): EdgePlugError {
+  return new EdgePlugError(
+    "GATEWAY_REQUEST",
+    `${gateway} answers with what makes no sense: ${cause.details.trim() || grpc.status[cause.code]}.`,
+    { cause, action: "Check that a gateway runs there, and that tool and gateway have the same version." },
+  );
 }
 
 function credentials(

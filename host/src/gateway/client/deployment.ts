@@ -1,0 +1,310 @@
+/**
+ * A push through a gateway. The deployment is the gateway's: it goes on while nobody watches. This side starts it, tells
+ * its steps as a push on a port would, and comes back to it when the connection was lost, behind the last event that
+ * was seen: none is missed, none told twice.
+ */
+import { EdgePlugError } from "../../errors.js";
+import { edgeplug } from "../../generated/messages.js";
+import { decodeManifest, type AgentManifest } from "../../manifest.js";
+import { serializePackage } from "../../package.js";
+import type { SessionPushOptions } from "../../session/board-session.js";
+import { interrupted } from "../../session/connection.js";
+import type { Deliverable, PushResult, PushStep } from "../../session/push.js";
+import { fromDeployResult, fromErrorDetail, stepOfEvent, type ReceivedEvent } from "../wire.js";
+import type { GatewayClient } from "./gateway-client.js";
+import { answerWanted, type Asked } from "./signature.js";
+import { Watchdog } from "./watchdog.js";
+
+export interface DeployTarget {
+  readonly client: GatewayClient;
+  /** Board id in hex. */
+  readonly id: string;
+}
+
+/** How long a gateway may be away in the middle of a deployment, milliseconds. */
+const AWAY_MS = 90_000;
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 2_000;
+/** After the user's deadline, for the gateway to say so itself. */
+const GRACE_MS = 5_000;
+const CANCEL_MS = 5_000;
+/** Until a call that was just begun has an id by which it can be cancelled. */
+const FIRST_EVENT_MS = 5_000;
+const DEFAULT_TRIAL_SCANS = 60_000;
+/** What line and flash may take at most, whatever the speed of the line. */
+const STAGING_MS = 15 * 60_000;
+const QUEUE_MS = 60 * 60_000;
+const { DEPLOYMENT_STATE_DONE } = edgeplug.gateway.v1.DeploymentState;
+
+export async function* deploy(
+  target: DeployTarget,
+  pkg: Deliverable,
+  options: SessionPushOptions = {},
+): AsyncGenerator<PushStep, PushResult, void> {
+  if (options.confirm === false) {
+    throw new EdgePlugError("UNSUPPORTED", "A gateway confirms trials itself.");
+  }
+  const deployment = new Deployment(target, pkg, options);
+  try {
+    return yield* deploymentSteps(deployment);
+  } finally {
+    await deployment.leave();
+  }
+}
+
+async function* deploymentSteps(deployment: Deployment): AsyncGenerator<PushStep, PushResult, void> {
+  for (;;) {
+    const told = await deployment.next();
+    if ("result" in told) return told.result;
+    yield told.step;
+  }
+}
+
+type Told = { step: PushStep } | { result: PushResult };
+type Stage = "before" | "activated" | "over";
+
+interface Outage {
+  /** By performance.now(). */
+  until: number;
+  pauseMs: number;
+}
+
+class Deployment {
+  private readonly client: GatewayClient;
+  private readonly manifest: AgentManifest;
+  private readonly start = performance.now();
+  private id = "";
+  /** Of the last event that was told. */
+  private sequence = 0;
+  private stage: Stage = "before";
+  private events: AsyncGenerator<ReceivedEvent, void, void> | undefined;
+  private watchdog: Watchdog | undefined;
+  /** Since the connection was lost, until the first event after it. */
+  private outage: Outage | undefined;
+  /** Asked for, but not provided yet: the connection was lost in between. */
+  private owed: ReceivedEvent | undefined;
+
+  constructor(
+    private readonly target: DeployTarget,
+    private readonly pkg: Deliverable,
+    private readonly options: SessionPushOptions,
+  ) {
+    this.client = target.client;
+    this.manifest = decodeManifest(pkg.manifestBytes);
+  }
+
+  /** What happens next. Throws the failure, TIMEOUT, INTERRUPTED, or GATEWAY_UNREACHABLE after a long while. */
+  async next(): Promise<Told> {
+    for (;;) {
+      try {
+        const event = await this.nextEvent();
+        const told = event === undefined ? undefined : await this.take(event);
+        if (told !== undefined) return told;
+      } catch (error) {
+        const known = EdgePlugError.from(error);
+        if (this.options.signal?.aborted === true && this.stage !== "over") throw await this.stop();
+        if (!isLoss(known) || this.id === "") throw known;
+        await this.disconnect();
+        const news = this.outage === undefined;
+        this.outage ??= this.newOutage();
+        await this.comeBack(known, this.outage);
+        if (news) return { step: { step: "interrupted", error: known } };
+      }
+    }
+  }
+
+  /** Who leaves before activation takes the deployment along, as on a port; later it goes on by itself. */
+  async leave(): Promise<void> {
+    await this.disconnect();
+    if (this.stage !== "before" || this.id === "") return;
+    try {
+      await this.client.call("cancelDeployment", { deployment: this.id }, { timeoutMs: CANCEL_MS });
+    } catch {
+      // It is over, or the gateway can't be reached; why this side left is told already.
+    }
+  }
+
+  /** The next event that was not told yet; undefined if the stream has to be taken up anew. */
+  private async nextEvent(): Promise<ReceivedEvent | undefined> {
+    this.events ??= this.connect();
+    const { watchdog } = this;
+    watchdog?.watch(this.timeLeft());
+    const next = await this.events.next();
+    watchdog?.rest();
+    if (next.done === true) {
+      throw new EdgePlugError(
+        "GATEWAY_UNREACHABLE",
+        `${this.client.gateway} has ended the stream of events.`,
+      );
+    }
+    const event = next.value;
+    this.id ||= event.deployment;
+    if (event.sequence <= this.sequence) return undefined;
+    this.sequence = event.sequence;
+    this.outage = undefined;
+    return event;
+  }
+
+  private connect(): AsyncGenerator<ReceivedEvent, void, void> {
+    const watchdog = new Watchdog(this.client, this.options.signal, () => this.outOfTime());
+    this.watchdog = watchdog;
+    if (this.id !== "") {
+      const from = { deployment: this.id, after: this.sequence };
+      return this.client.stream("watchDeployment", from, watchdog.signal);
+    }
+    watchdog.patienceWithStop(FIRST_EVENT_MS);
+    const { allowDowngrade, timeoutMs, signer } = this.options;
+    const request = {
+      device: this.target.id,
+      package: serializePackage(this.pkg),
+      allowDowngrade: allowDowngrade ?? false,
+      timeoutMs: Math.min(Math.ceil(timeoutMs ?? 0), 0xffff_ffff),
+      maySign: signer !== undefined,
+    };
+    return this.client.stream("deploy", request, watchdog.signal);
+  }
+
+  private async disconnect(): Promise<void> {
+    const { events } = this;
+    this.events = undefined;
+    this.watchdog?.end();
+    this.watchdog = undefined;
+    await events?.return().catch(() => undefined);
+  }
+
+  private async take(event: ReceivedEvent): Promise<Told | undefined> {
+    if (this.options.signal?.aborted === true) throw interrupted(this.options.signal);
+    if (event.result !== null) {
+      this.stage = "over";
+      return { result: fromDeployResult(event.result) };
+    }
+    if (event.failure !== null) {
+      this.stage = "over";
+      throw fromErrorDetail(event.failure);
+    }
+    if (event.signatureWanted !== null) {
+      this.owed = event;
+      await this.sign();
+      return undefined;
+    }
+    const step = stepOfEvent(event);
+    if (step?.step === "activated") this.stage = "activated";
+    return step === undefined ? undefined : { step };
+  }
+
+  private async sign(): Promise<void> {
+    const wanted = this.owed?.signatureWanted;
+    if (wanted === undefined || wanted === null) return;
+    await answerWanted(this.client, this.id, wanted, this.options.signer, this.asked());
+    this.owed = undefined;
+  }
+
+  /** What the user has asked for, and may therefore be signed now. */
+  private asked(): Asked {
+    return {
+      boardId: this.target.id,
+      confirm: this.stage === "activated" && this.manifest.trial.confirmByHost,
+      downgradeOf: this.options.allowDowngrade === true ? this.pkg.manifestBytes : undefined,
+    };
+  }
+
+  private newOutage(): Outage {
+    return { until: performance.now() + Math.min(AWAY_MS, this.timeLeft()), pauseMs: FIRST_BACKOFF_MS };
+  }
+
+  /** Waits until the gateway can be reached again, with growing pauses. */
+  private async comeBack(loss: EdgePlugError, outage: Outage): Promise<void> {
+    const { signal } = this.options;
+    for (;;) {
+      const left = outage.until - performance.now();
+      if (left <= 0) throw this.goneForGood(loss);
+      await delay(Math.min(outage.pauseMs, left), signal);
+      outage.pauseMs = Math.min(outage.pauseMs * 2, LONGEST_BACKOFF_MS);
+      if (signal?.aborted === true) throw await this.stop();
+      if (!(await this.client.isReachable(LONGEST_BACKOFF_MS))) continue;
+      try {
+        return await this.sign();
+      } catch (error) {
+        if (!isLoss(EdgePlugError.from(error))) throw error;
+      }
+    }
+  }
+
+  /** Ctrl-C. Before activation the deployment ends and the board is as before; after it, the trial is the board's. */
+  private async stop(): Promise<EdgePlugError> {
+    const before = this.stage === "before";
+    this.stage = "over";
+    if (!before) return stoppedInTrial();
+    if (this.id === "") return interrupted(this.options.signal);
+    await this.disconnect();
+    try {
+      const request = { deployment: this.id };
+      const { deployment } = await this.client.call("cancelDeployment", request, { timeoutMs: CANCEL_MS });
+      return deployment?.state === DEPLOYMENT_STATE_DONE
+        ? stoppedInTrial()
+        : interrupted(this.options.signal);
+    } catch (error) {
+      return new EdgePlugError(
+        "INTERRUPTED",
+        `Stopped by the user, but the gateway could not be told and goes on: ${EdgePlugError.from(error).message}`,
+        { cause: error, action: "See how it ends with --status, or take it back with --rollback." },
+      );
+    }
+  }
+
+  private goneForGood(loss: EdgePlugError): EdgePlugError {
+    if (this.timeLeft() <= 0) return this.outOfTime();
+    this.stage = "over"; // there is nobody to tell
+    return new EdgePlugError(
+      "GATEWAY_UNREACHABLE",
+      `${this.client.gateway} has been away for ${AWAY_MS / 1000} s in the middle of deployment ${this.id}.`,
+      { cause: loss, action: "When it runs again, it goes on by itself; see how it ends with --status." },
+    );
+  }
+
+  private timeLeft(): number {
+    const { timeoutMs } = this.options;
+    const trial = (this.manifest.trial.deadlineScans || DEFAULT_TRIAL_SCANS) * 3;
+    const most = timeoutMs === undefined ? QUEUE_MS + STAGING_MS + trial : timeoutMs + GRACE_MS;
+    return this.start + most - performance.now();
+  }
+
+  private outOfTime(): EdgePlugError {
+    const seconds = ((performance.now() - this.start) / 1000).toFixed(0);
+    if (this.stage === "before") {
+      return new EdgePlugError("TIMEOUT", `The package was not on the board within ${seconds} s.`, {
+        action: "Push again with a longer --timeout: what was received is resumed.",
+      });
+    }
+    return new EdgePlugError("TIMEOUT", `The trial was not over within ${seconds} s; it goes on by itself.`, {
+      action: "See how it ends with --status, or take it back with --rollback.",
+    });
+  }
+}
+
+/** The gateway or the way to it is gone, or going: the deployment is not. */
+function isLoss({ code }: EdgePlugError): boolean {
+  return code === "GATEWAY_UNREACHABLE" || code === "GATEWAY_STOPPING";
+}
+
+/** The words of a push on a port. */
+function stoppedInTrial(): EdgePlugError {
+  return new EdgePlugError(
+    "INTERRUPTED",
+    "Stopped by the user; the new agent runs, and its trial goes on by itself.",
+    { action: "See how it ends with --status, or take it back with --rollback." },
+  );
+}
+
+function delay(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const timer = setTimeout(finish, milliseconds);
+    signal?.addEventListener("abort", finish);
+    if (signal?.aborted === true) finish();
+  });
+}
