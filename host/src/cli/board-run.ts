@@ -1,5 +1,6 @@
 /** edgeplug board run */
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +18,7 @@ interface RunOptions {
   json?: boolean;
 }
 
+const BOARD_ID_SIZE = 12;
 const SIGNAL_EXIT = 128;
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 const SIGNALS = Object.keys(SIGNAL_NUMBERS) as (keyof typeof SIGNAL_NUMBERS)[];
@@ -76,7 +78,11 @@ async function start(
   try {
     const board = await startBoard(
       options.board === "sim"
-        ? { backend: "sim", line: "socket", ...(flash === undefined ? {} : { flashFile: flash }) }
+        ? {
+            backend: "sim",
+            line: "socket",
+            ...(flash === undefined ? { boardId: randomBytes(BOARD_ID_SIZE) } : { flashFile: flash }),
+          }
         : await qemuOptions(options.firmware, flash),
     );
     const { port } = board;

@@ -34,6 +34,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./inspect.js")).inspectCommand(),
   },
   {
+    name: "devices",
+    summary: "list the boards that are connected, by what they say they are",
+    load: async () => (await import("./devices.js")).devicesCommand(),
+  },
+  {
+    name: "history",
+    summary: "print or export a board's journal",
+    load: async () => (await import("./history.js")).historyCommand(),
+  },
+  {
+    name: "explain",
+    summary: "say what an error code means and what to do about it",
+    load: async () => (await import("./explain.js")).explainCommand(),
+  },
+  {
     name: "board",
     summary: "run an emulated board; look after a board's keys and lock",
     load: async () => (await import("./board.js")).boardCommand(),

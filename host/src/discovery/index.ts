@@ -11,3 +11,4 @@ export {
 export { resolveDevice } from "./resolve.js";
 export { isSelector } from "./selector.js";
 export { usbIds, USB_IDS_VARIABLE, type KnownUsbId } from "./usb-ids.js";
+export { watchBoards, type BoardChange, type WatchOptions } from "./watch.js";

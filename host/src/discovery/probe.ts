@@ -57,7 +57,8 @@ export async function survey(options: SurveyOptions = {}): Promise<Sighting[]> {
   return Promise.all(candidates.map((candidate) => sight(candidate, options)));
 }
 
-async function sight(candidate: Candidate, options: ProbeOptions): Promise<Sighting> {
+/** Asks one candidate. Throws only INTERRUPTED. */
+export async function sight(candidate: Candidate, options: ProbeOptions): Promise<Sighting> {
   try {
     return { candidate, board: await probe(candidate.port, options) };
   } catch (error) {
