@@ -1,6 +1,7 @@
 /** The command line: what may be said, and what it means. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { EdgePlugError } from "edgeplug/errors";
+import { checkSignerOptions, type SignerOptions } from "edgeplug/signer";
 
 export type Verb =
   | { kind: "push"; packageFile: string; agentFile?: string }
@@ -9,6 +10,7 @@ export type Verb =
   | { kind: "history" }
   | { kind: "rollback" }
   | { kind: "abort" }
+  | { kind: "confirm" }
   | { kind: "save"; file: string }
   | { kind: "request"; data: string };
 
@@ -21,10 +23,12 @@ export interface Settings {
   force: boolean;
   /** For the whole command; undefined: each step's own default. */
   timeoutMs: number | undefined;
+  /** How to sign what a locked board takes from an operator only. */
+  operator: SignerOptions;
   verb: Verb;
 }
 
-interface Flags {
+interface Flags extends SignerOptions {
   device?: string;
   agent?: string;
   manifest?: string;
@@ -33,6 +37,7 @@ interface Flags {
   history?: boolean;
   rollback?: boolean;
   abort?: boolean;
+  confirm?: boolean;
   save?: string;
   request?: string;
   baud: number;
@@ -53,6 +58,7 @@ Examples:
   edgeplug-push --device /dev/ttyUSB0 --status --json         the same for scripts, with counters
   edgeplug-push --device /dev/ttyUSB0 --save old.epk          fetch the running package, byte for byte
   edgeplug-push --device /dev/ttyUSB0 --rollback              back to the agent in the other slot
+  edgeplug-push --device /dev/ttyUSB0 --rollback --key operator.key      the same on a locked board
   edgeplug-push --device /dev/ttyUSB0 --request 616263        ask a request agent; or --request @file
   edgeplug-push --device sim:board.flash agent.epk            try it on a simulated board kept in a file
 
@@ -80,6 +86,9 @@ export function parseArguments(args: readonly string[], version: string): Settin
         "Pass --device PORT, or --device auto if only one board is connected; `edgeplug devices` lists them.",
     });
   }
+  const { key, signWith, publicKey } = flags;
+  const operator = { key, signWith, publicKey };
+  checkSignerOptions(operator);
   return {
     device: flags.device,
     baud: flags.baud,
@@ -88,6 +97,7 @@ export function parseArguments(args: readonly string[], version: string): Settin
     allowDowngrade: flags.allowDowngrade ?? false,
     force: flags.force ?? false,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    operator,
     verb,
   };
 }
@@ -108,11 +118,18 @@ function command(version: string): Command {
     .option("--history", "print the board's journal, newest first")
     .option("--rollback", "go back to the agent in the other slot")
     .option("--abort", "end an update or a trial that is under way")
+    .option("--confirm", "say that the agent in its trial may stay")
     .option("--save <file>", "fetch the running package into a file")
     .option("--request <data>", "send a request to a request agent: hex digits, or @file")
     .option("-b, --baud <rate>", "speed of the serial port", positive, 115200)
     .option("-t, --timeout <seconds>", "give up after so long", positive)
-    .option("--allow-downgrade", "also take an older release or security version (open boards)")
+    .option("--allow-downgrade", "also take an older release or security version")
+    .option("--key <file>", "an operator's private key, for what a locked board wants signed")
+    .option(
+      "--sign-with <command>",
+      "or a command that signs: bytes on its input, 64 raw bytes on its output",
+    )
+    .option("--public-key <file>", "the operator's public key, by which --sign-with's signatures must hold")
     .option("--force", "let --save replace a file")
     .option("--json", "print one JSON object a line, and nothing else")
     .option("--debug", "show where an error came from")
@@ -135,6 +152,7 @@ function chooseVerb(flags: Flags, files: readonly string[]): Verb {
   if (flags.history) chosen.push({ kind: "history" });
   if (flags.rollback) chosen.push({ kind: "rollback" });
   if (flags.abort) chosen.push({ kind: "abort" });
+  if (flags.confirm) chosen.push({ kind: "confirm" });
   if (flags.save !== undefined) chosen.push({ kind: "save", file: flags.save });
   if (flags.request !== undefined) chosen.push({ kind: "request", data: flags.request });
   const push = packageToPush(flags, files[0]);

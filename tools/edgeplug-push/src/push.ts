@@ -3,25 +3,24 @@ import {
   hex,
   slotName,
   slotRecord,
-  type DeviceSession,
+  type BoardSession,
   type PushResult,
   type PushStep,
+  type SessionPushOptions,
 } from "edgeplug/device";
 import type { AgentPackage } from "edgeplug/package";
 
 import { count } from "./progress.js";
 import type { Report } from "./report.js";
-import type { Settings } from "./options.js";
 
 /** Without a terminal, progress is told at each of these shares. */
 const QUARTERS = 4;
 
 export async function push(
-  session: DeviceSession,
+  session: BoardSession,
   pkg: AgentPackage,
-  settings: Settings,
   report: Report,
-  signal: AbortSignal,
+  options: SessionPushOptions,
 ): Promise<void> {
   const { manifest } = pkg;
   const signed = pkg.keyId.length === 0 ? "unsigned" : `signed by key ${hex(pkg.keyId)}`;
@@ -37,9 +36,9 @@ export async function push(
       keyId: hex(pkg.keyId),
     },
   );
-  const { timeoutMs, allowDowngrade } = settings;
-  const run = session.push(pkg, { signal, timeoutMs, allowDowngrade });
-  const teller = new Teller(session, report);
+  const run = session.push(pkg, options);
+  const othersConfirm = manifest.trial.confirmByHost && session.hello.locked && options.signer === undefined;
+  const teller = new Teller(session, report, othersConfirm);
   for (;;) {
     const step = await run.next();
     if (step.done !== true) teller.tell(step.value);
@@ -64,10 +63,13 @@ class Teller {
   private sendingSince = 0;
   private from = 0;
   private trialTold = false;
+  private waitTold = false;
 
   constructor(
-    private readonly session: DeviceSession,
+    private readonly session: BoardSession,
     private readonly report: Report,
+    /** The trial waits for a word that only somebody else can give. */
+    private readonly othersConfirm: boolean,
   ) {}
 
   tell(step: PushStep): void {
@@ -134,13 +136,20 @@ class Teller {
 
   private trial(step: Extract<PushStep, { step: "trial" }>): void {
     this.report.record({ event: "trial", ...step });
+    if (this.othersConfirm && !this.waitTold && step.scans >= step.needed) {
+      this.waitTold = true;
+      this.report.line(
+        "waiting",
+        "healthy; an operator has to confirm it: edgeplug-push --confirm --key FILE",
+      );
+    }
     if (this.trialTold) return;
     this.trialTold = true;
     this.report.line("trial", `must stay healthy for ${count(step.needed)}`);
   }
 
   private now(): number {
-    return this.session.connection.transport.clock.now();
+    return this.session.now();
   }
 }
 

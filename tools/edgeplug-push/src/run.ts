@@ -1,5 +1,5 @@
 /** One command from its arguments to its exit code. */
-import type { BoardSession } from "edgeplug/device";
+import type { BoardSession, CommandOptions } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
@@ -32,15 +32,18 @@ async function execute(settings: Settings, report: Report): Promise<void> {
   const bytes = verb.kind === "request" ? await verbs.requestBytes(verb.data) : new Uint8Array();
   if (verb.kind === "save") await verbs.checkSaveTarget(verb.file, settings.force);
 
+  const { openSigner } = await import("edgeplug/signer");
+  const signer = await openSigner(settings.operator, "operator");
+
   const { signal, stop } = interruptSignal();
   let session: BoardSession | undefined;
   try {
     session = await connect(settings, signal);
     if (session.device !== settings.device) tellChoice(session, verb, report);
-    const options = { signal, timeoutMs: settings.timeoutMs };
+    const options = { signal, timeoutMs: settings.timeoutMs, signer };
     switch (verb.kind) {
       case "push":
-        return await pushVerified(session, pkg as AgentPackage, settings, report, signal);
+        return await pushVerified(session, pkg as AgentPackage, settings, report, options);
       case "info":
         return await verbs.info(session, report, options);
       case "status":
@@ -51,6 +54,8 @@ async function execute(settings: Settings, report: Report): Promise<void> {
         return await verbs.rollback(session, report, { ...options, allowDowngrade: settings.allowDowngrade });
       case "abort":
         return await verbs.abort(session, report, options);
+      case "confirm":
+        return await verbs.confirm(session, report, options);
       case "save":
         return await verbs.save(session, report, { ...options, file: verb.file });
       case "request":
@@ -92,10 +97,10 @@ async function pushVerified(
   pkg: AgentPackage,
   settings: Settings,
   report: Report,
-  signal: AbortSignal,
+  options: CommandOptions,
 ): Promise<void> {
   const { push } = await import("./push.js");
-  await push(session, pkg, settings, report, signal);
+  await push(session, pkg, report, { ...options, allowDowngrade: settings.allowDowngrade });
 }
 
 /** Ctrl-C, and its likes, end the work in good order; a second one ends the process. */

@@ -13,7 +13,8 @@ import {
   slotText,
   statusLines,
   statusRecord,
-  type DeviceSession,
+  type BoardSession,
+  type CommandOptions,
   type RequestOptions,
 } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
@@ -21,7 +22,7 @@ import { EdgePlugError } from "edgeplug/errors";
 import { count } from "./progress.js";
 import type { Report } from "./report.js";
 
-export async function info(session: DeviceSession, report: Report, options: RequestOptions): Promise<void> {
+export async function info(session: BoardSession, report: Report, options: RequestOptions): Promise<void> {
   const status = await session.status(options);
   const slots = await session.slots(options);
   for (const [label, text] of helloLines(session.hello)) report.line(label, text);
@@ -36,28 +37,25 @@ export async function info(session: DeviceSession, report: Report, options: Requ
   });
 }
 
-export async function status(session: DeviceSession, report: Report, options: RequestOptions): Promise<void> {
+export async function status(session: BoardSession, report: Report, options: RequestOptions): Promise<void> {
   const now = await session.status(options);
   for (const [label, text] of statusLines(now)) report.line(label, text);
   report.record({ event: "status", ...statusRecord(now) });
 }
 
-export async function history(
-  session: DeviceSession,
-  report: Report,
-  options: RequestOptions,
-): Promise<void> {
+export async function history(session: BoardSession, report: Report, options: RequestOptions): Promise<void> {
   for (const entry of await session.history(options)) {
     report.line(...historyLine(entry), { event: "history", ...historyRecord(entry) });
   }
 }
 
 export async function rollback(
-  session: DeviceSession,
+  session: BoardSession,
   report: Report,
-  options: RequestOptions & { allowDowngrade: boolean },
+  options: CommandOptions & { allowDowngrade: boolean },
 ): Promise<void> {
-  const now = await session.rollback(options);
+  const { allowDowngrade, ...rest } = options;
+  const now = await session.execute({ kind: "rollback", allowDowngrade }, rest);
   const agent =
     now.active === null
       ? "no agent"
@@ -65,10 +63,14 @@ export async function rollback(
   report.success("running", `${agent} runs again`, { event: "result", ok: true, ...statusRecord(now) });
 }
 
-export async function abort(session: DeviceSession, report: Report, options: RequestOptions): Promise<void> {
-  await session.abort(options);
-  const now = await session.status(options);
+export async function abort(session: BoardSession, report: Report, options: CommandOptions): Promise<void> {
+  const now = await session.execute({ kind: "abort" }, options);
   report.success("aborted", agentLine(now)[1], { event: "result", ok: true, ...statusRecord(now) });
+}
+
+export async function confirm(session: BoardSession, report: Report, options: CommandOptions): Promise<void> {
+  const now = await session.execute({ kind: "confirm" }, options);
+  report.success("confirmed", agentLine(now)[1], { event: "result", ok: true, ...statusRecord(now) });
 }
 
 /** Looks before the board is asked: a refusal should not cost a transfer. */
@@ -82,7 +84,7 @@ export async function checkSaveTarget(file: string, force: boolean): Promise<voi
 }
 
 export async function save(
-  session: DeviceSession,
+  session: BoardSession,
   report: Report,
   options: RequestOptions & { file: string },
 ): Promise<void> {
@@ -135,7 +137,7 @@ export async function requestBytes(data: string): Promise<Uint8Array> {
 }
 
 export async function request(
-  session: DeviceSession,
+  session: BoardSession,
   report: Report,
   options: RequestOptions & { bytes: Uint8Array },
 ): Promise<void> {
