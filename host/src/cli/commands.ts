@@ -39,6 +39,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./devices.js")).devicesCommand(),
   },
   {
+    name: "monitor",
+    summary: "follow a board's logs, swaps, rollbacks and resets",
+    load: async () => (await import("./monitor.js")).monitorCommand(),
+  },
+  {
     name: "history",
     summary: "print or export a board's journal",
     load: async () => (await import("./history.js")).historyCommand(),

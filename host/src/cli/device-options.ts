@@ -25,28 +25,37 @@ export function withDevice(command: Command): Command {
   return withGateway(command);
 }
 
-/** Opens the board that the options name and closes it again whatever `act` does; Ctrl-C aborts the signal. */
-export async function withSession(
+/** What --device or the environment names; throws USAGE if neither does: a board is never chosen unasked. */
+export function requireDevice({ device }: DeviceOptions): string {
+  if (device !== undefined && device !== "") return device;
+  throw new EdgePlugError("USAGE", "No device was named.", {
+    action:
+      "Pass --device PORT, or --device auto if only one board is connected; `edgeplug devices` lists them.",
+  });
+}
+
+/** Opens `device` with the options' baud rate, trust and login. The caller closes it. */
+export async function openNamed(
+  device: string,
   options: DeviceOptions,
-  act: (session: BoardSession, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const { device } = options;
-  if (device === undefined || device === "") {
-    throw new EdgePlugError("USAGE", "No device was named.", {
-      action: "Pass --device PORT, or --device auto if only one board is connected.",
-    });
-  }
+  signal: AbortSignal | undefined,
+): Promise<BoardSession> {
   const baud = Number(options.baud);
   if (!Number.isInteger(baud) || baud <= 0) {
     throw new EdgePlugError("USAGE", `--baud ${options.baud} is not a number above 0.`);
   }
   const { openDevice } = await import("../open-device.js");
+  return openDevice(device, { ...gatewayOptions(options, options.json !== true), baud, signal });
+}
+
+/** Opens the board that the options name and closes it again whatever `act` does; Ctrl-C aborts the signal. */
+export async function withSession(
+  options: DeviceOptions,
+  act: (session: BoardSession, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const device = requireDevice(options);
   await interruptible(async (signal) => {
-    const session = await openDevice(device, {
-      ...gatewayOptions(options, options.json !== true),
-      baud,
-      signal,
-    });
+    const session = await openNamed(device, options, signal);
     try {
       await act(session, signal);
     } finally {

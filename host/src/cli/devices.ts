@@ -7,7 +7,7 @@ import { EdgePlugError } from "../errors.js";
 import { gatewayOptions, withGateway, type GatewayFlags } from "./gateway-options.js";
 import { boardRecord, boardRow, problemRecord, problemText, table, type BoardRow } from "./device-table.js";
 import { interruptible } from "./interrupt.js";
-import { Output } from "./output.js";
+import { Output, readerLeft } from "./output.js";
 import { seconds, withLimit } from "./seconds.js";
 
 interface DevicesOptions extends GatewayFlags {
@@ -55,7 +55,7 @@ async function devices(options: DevicesOptions): Promise<void> {
     const find = await finder(options.device);
     const { survey, watchBoards } = await import("../discovery/index.js");
     if (options.watch === true) {
-      const end = withLimit(signal, options.for);
+      const end = withLimit([signal, readerLeft], options.for);
       for await (const change of watchBoards({ find, baud, signal: end })) tellChange(change, output);
       return;
     }

@@ -53,11 +53,4 @@ function sentence(text: string): string {
   return line.charAt(0).toUpperCase() + line.slice(1) + (/[.?)]$/.test(line) ? "" : ".");
 }
 
-// A reader that has seen enough (`| head -1`) is no failure.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
-}
-
 process.exitCode = await run(process.argv.slice(2));

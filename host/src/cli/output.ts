@@ -4,6 +4,18 @@ import { EdgePlugError } from "../errors.js";
 
 export { count, plural } from "../numbers.js";
 
+const reader = new AbortController();
+
+/** Aborted when whoever reads the output has seen enough (`| head -1`): no failure, but no reason to go on for ever. */
+export const readerLeft: AbortSignal = reader.signal;
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    reader.abort();
+  });
+}
+
 export interface OutputOptions {
   json?: boolean;
 }

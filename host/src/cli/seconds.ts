@@ -8,7 +8,10 @@ export function seconds(text: string): number {
   return value * 1000;
 }
 
-/** Aborted with `signal` or after so many milliseconds, whichever comes first. */
-export function withLimit(signal: AbortSignal, milliseconds: number | undefined): AbortSignal {
-  return milliseconds === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(milliseconds)]);
+/** Aborted with any of `signals` or after so many milliseconds, whichever comes first. */
+export function withLimit(signals: AbortSignal[], milliseconds: number | undefined): AbortSignal {
+  return AbortSignal.any([
+    ...signals,
+    ...(milliseconds === undefined ? [] : [AbortSignal.timeout(milliseconds)]),
+  ]);
 }

@@ -1,0 +1,258 @@
+/** Follows one board through resets, pulled cables and ports that come back under another name. */
+import { setTimeout as delay } from "node:timers/promises";
+
+import { isSelector } from "./discovery/selector.js";
+import { EdgePlugError, type ErrorName } from "./errors.js";
+import { edgeplug } from "./generated/messages.js";
+import type { BoardSession } from "./session/board-session.js";
+import type { DeviceEvent, Hello, Status } from "./session/messages.js";
+
+/** What a follower is told, in order. */
+export type Followed =
+  | { kind: "connected"; device: string; hello: Hello; status: Status }
+  | { kind: "event"; event: DeviceEvent }
+  /** The board was reset, and its own word of it got lost. */
+  | { kind: "reset"; bootNumber: number }
+  /** So many events didn't fit into the board's queue. */
+  | { kind: "missed"; count: number }
+  | { kind: "lost"; error: EdgePlugError }
+  | {
+      kind: "back";
+      device: string;
+      hello: Hello;
+      status: Status;
+      awayMs: number;
+      /** It was reset in the meantime. */
+      reset: boolean;
+      /** Another board than before stands there now. */
+      other: boolean;
+    };
+
+export interface FollowOptions {
+  /** Opens a device by its name, as openDevice() does. */
+  open: (device: string, signal: AbortSignal | undefined) => Promise<BoardSession>;
+  signal?: AbortSignal | undefined;
+  /** Between two looks whether the board is still there, milliseconds. Default 2,000. */
+  checkMs?: number;
+  /** How long the first attempt to come back waits, milliseconds; each later one twice as long. Default 250. */
+  firstRetryMs?: number;
+  /** … but no longer than this. Default 4,000. */
+  longestRetryMs?: number;
+}
+
+const { EVENT_KIND_BOOT } = edgeplug.EventKind;
+
+const CHECK_MS = 2_000;
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 4_000;
+/** A board that answers no status for so long is away: an erase takes no longer. */
+const SILENCE_MS = 3_000;
+
+/** What passes by itself, or by somebody's hand at the cable. */
+const PASSING: readonly ErrorName[] = [
+  "PORT_NOT_FOUND",
+  "PORT_PERMISSION", // udev gives it a moment after the port appears
+  "PORT_BUSY",
+  "PORT_LOST",
+  "NO_BOARD",
+  "TIMEOUT",
+  "DEVICE_UNKNOWN",
+  "GATEWAY_UNREACHABLE",
+  "GATEWAY_STOPPING",
+  "GATEWAY_LIMIT",
+  "EMULATOR",
+];
+
+/**
+ * Tells what happens on a board until the signal, and comes back to it as often as it is lost. Throws what the first
+ * opening throws, and later what no waiting cures (PROTOCOL, GATEWAY_LOGIN …).
+ */
+export async function* followBoard(
+  device: string,
+  options: FollowOptions,
+): AsyncGenerator<Followed, void, void> {
+  const { signal } = options;
+  let session = await options.open(device, signal);
+  const path = new Path(device, session, options);
+  let status = await statusOrClose(session, signal);
+  yield { kind: "connected", device: session.device, hello: session.hello, status };
+  while (signal?.aborted !== true) {
+    const error: EdgePlugError | undefined = yield* attend(session, status, options);
+    await session.close();
+    if (error === undefined) return;
+    yield { kind: "lost", error };
+    const since = performance.now();
+    const { bootNumber, boardId } = session.hello;
+    const back = await path.comeBack(signal);
+    if (back === undefined) return;
+    ({ session, status } = back);
+    const { hello } = session;
+    const other = Buffer.compare(boardId, hello.boardId) !== 0;
+    const reset = !other && hello.bootNumber !== bootNumber;
+    const awayMs = Math.round(performance.now() - since);
+    yield { kind: "back", device: session.device, hello, status, awayMs, reset, other };
+  }
+  await session.close();
+}
+
+async function statusOrClose(session: BoardSession, signal: AbortSignal | undefined): Promise<Status> {
+  try {
+    return await session.status({ signal, timeoutMs: SILENCE_MS });
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+/** One connection, until it breaks (then with the reason) or the signal ends it. */
+async function* attend(
+  session: BoardSession,
+  status: Status,
+  { signal, checkMs = CHECK_MS }: FollowOptions,
+): AsyncGenerator<Followed, EdgePlugError | undefined, void> {
+  const over = new AbortController();
+  const ended = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const inbox = new Inbox<Followed>();
+  const listening = listen(session, inbox, ended);
+  const checking = check(session, status, inbox, { signal: ended, checkMs });
+  try {
+    return yield* inbox.items(ended);
+  } finally {
+    over.abort();
+    await Promise.allSettled([listening, checking]);
+  }
+}
+
+async function listen(session: BoardSession, inbox: Inbox<Followed>, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const event of session.events(signal)) {
+      inbox.put({ kind: "event", event });
+      // Which boot this is has to be known before the line is lost: later nobody could tell whether there was another.
+      if (event.kind === EVENT_KIND_BOOT)
+        void session.refresh({ signal, timeoutMs: SILENCE_MS }).catch(() => undefined);
+    }
+    if (!signal.aborted) inbox.end(new EdgePlugError("PORT_LOST", `${session.device} has been closed.`));
+  } catch (error) {
+    inbox.end(EdgePlugError.from(error));
+  }
+}
+
+interface CheckOptions {
+  signal: AbortSignal;
+  checkMs: number;
+}
+
+/** A line can be open with nobody at its other end, and events get lost: the board's counters tell. */
+async function check(
+  session: BoardSession,
+  first: Status,
+  inbox: Inbox<Followed>,
+  { signal, checkMs }: CheckOptions,
+): Promise<void> {
+  let known = first;
+  try {
+    for (;;) {
+      await delay(checkMs, undefined, { signal });
+      const now = await session.status({ signal, timeoutMs: SILENCE_MS });
+      const rebooted = now.bootNumber !== known.bootNumber;
+      if (rebooted) await session.refresh({ signal, timeoutMs: SILENCE_MS });
+      if (rebooted && !inbox.takeBoot()) inbox.put({ kind: "reset", bootNumber: now.bootNumber });
+      const missed = now.counters.eventsLost - (rebooted ? 0 : known.counters.eventsLost);
+      if (missed > 0) inbox.put({ kind: "missed", count: missed });
+      known = now;
+    }
+  } catch (error) {
+    if (!signal.aborted) inbox.end(EdgePlugError.from(error));
+  }
+}
+
+/** Asked anew each time: it changes while others work. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+/** What has come in and not been told yet. */
+class Inbox<T extends Followed> {
+  private readonly kept: T[] = [];
+  private error: EdgePlugError | undefined;
+  private wake: () => void = () => undefined;
+  private booted = false;
+
+  put(item: T): void {
+    if (item.kind === "event" && item.event.kind === EVENT_KIND_BOOT) this.booted = true;
+    this.kept.push(item);
+    this.wake();
+  }
+
+  /** Whether a boot was told since this was asked last. */
+  takeBoot(): boolean {
+    const { booted } = this;
+    this.booted = false;
+    return booted;
+  }
+
+  end(error: EdgePlugError): void {
+    this.error ??= error;
+    this.wake();
+  }
+
+  async *items(signal: AbortSignal): AsyncGenerator<T, EdgePlugError | undefined, void> {
+    const poke = (): void => this.wake();
+    signal.addEventListener("abort", poke);
+    try {
+      while (!signal.aborted) {
+        const item = this.kept.shift();
+        if (item !== undefined) yield item;
+        else if (this.error !== undefined) return this.error;
+        else await new Promise<void>((resolve) => (this.wake = resolve));
+      }
+      return undefined;
+    } finally {
+      signal.removeEventListener("abort", poke);
+    }
+  }
+}
+
+/** The way back to a board: by the name that the user gave, or by its identity where that name was a choice or is gone. */
+class Path {
+  private readonly byId: string;
+  private readonly chosen: boolean;
+
+  constructor(
+    private readonly device: string,
+    session: BoardSession,
+    private readonly options: FollowOptions,
+  ) {
+    this.byId = `id:${Buffer.from(session.hello.boardId).toString("hex")}`;
+    this.chosen = isSelector(device);
+  }
+
+  /** Tries until it works; undefined if the signal came first. */
+  async comeBack(
+    signal: AbortSignal | undefined,
+  ): Promise<{ session: BoardSession; status: Status } | undefined> {
+    const { firstRetryMs = FIRST_RETRY_MS, longestRetryMs = LONGEST_RETRY_MS } = this.options;
+    for (let wait = firstRetryMs; ; wait = Math.min(2 * wait, longestRetryMs)) {
+      await delay(wait, undefined, { signal }).catch(() => undefined);
+      if (isAborted(signal)) return undefined;
+      try {
+        const session = await this.open(signal);
+        return { session, status: await statusOrClose(session, signal) };
+      } catch (error) {
+        if (isAborted(signal)) return undefined;
+        if (!PASSING.includes(EdgePlugError.from(error).code)) throw error;
+      }
+    }
+  }
+
+  private async open(signal: AbortSignal | undefined): Promise<BoardSession> {
+    if (this.chosen) return this.options.open(this.byId, signal);
+    try {
+      return await this.options.open(this.device, signal);
+    } catch (error) {
+      // A replugged USB port may come back under another number.
+      if (EdgePlugError.from(error).code !== "PORT_NOT_FOUND") throw error;
+      return this.options.open(this.byId, signal);
+    }
+  }
+}
