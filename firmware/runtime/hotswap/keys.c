@@ -31,13 +31,6 @@ static bool ep_keys_find(const ep_journal_t *journal, const uint8_t id[EP_RECORD
   return false;
 }
 
-/* By name and not by bytes: no two keys of a board have the same one. */
-static bool ep_keys_has(const ep_journal_t *journal, const uint8_t bytes[32], ep_key_t *key) {
-  uint8_t name[EP_JOURNAL_DIGEST];
-  ep_record_name(bytes, 32, name);
-  return ep_keys_find(journal, name, key);
-}
-
 /* How many keys have this role. */
 static uint32_t ep_keys_count(const ep_journal_t *journal, uint32_t role) {
   uint32_t count = 0;
@@ -67,41 +60,49 @@ static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *chang
   return error;
 }
 
-int ep_engine_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
-  const ep_journal_change_t change = {.add_key = key->public_key, .add_role = (uint8_t)key->role};
-  ep_key_t present;
-  if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
-  /* One key, one role: an operator's key never signs a manifest. */
-  if (ep_keys_has(&engine->journal, key->public_key, &present)) {
-    return present.role == (uint32_t)key->role ? EP_OK : EP_ERR_KEY_ROLE;
+/* Replaces the key called `old` by the one of `bytes`: adds one if there is no old one, removes one if there is no
+ * new one. */
+static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *bytes, uint32_t role) {
+  const ep_journal_t *journal = &engine->journal;
+  ep_journal_change_t change = {.add_key = bytes};
+  uint8_t name[EP_JOURNAL_DIGEST];
+  ep_key_t key;
+  if (old != NULL) {
+    if (!ep_keys_find(journal, old, &key)) return EP_ERR_KEY_UNKNOWN;
+    change.drop = key.place;
+    role = key.role;
   }
-  if (engine->journal.keys == EP_JOURNAL_KEYS) return EP_ERR_KEYS_FULL;
-  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_ADDED);
+  if (bytes == NULL) {
+    if (ep_keys_count(journal, role) == 1u && !EP_DEFECT(LAST_KEY_REMOVABLE)) return EP_ERR_LAST_KEY;
+  } else {
+    ep_record_name(bytes, 32, name);
+    if (ep_keys_find(journal, name, &key) && key.place != change.drop) {
+      /* One key, one role: an operator's key never signs a manifest. */
+      if (key.role != role) return EP_ERR_KEY_ROLE;
+      if (old == NULL) return EP_OK;
+      change.add_key = NULL;
+    } else if (old == NULL && journal->keys == EP_JOURNAL_KEYS) {
+      return EP_ERR_KEYS_FULL;
+    }
+  }
+  change.add_role = (uint8_t)role;
+  return ep_keys_change(engine, &change,
+                        old == NULL     ? EP_JOURNAL_KEY_ADDED
+                        : bytes == NULL ? EP_JOURNAL_KEY_REMOVED
+                                        : EP_JOURNAL_KEY_REPLACED);
+}
+
+int ep_engine_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
+  if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
+  return ep_keys_put(engine, NULL, key->public_key, (uint32_t)key->role);
 }
 
 int ep_engine_remove_key(ep_hotswap_t *engine, const edgeplug_RemoveKey *key) {
-  ep_journal_change_t change = {0};
-  ep_key_t old;
-  if (!ep_keys_find(&engine->journal, key->key_id, &old)) return EP_ERR_KEY_UNKNOWN;
-  if (ep_keys_count(&engine->journal, old.role) == 1u && !EP_DEFECT(LAST_KEY_REMOVABLE)) {
-    return EP_ERR_LAST_KEY;
-  }
-  change.drop = old.place;
-  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_REMOVED);
+  return ep_keys_put(engine, key->key_id, NULL, 0);
 }
 
 int ep_engine_replace_key(ep_hotswap_t *engine, const edgeplug_ReplaceKey *key) {
-  ep_journal_change_t change = {0};
-  ep_key_t old, present;
-  if (!ep_keys_find(&engine->journal, key->key_id, &old)) return EP_ERR_KEY_UNKNOWN;
-  change.drop = old.place;
-  change.add_role = old.role;
-  if (!ep_keys_has(&engine->journal, key->public_key, &present) || present.place == old.place) {
-    change.add_key = key->public_key;
-  } else if (present.role != old.role) {
-    return EP_ERR_KEY_ROLE;
-  }
-  return ep_keys_change(engine, &change, EP_JOURNAL_KEY_REPLACED);
+  return ep_keys_put(engine, key->key_id, key->public_key, 0);
 }
 
 int ep_engine_lock(ep_hotswap_t *engine) {
