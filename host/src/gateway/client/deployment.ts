@@ -174,15 +174,15 @@ class Deployment {
 
   private async take(event: ReceivedEvent): Promise<Told | undefined> {
     if (this.options.signal?.aborted === true) throw interrupted(this.options.signal);
-    if (event.result !== null) {
+    if (event.result) {
       this.stage = "over";
       return { result: fromDeployResult(event.result) };
     }
-    if (event.failure !== null) {
+    if (event.failure) {
       this.stage = "over";
       throw fromErrorDetail(event.failure);
     }
-    if (event.signatureWanted !== null) {
+    if (event.signatureWanted) {
       this.owed = event;
       await this.sign();
       return undefined;
@@ -194,7 +194,7 @@ class Deployment {
 
   private async sign(): Promise<void> {
     const wanted = this.owed?.signatureWanted;
-    if (wanted === undefined || wanted === null) return;
+    if (!wanted) return;
     await answerWanted(this.client, this.id, wanted, this.options.signer, this.asked());
     this.owed = undefined;
   }

@@ -195,8 +195,8 @@ export class GatewaySession implements BoardSession, CommandTarget {
   async *events(signal?: AbortSignal): AsyncGenerator<DeviceEvent, void, void> {
     try {
       for await (const told of this.client.stream("watchEvents", { device: this.id }, signal)) {
-        if (told.event !== null) yield toEvent(told.event);
-        if (told.disconnected !== null) {
+        if (told.event) yield toEvent(told.event);
+        if (told.disconnected) {
           const why = told.disconnected.problem;
           throw new EdgePlugError(
             "PORT_LOST",
