@@ -66,8 +66,10 @@ int ep_hotswap_challenge(ep_hotswap_t *engine, edgeplug_Challenge *challenge) {
  * second body, an id or bytes of no meaning are not what an operator was shown. */
 static bool ep_authority_decode(const uint8_t *command, uint32_t size, edgeplug_Request *request) {
   pb_istream_t stream = pb_istream_from_buffer(command, size);
-  uint32_t tag = 1u + (command[0] >> 7); /* bytes that it takes: fields from 16 to 31 have a second one, which is 1 */
-  if ((command[0] & 7u) != PB_WT_STRING || command[tag] != size - tag - 1u || (tag == 2u && command[1] != 1u)) {
+  uint32_t tag =
+      1u + (command[0] >> 7); /* bytes that it takes: fields from 16 to 31 have a second one, which is 1 */
+  if ((command[0] & 7u) != PB_WT_STRING || command[tag] != size - tag - 1u ||
+      (tag == 2u && command[1] != 1u)) {
     return false;
   }
   return pb_decode(&stream, edgeplug_Request_fields, request) &&

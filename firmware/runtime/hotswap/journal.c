@@ -360,6 +360,10 @@ static bool ep_journal_slots_blank(void) {
          ep_flash_compare(map->slot_address[1], NULL, EP_RECORD_SLOT_SIZE) == EP_OK;
 }
 
+static void ep_journal_raise(uint32_t *value, uint32_t least) {
+  if (*value < least) *value = least;
+}
+
 void ep_journal_mount(ep_journal_t *journal) {
   ep_journal_found_t halves[2], *here = &halves[0], *there = &halves[1];
   uint32_t score, other, compactions;
@@ -380,6 +384,11 @@ void ep_journal_mount(ep_journal_t *journal) {
     here->secure = ep_journal_slots_blank();
   }
   *journal = here->journal;
+  /* What may never go back doesn't, not even if the newer half is the one to be given up. */
+  ep_journal_raise(&journal->kept[EP_KEPT_STATE].u.state.nonce,
+                   there->journal.kept[EP_KEPT_STATE].u.state.nonce);
+  ep_journal_raise(&journal->kept[EP_KEPT_STATE].u.state.security_version,
+                   there->journal.kept[EP_KEPT_STATE].u.state.security_version);
   journal->damaged = !here->secure;
   if (journal->damaged) return;
   if (here->again && !EP_DEFECT(LAST_ENTRY_NOT_WRITTEN_AGAIN)) (void)ep_journal_push(journal, &here->last);
