@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 
 import { EdgePlugError } from "../errors.js";
 import type { edgeplug } from "../generated/messages.js";
-import { readPackage, verifyPackage } from "../package.js";
+import { readPackage, verifyPackage, type AgentPackage } from "../package.js";
 import type { CommandSignature } from "../session/board-session.js";
 import { Deployment, viewOf } from "./deployment.js";
 import { DeploymentRun, type RunEnd } from "./deployment-run.js";
@@ -92,11 +92,8 @@ export class Deployments {
       : undefined;
   }
 
-  /**
-   * Takes a package into its board's queue; on disk when it returns. Throws what is wrong with the package,
-   * QUEUE_FULL, GATEWAY_STOPPING or GATEWAY_STATE.
-   */
-  accept(order: DeployOrder): Deployment {
+  /** Throws what is wrong with the package, QUEUE_FULL or GATEWAY_STOPPING. */
+  check(order: DeployOrder): AgentPackage {
     if (this.stopped.signal.aborted) throw new EdgePlugError("GATEWAY_STOPPING");
     const pkg = readPackage(order.packageBytes);
     verifyPackage(pkg);
@@ -105,6 +102,12 @@ export class Deployments {
     if (waiting >= limit) {
       throw new EdgePlugError("QUEUE_FULL", `${waiting} deployments wait for board ${order.device} already.`);
     }
+    return pkg;
+  }
+
+  /** Takes a package into its board's queue; on disk when it returns. Throws as check() does, and GATEWAY_STATE. */
+  accept(order: DeployOrder): Deployment {
+    const pkg = this.check(order);
     const { device, login, allowDowngrade, timeoutMs, maySign, packageBytes } = order;
     const { name, version } = pkg.manifest;
     const id = randomBytes(ID_SIZE).toString("hex");

@@ -9,7 +9,13 @@ import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 
 import { edgeplug } from "../generated/messages.js";
 
-export { fromErrorDetail, fromServiceError, toErrorDetail, toServiceError } from "./wire-errors.js";
+export {
+  DETAILS_TRAILER,
+  fromErrorDetail,
+  fromServiceError,
+  toErrorDetail,
+  toServiceError,
+} from "./wire-errors.js";
 export { eventOfStep, fromDeployResult, stepOfEvent, toDeployResult, type EventBody } from "./wire-steps.js";
 
 import v1 = edgeplug.gateway.v1;

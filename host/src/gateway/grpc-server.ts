@@ -1,0 +1,215 @@
+/** The gRPC server around the service: health, reflection, limits on what a connection may do, and a clean end. */
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+
+import {
+  Metadata,
+  Server,
+  ServerInterceptingCall,
+  status,
+  type ConnectionInjector,
+  type ServerCredentials,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  type StatusObject,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation, service as healthService } from "grpc-health-check";
+
+import { EdgePlugError, type ErrorName } from "../errors.js";
+import type { HostPort } from "./config.js";
+import { pause } from "./port-link.js";
+import type { AnyCall } from "./service.js";
+import {
+  DETAILS_TRAILER,
+  gatewayService,
+  MAX_REQUEST,
+  packageDefinition,
+  SERVICE_NAME,
+  toServiceError,
+  type GatewayHandlers,
+} from "./wire.js";
+
+export interface GrpcServerOptions {
+  listen: HostPort;
+  credentials: ServerCredentials;
+  handlers: GatewayHandlers;
+  /** Connections at a time. */
+  connections: number;
+  /** Throws what refuses a login; asked before reflection answers. */
+  admit: (call: AnyCall) => void;
+}
+
+const STREAMS_PER_CONNECTION = 64;
+/** A connection that answers no ping for so long is half-open, and dropped. */
+const PING_AFTER_MS = 20_000;
+const PING_PATIENCE_MS = 10_000;
+const IDLE_MS = 300_000;
+const TCP_PROBE_MS = 30_000;
+const SHUTDOWN_PATIENCE_MS = 2_000;
+
+export class GrpcServer {
+  private constructor(
+    private readonly server: Server,
+    private readonly injector: ConnectionInjector,
+    private readonly listener: NetServer,
+    private readonly health: HealthImplementation,
+    private readonly sockets: Set<Socket>,
+  ) {}
+
+  /** Throws GATEWAY_CONFIG if the address can't be served. */
+  static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
+    const server = new Server({
+      interceptors: [detailed],
+      "grpc.max_receive_message_length": MAX_REQUEST,
+      "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
+      "grpc.keepalive_time_ms": PING_AFTER_MS,
+      "grpc.keepalive_timeout_ms": PING_PATIENCE_MS,
+      "grpc.max_connection_idle_ms": IDLE_MS,
+      "grpc-node.max_session_memory": 10,
+    });
+    server.addService(gatewayService, options.handlers as unknown as UntypedServiceImplementation);
+    const health = new HealthImplementation({ "": "SERVING", [SERVICE_NAME]: "SERVING" });
+    health.addToServer({ addService: (service, handlers) => addHealth(server, service, handlers) });
+    addReflection(server, options.admit);
+    const injector = server.createConnectionInjector(options.credentials);
+    const sockets = new Set<Socket>();
+    const listener = createServer((socket) => {
+      socket.on("error", () => undefined); // its session tells
+      socket.setKeepAlive(true, TCP_PROBE_MS);
+      socket.setNoDelay(true);
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      injector.injectConnection(socket);
+    });
+    listener.maxConnections = options.connections;
+    try {
+      await listen(listener, options.listen);
+    } catch (error) {
+      server.forceShutdown();
+      throw error;
+    }
+    return new GrpcServer(server, injector, listener, health, sockets);
+  }
+
+  get port(): number {
+    const address = this.listener.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Load balancers and service managers look at this. */
+  notServing(): void {
+    this.health.setStatus("", "NOT_SERVING");
+    this.health.setStatus(SERVICE_NAME, "NOT_SERVING");
+  }
+
+  /** Takes no more connections, lets the calls that are ending end, and cuts the rest. */
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.listener.close(() => resolve()));
+    this.injector.drain(SHUTDOWN_PATIENCE_MS);
+    const quiet = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
+    await Promise.race([quiet, pause(SHUTDOWN_PATIENCE_MS)]);
+    this.server.forceShutdown();
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}
+
+async function listen(listener: NetServer, { host, port }: HostPort): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    listener.once("error", (error: NodeJS.ErrnoException) => reject(explainListen(host, port, error)));
+    listener.listen({ host, port }, resolve);
+  });
+}
+
+function explainListen(host: string, port: number, error: NodeJS.ErrnoException): EdgePlugError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: "another program serves it already",
+    EACCES: "ports below 1024 need the system's permission",
+    EADDRNOTAVAIL: "this machine has no such address",
+    ENOTFOUND: "no such host is known",
+  };
+  const why = reasons[error.code ?? ""] ?? error.message;
+  return new EdgePlugError("GATEWAY_CONFIG", `${host}:${port} can't be served: ${why}.`, {
+    cause: error,
+    action: "Name another address with --listen, or end the other program.",
+  });
+}
+
+type AddService = (service: ServiceDefinition, handlers: UntypedServiceImplementation) => void;
+
+/** Whoever asks for a service that there isn't is not remembered: that takes no login, and would fill the memory. */
+function addHealth(server: Server, service: unknown, handlers: UntypedServiceImplementation): void {
+  const watch = handlers["watch"] as (call: HealthCall) => void;
+  server.addService((service ?? healthService) as ServiceDefinition, {
+    ...handlers,
+    watch: (call: HealthCall) => {
+      const known = call.request.service === "" || call.request.service === SERVICE_NAME;
+      if (known) watch(call);
+      else call.end();
+    },
+  });
+}
+
+interface HealthCall {
+  request: { service: string };
+  end(): void;
+}
+
+interface ReflectionCall extends AnyCall {
+  emit(event: "error", error: Error): boolean;
+}
+
+function addReflection(server: Server, admit: (call: AnyCall) => void): void {
+  const guarded: AddService = (service, handlers) => {
+    const entries = Object.entries(handlers).map(([name, handler]) => {
+      const guardedHandler = (call: ReflectionCall): void => {
+        try {
+          admit(call);
+        } catch (error) {
+          call.emit("error", toServiceError(EdgePlugError.from(error)));
+          return;
+        }
+        (handler as (call: ReflectionCall) => void)(call);
+      };
+      return [name, guardedHandler];
+    });
+    server.addService(service, Object.fromEntries(entries) as UntypedServiceImplementation);
+  };
+  const reflection = new ReflectionService(packageDefinition, { services: [SERVICE_NAME] });
+  reflection.addToServer({ addService: guarded });
+}
+
+type Ending = Pick<StatusObject, "code" | "details"> & { metadata?: Metadata | null | undefined };
+
+/** What gRPC itself refuses, with our error in the details too. */
+const detailed: ServerInterceptor = (_method, call) =>
+  new ServerInterceptingCall(call, {
+    sendStatus: (ending, next) => {
+      next(ending.code === status.OK ? ending : withDetails(ending));
+    },
+  });
+
+function withDetails(ending: Ending): StatusObject {
+  const { details } = ending;
+  const metadata = ending.metadata ?? new Metadata();
+  if (metadata.get(DETAILS_TRAILER).length > 0) return { code: ending.code, details, metadata };
+  const code = /deserializing/i.test(details) ? status.INVALID_ARGUMENT : ending.code;
+  const error = new EdgePlugError(errorOf(code, details), details === "" ? undefined : details);
+  for (const value of toServiceError(error).metadata.get(DETAILS_TRAILER))
+    metadata.set(DETAILS_TRAILER, value);
+  return { code, details, metadata };
+}
+
+/** Requests that are too large, can't be decoded or are for a call that there isn't: the request's fault. */
+function errorOf(code: status, details: string): ErrorName {
+  if (code === status.INVALID_ARGUMENT) return "GATEWAY_REQUEST";
+  if (code === status.UNIMPLEMENTED || code === status.NOT_FOUND) return "GATEWAY_REQUEST";
+  if (code === status.RESOURCE_EXHAUSTED || (code === status.INTERNAL && /message/i.test(details))) {
+    return "GATEWAY_REQUEST";
+  }
+  if (code === status.DEADLINE_EXCEEDED) return "TIMEOUT";
+  if (code === status.CANCELLED) return "INTERRUPTED";
+  if (code === status.UNAVAILABLE) return "GATEWAY_STOPPING";
+  return "INTERNAL";
+}
