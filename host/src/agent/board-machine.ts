@@ -3,7 +3,7 @@ import { Engine, EngineError, SIM_WASM, type CallResult, type EngineModule } fro
 
 import { EdgePlugError } from "../errors.js";
 import { MAX_FUEL } from "../generated/limits.js";
-import { INPUTS_MAX, OUTPUTS_MAX } from "../manifest.js";
+import { INPUTS_MAX, OUTPUTS_MAX, type AgentManifest } from "../manifest.js";
 import type { MachineFactory } from "./check.js";
 import type { AgentConfig } from "./config.js";
 import type { AgentMachine } from "./machine.js";
@@ -27,6 +27,28 @@ export async function boardMachine(wasm: Uint8Array, config: AgentConfig): Promi
     },
   };
   return () => new BoardMachine(engine, module);
+}
+
+/** What a board does with a package's module before it stages it: loads and starts it, and runs its test vectors. */
+export async function runPackedModule(wasm: Uint8Array, manifest: AgentManifest): Promise<void> {
+  const { limits, kind, inputs, outputs } = manifest;
+  const module: EngineModule = {
+    code: wasm,
+    kind,
+    inputs,
+    outputs,
+    limits: {
+      memoryBytes: limits.memory,
+      stackSlots: limits.stackSlots,
+      callDepth: limits.callDepth,
+      fuel: limits.fuel,
+      initFuel: limits.initFuel,
+      ioBufferBytes: limits.ioBuffer,
+    },
+  };
+  const machine = new BoardMachine(await createEngine(), module);
+  machine.start();
+  machine.runVectors();
 }
 
 /** Runs the module's own test vectors the way a board does before it lets the agent start. */

@@ -1,10 +1,12 @@
 /** The command line: what may be said, and what it means. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { GatewayOptions } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
+import { gatewayOptions, withGateway, type GatewayFlags } from "edgeplug/gateway-options";
 import { checkSignerOptions, type SignerOptions } from "edgeplug/signer";
 
 export type Verb =
-  | { kind: "push"; packageFile: string; agentFile?: string }
+  | { kind: "push" | "dry-run"; packageFile: string; agentFile?: string }
   | { kind: "info" }
   | { kind: "status" }
   | { kind: "history" }
@@ -14,10 +16,13 @@ export type Verb =
   | { kind: "save"; file: string }
   | { kind: "request"; data: string };
 
+export type ColorChoice = "auto" | "always" | "never";
+
 export interface Settings {
   device: string;
   baud: number;
   json: boolean;
+  color: ColorChoice;
   debug: boolean;
   allowDowngrade: boolean;
   force: boolean;
@@ -25,10 +30,12 @@ export interface Settings {
   timeoutMs: number | undefined;
   /** How to sign what a locked board takes from an operator only. */
   operator: SignerOptions;
+  /** Whom to trust and how to log in, if the device is a gateway's. */
+  gateway: GatewayOptions;
   verb: Verb;
 }
 
-interface Flags extends SignerOptions {
+interface Flags extends SignerOptions, GatewayFlags {
   device?: string;
   agent?: string;
   manifest?: string;
@@ -44,6 +51,8 @@ interface Flags extends SignerOptions {
   timeout?: number;
   allowDowngrade?: boolean;
   force?: boolean;
+  dryRun?: boolean;
+  color: ColorChoice;
   json?: boolean;
   debug?: boolean;
 }
@@ -54,6 +63,7 @@ Examples:
   edgeplug-push --device /dev/ttyUSB0 --agent agent.bin --manifest manifest.pb
   edgeplug-push --device auto voltage-event.epk               to the only board that is connected
   edgeplug-push --device id:3f2a voltage-event.epk            to the board whose id begins so
+  edgeplug-push --device auto --dry-run voltage-event.epk     would the board take it? Changes nothing
   edgeplug-push --device /dev/ttyUSB0 --info                  what board is this, what does it run?
   edgeplug-push --device /dev/ttyUSB0 --status --json         the same for scripts, with counters
   edgeplug-push --device /dev/ttyUSB0 --save old.epk          fetch the running package, byte for byte
@@ -61,12 +71,14 @@ Examples:
   edgeplug-push --device /dev/ttyUSB0 --rollback --key operator.key      the same on a locked board
   edgeplug-push --device /dev/ttyUSB0 --request 616263        ask a request agent; or --request @file
   edgeplug-push --device sim:board.flash agent.epk            try it on a simulated board kept in a file
+  edgeplug-push --device plant.example:50051 agent.epk        to the only board of a gateway
+  edgeplug-push --device plant.example:50051/3f2a --info      to one of several, after edgeplug login
 
 The device can also stand in EDGEPLUG_DEVICE. A push that was cut short is resumed by pushing again.
 
 Exit codes: 0 only when the new agent stayed; 2 usage; 10 files; 20 to 25 the package; 30 to 37 the board said
 no; 40, 41 flash or journal; 50 to 54 the agent's code; 60 rolled back; 61 rejected; 70 a defect in this tool;
-71 to 79 port, line and board; 130 stopped by Ctrl-C. Every error prints its code, EP and four digits.`;
+71 to 79 port, line and board; 80 to 89 gateway and login; 130 stopped by Ctrl-C. Every error prints its code, EP and four digits.`;
 
 /** Parses the arguments; undefined when they only asked for help or the version, which has been printed. */
 export function parseArguments(args: readonly string[], version: string): Settings | undefined {
@@ -93,23 +105,26 @@ export function parseArguments(args: readonly string[], version: string): Settin
     device: flags.device,
     baud: flags.baud,
     json: flags.json ?? false,
+    color: flags.color,
     debug: flags.debug ?? false,
     allowDowngrade: flags.allowDowngrade ?? false,
     force: flags.force ?? false,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     operator,
+    gateway: gatewayOptions(flags, flags.json !== true),
     verb,
   };
 }
 
 function command(version: string): Command {
-  return new Command("edgeplug-push")
+  const push = new Command("edgeplug-push")
     .description("Swap the agent inside a running EdgePlug board, and see that the new one stays.")
     .argument("[package]", "the .epk file to push")
     .addOption(
-      new Option("-d, --device <port>", "serial port, auto, id:PREFIX, sim: or sim:FILE").env(
-        "EDGEPLUG_DEVICE",
-      ),
+      new Option(
+        "-d, --device <port>",
+        "serial port, auto, id:PREFIX, sim:FILE, or a gateway's HOST:PORT[/ID]",
+      ).env("EDGEPLUG_DEVICE"),
     )
     .option("--agent <file>", "push a loose agent.bin …")
     .option("--manifest <file>", "… with its manifest.pb")
@@ -131,9 +146,16 @@ function command(version: string): Command {
     )
     .option("--public-key <file>", "the operator's public key, by which --sign-with's signatures must hold")
     .option("--force", "let --save replace a file")
+    .option("--dry-run", "check all that can be known of a push, and change nothing")
+    .addOption(
+      new Option("--color <when>", "auto: on a terminal, unless NO_COLOR is set")
+        .choices(["auto", "always", "never"])
+        .default("auto"),
+    )
     .option("--json", "print one JSON object a line, and nothing else")
     .option("--debug", "show where an error came from")
-    .version(version, "-V, --version")
+    .version(version, "-V, --version");
+  return withGateway(push)
     .addHelpText("after", EXAMPLES)
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
@@ -159,6 +181,7 @@ function chooseVerb(flags: Flags, files: readonly string[]): Verb {
   if (push !== undefined) chosen.push(push);
   if (files.length > 1) throw usage(`One package at a time; ${files.length} were named.`);
   const [verb] = chosen;
+  if (flags.dryRun === true && verb?.kind !== "dry-run") throw usage("--dry-run needs a package.");
   if (verb === undefined)
     throw usage("Nothing to do: name a package, or one of --info, --status, --rollback …");
   if (chosen.length > 1)
@@ -168,8 +191,9 @@ function chooseVerb(flags: Flags, files: readonly string[]): Verb {
 
 function packageToPush(flags: Flags, file: string | undefined): Verb | undefined {
   const { agent, manifest } = flags;
+  const kind = flags.dryRun === true ? "dry-run" : "push";
   if (agent === undefined && manifest === undefined) {
-    return file === undefined ? undefined : { kind: "push", packageFile: file };
+    return file === undefined ? undefined : { kind, packageFile: file };
   }
   if (file !== undefined) throw usage("Name either a package, or --agent with --manifest.");
   if (agent === undefined || manifest === undefined) {
@@ -177,7 +201,7 @@ function packageToPush(flags: Flags, file: string | undefined): Verb | undefined
       agent === undefined ? "--manifest needs --agent as well." : "--agent needs --manifest as well.",
     );
   }
-  return { kind: "push", packageFile: manifest, agentFile: agent };
+  return { kind, packageFile: manifest, agentFile: agent };
 }
 
 function usage(message: string): EdgePlugError {

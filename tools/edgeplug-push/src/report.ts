@@ -10,6 +10,8 @@ export interface ReportOptions {
   json: boolean;
   /** Also print where an error came from. */
   debug: boolean;
+  /** Default: on a terminal, unless NO_COLOR is set (no-color.org). */
+  color?: "auto" | "always" | "never";
 }
 
 const LABEL_WIDTH = 10;
@@ -77,9 +79,11 @@ export class Report {
   }
 
   private colour(stream: NodeJS.WriteStream, code: string, text: string): string {
-    const noColour = process.env["NO_COLOR"];
-    const wanted = stream.isTTY === true && (noColour === undefined || noColour === "") && !this.options.json;
-    return wanted ? `${code}${text}${RESET}` : text;
+    const { color = "auto", json } = this.options;
+    const { NO_COLOR: refused } = process.env;
+    const suits = stream.isTTY === true && (refused === undefined || refused === "");
+    const wanted = color === "always" || (color === "auto" && suits);
+    return wanted && !json ? `${code}${text}${RESET}` : text;
   }
 }
 

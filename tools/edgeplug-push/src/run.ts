@@ -27,7 +27,8 @@ export async function run(args: readonly string[], version: string): Promise<num
 async function execute(settings: Settings, report: Report): Promise<void> {
   const { verb } = settings;
   // What can be refused without the board is refused before its port is touched.
-  const pkg = verb.kind === "push" ? await readVerified(verb.packageFile, verb.agentFile) : undefined;
+  const hasPackage = verb.kind === "push" || verb.kind === "dry-run";
+  const pkg = hasPackage ? await readVerified(verb.packageFile, verb.agentFile) : undefined;
   const verbs = await import("./verbs.js");
   const bytes = verb.kind === "request" ? await verbs.requestBytes(verb.data) : new Uint8Array();
   if (verb.kind === "save") await verbs.checkSaveTarget(verb.file, settings.force);
@@ -44,6 +45,8 @@ async function execute(settings: Settings, report: Report): Promise<void> {
     switch (verb.kind) {
       case "push":
         return await pushVerified(session, pkg as AgentPackage, settings, report, options);
+      case "dry-run":
+        return await foretell(session, pkg as AgentPackage, settings, report, options);
       case "info":
         return await verbs.info(session, report, options);
       case "status":
@@ -84,8 +87,9 @@ async function readVerified(packageFile: string, agentFile: string | undefined):
 
 async function connect(settings: Settings, signal: AbortSignal): Promise<BoardSession> {
   const { openDevice } = await import("edgeplug/device");
-  const { device, baud, timeoutMs } = settings;
+  const { device, baud, gateway, timeoutMs } = settings;
   return openDevice(device, {
+    ...gateway,
     baud,
     signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(timeoutMs, 5_000) }),
@@ -101,6 +105,17 @@ async function pushVerified(
 ): Promise<void> {
   const { push } = await import("./push.js");
   await push(session, pkg, report, { ...options, allowDowngrade: settings.allowDowngrade });
+}
+
+async function foretell(
+  session: BoardSession,
+  pkg: AgentPackage,
+  { allowDowngrade, baud }: Settings,
+  report: Report,
+  options: CommandOptions,
+): Promise<void> {
+  const { dryRun } = await import("./dry-run.js");
+  await dryRun(session, pkg, report, { ...options, allowDowngrade, baud });
 }
 
 /** Ctrl-C, and its likes, end the work in good order; a second one ends the process. */
