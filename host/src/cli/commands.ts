@@ -54,6 +54,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./explain.js")).explainCommand(),
   },
   {
+    name: "login",
+    summary: "keep the token for a gateway",
+    load: async () => (await import("./login.js")).loginCommand(),
+  },
+  {
+    name: "logout",
+    summary: "forget the token for a gateway",
+    load: async () => (await import("./login.js")).logoutCommand(),
+  },
+  {
     name: "board",
     summary: "run an emulated board; look after a board's keys and lock",
     load: async () => (await import("./board.js")).boardCommand(),

@@ -28,7 +28,8 @@ function fromEnvironment(): string | undefined {
   return passphrase === "" ? undefined : passphrase;
 }
 
-async function askOnTerminal(prompt: string): Promise<string | undefined> {
+/** A line typed without echo; undefined where there is no terminal. */
+export async function askOnTerminal(prompt: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
   const { createInterface } = await import("node:readline/promises");
   const { Writable } = await import("node:stream");
