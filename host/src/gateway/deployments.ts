@@ -3,6 +3,7 @@
  * disk, and belongs to the gateway until it is over, whoever asked for it.
  */
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 
 import { EdgePlugError } from "../errors.js";
 import type { edgeplug } from "../generated/messages.js";
@@ -62,7 +63,9 @@ export class Deployments {
   private readonly workers = new Set<Promise<void>>();
   private devices: Devices | undefined;
 
-  constructor(private readonly options: DeploymentsOptions) {}
+  constructor(private readonly options: DeploymentsOptions) {
+    setMaxListeners(0, this.stopped.signal); // one listener a call that waits
+  }
 
   /** Takes up what an earlier process left, and serves the queues from now on. */
   start(devices: Devices): void {

@@ -1,4 +1,6 @@
 /** A running gateway: boards, deployments and the service before them, put together and taken apart in the right order. */
+import { setMaxListeners } from "node:events";
+
 import type { ServerCredentials } from "@grpc/grpc-js";
 
 import { EdgePlugError } from "../errors.js";
@@ -60,7 +62,10 @@ export class Gateway {
   private constructor(
     readonly devices: Devices,
     readonly deployments: Deployments,
-  ) {}
+  ) {
+    // One listener a call: many are no leak.
+    setMaxListeners(0, this.stopping.signal, this.ending.signal);
+  }
 
   private server!: GrpcServer;
 

@@ -61,14 +61,14 @@ export class GrpcServer {
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
     const server = new Server({
       interceptors: [detailed],
-      "grpc.max_receive_message_length": MAX_REQUEST,
+      "grpc.max_receive_message_length": 2 * MAX_REQUEST, // what is little too large gets a better answer
       "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
       "grpc.keepalive_time_ms": PING_AFTER_MS,
       "grpc.keepalive_timeout_ms": PING_PATIENCE_MS,
       "grpc.max_connection_idle_ms": IDLE_MS,
       "grpc-node.max_session_memory": 10,
     });
-    server.addService(gatewayService, options.handlers as unknown as UntypedServiceImplementation);
+    server.addService(judged(gatewayService), options.handlers as unknown as UntypedServiceImplementation);
     const health = new HealthImplementation({ "": "SERVING", [SERVICE_NAME]: "SERVING" });
     health.addToServer({ addService: (service, handlers) => addHealth(server, service, handlers) });
     addReflection(server, options.admit);
@@ -136,6 +136,29 @@ function explainListen(host: string, port: number, error: NodeJS.ErrnoException)
   });
 }
 
+/**
+ * gRPC's own answer to a request that it can't decode says only that. So the decoder gives the error to the handler in
+ * place of the request.
+ */
+function judged(service: ServiceDefinition): ServiceDefinition {
+  const methods = Object.entries(service).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer): unknown => {
+      try {
+        if (bytes.length > MAX_REQUEST)
+          throw new Error(`it has ${bytes.length} bytes, not up to ${MAX_REQUEST}`);
+        return method.requestDeserialize(bytes);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        return new EdgePlugError("GATEWAY_REQUEST", `The request can't be decoded: ${why}.`, {
+          cause: error,
+        });
+      }
+    };
+    return [name, { ...method, requestDeserialize }];
+  });
+  return Object.fromEntries(methods) as ServiceDefinition;
+}
+
 type AddService = (service: ServiceDefinition, handlers: UntypedServiceImplementation) => void;
 
 /** Whoever asks for a service that there isn't is not remembered: that takes no login, and would fill the memory. */
@@ -191,10 +214,9 @@ const detailed: ServerInterceptor = (_method, call) =>
   });
 
 function withDetails(ending: Ending): StatusObject {
-  const { details } = ending;
+  const { code, details } = ending;
   const metadata = ending.metadata ?? new Metadata();
-  if (metadata.get(DETAILS_TRAILER).length > 0) return { code: ending.code, details, metadata };
-  const code = /deserializing/i.test(details) ? status.INVALID_ARGUMENT : ending.code;
+  if (metadata.get(DETAILS_TRAILER).length > 0) return { code, details, metadata };
   const error = new EdgePlugError(errorOf(code, details), details === "" ? undefined : details);
   for (const value of toServiceError(error).metadata.get(DETAILS_TRAILER))
     metadata.set(DETAILS_TRAILER, value);
@@ -203,7 +225,6 @@ function withDetails(ending: Ending): StatusObject {
 
 /** Requests that are too large, can't be decoded or are for a call that there isn't: the request's fault. */
 function errorOf(code: status, details: string): ErrorName {
-  if (code === status.INVALID_ARGUMENT) return "GATEWAY_REQUEST";
   if (code === status.UNIMPLEMENTED || code === status.NOT_FOUND) return "GATEWAY_REQUEST";
   if (code === status.RESOURCE_EXHAUSTED || (code === status.INTERNAL && /message/i.test(details))) {
     return "GATEWAY_REQUEST";

@@ -118,7 +118,7 @@ function unaryHandler(method: UnaryName, act: AnyUnary, options: ServiceOptions)
   ): void => {
     const record = new CallRecord(method, call, options);
     void record
-      .run((context) => act(call.request, context))
+      .run((context) => act(decoded(call.request), context))
       .then(
         (reply) => callback(null, reply),
         (error: unknown) => callback(toServiceError(EdgePlugError.from(error))),
@@ -132,7 +132,7 @@ function streamHandler(method: StreamName, act: AnyStream, options: ServiceOptio
     call.on("error", () => undefined); // what is written to a caller who has gone
     void record
       .run(async (context) => {
-        await pump(call, act(call.request, context), context.signal);
+        await pump(call, act(decoded(call.request), context), context.signal);
         if (options.ending.aborted) throw new EdgePlugError("GATEWAY_STOPPING");
       })
       .then(
@@ -140,6 +140,12 @@ function streamHandler(method: StreamName, act: AnyStream, options: ServiceOptio
         (error: unknown) => call.emit("error", toServiceError(EdgePlugError.from(error))),
       );
   };
+}
+
+/** The decoder puts an error in the place of a request that makes no sense. */
+function decoded<T>(request: T): T {
+  if (request instanceof EdgePlugError) throw request;
+  return request;
 }
 
 /** Writes as fast as the caller reads, and no faster. */

@@ -118,7 +118,8 @@ export function fromServiceError(error: unknown): EdgePlugError {
   if (error.code === status.UNAVAILABLE && /certificate|altnames|self.signed/i.test(text)) {
     return new EdgePlugError("GATEWAY_CERTIFICATE", sentence(text), { cause: error });
   }
-  const name = WITHOUT_DETAILS[error.code];
+  const tooLarge = error.code === status.RESOURCE_EXHAUSTED && /message larger/i.test(text);
+  const name = tooLarge ? "GATEWAY_REQUEST" : WITHOUT_DETAILS[error.code];
   if (name === undefined) {
     return new EdgePlugError("INTERNAL", `The gateway answered ${status[error.code]}: ${sentence(text)}`, {
       cause: error,
