@@ -49,6 +49,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./history.js")).historyCommand(),
   },
   {
+    name: "completion",
+    summary: "print a script that completes commands, options, files and devices",
+    load: async () => (await import("./completion.js")).completionCommand(),
+  },
+  {
     name: "explain",
     summary: "say what an error code means and what to do about it",
     load: async () => (await import("./explain.js")).explainCommand(),

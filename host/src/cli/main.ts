@@ -1,28 +1,15 @@
 #!/usr/bin/env node
 /** The `edgeplug` command. */
-import { createRequire } from "node:module";
-
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 
 import { EdgePlugError } from "../errors.js";
-import { COMMANDS } from "./commands.js";
 import { printError } from "./output.js";
-
-const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+import { createProgram } from "./program.js";
 
 /** Runs one command line and gives its exit code. */
 async function run(args: readonly string[]): Promise<number> {
-  const program = new Command("edgeplug")
-    .description("Build, pack, verify and deliver agents for EdgePlug boards.")
-    .version(version)
-    .option("--debug", "show where an error came from")
-    .enablePositionalOptions()
-    .showSuggestionAfterError(true);
   const wanted = args.find((argument) => !argument.startsWith("-"));
-  for (const entry of COMMANDS)
-    if (entry.name === (wanted === "help" ? args[args.indexOf("help") + 1] : wanted))
-      program.addCommand(await entry.load());
-    else program.command(entry.name).summary(entry.summary);
+  const program = await createProgram(wanted === "help" ? args[args.indexOf("help") + 1] : wanted);
   for (const command of [program, ...allCommands(program)])
     command.exitOverride().configureOutput({ outputError: () => undefined });
   try {

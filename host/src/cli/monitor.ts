@@ -1,5 +1,5 @@
 /** edgeplug monitor: follows what a board says, whatever happens to the line. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, Option } from "commander";
 
 import { EdgePlugError } from "../errors.js";
 import type { Followed } from "../follow.js";
@@ -23,7 +23,7 @@ export function monitorCommand(): Command {
           "traps, health. Stays through resets, pulled cables and replugged USB, and says so. Ctrl-C ends it.",
       ),
   )
-    .option("--until <event>", `end with exit code 0 at the first ${EVENTS.join(", ")}`, eventName)
+    .addOption(new Option("--until <event>", "end with exit code 0 at the first of these").choices(EVENTS))
     .option("--for <seconds>", "end after so long; with --until that is a failure", seconds)
     .addHelpText(
       "after",
@@ -31,13 +31,6 @@ export function monitorCommand(): Command {
         "  edgeplug monitor --device auto --until confirmed --for 120",
     )
     .action(monitor);
-}
-
-/** `rolled-back`, `rolled back`, `ROLLED_BACK` */
-function eventName(text: string): string {
-  const name = text.toLowerCase().replace(/[\s_]/g, "-");
-  if ((EVENTS as readonly string[]).includes(name)) return name;
-  throw new InvalidArgumentError(`Expected one of ${EVENTS.join(", ")}.`);
 }
 
 async function monitor(options: MonitorOptions): Promise<void> {

@@ -1,6 +1,7 @@
 /** The command line: what may be said, and what it means. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { GatewayOptions } from "edgeplug/device";
+import { completionScript, SHELLS, type Shell } from "edgeplug/completion";
 import { EdgePlugError } from "edgeplug/errors";
 import { gatewayOptions, withGateway, type GatewayFlags } from "edgeplug/gateway-options";
 import { checkSignerOptions, type SignerOptions } from "edgeplug/signer";
@@ -53,6 +54,7 @@ interface Flags extends SignerOptions, GatewayFlags {
   force?: boolean;
   dryRun?: boolean;
   color: ColorChoice;
+  completion?: Shell;
   json?: boolean;
   debug?: boolean;
 }
@@ -92,6 +94,10 @@ export function parseArguments(args: readonly string[], version: string): Settin
     throw usage(error.message.replace(/^error: /, ""));
   }
   const flags = program.opts<Flags>();
+  if (flags.completion !== undefined) {
+    process.stdout.write(completionScript(flags.completion, program));
+    return undefined;
+  }
   const verb = chooseVerb(flags, program.args);
   if (flags.device === undefined || flags.device === "") {
     throw new EdgePlugError("USAGE", "No device was named.", {
@@ -155,6 +161,7 @@ function command(version: string): Command {
     )
     .option("--json", "print one JSON object a line, and nothing else")
     .option("--debug", "show where an error came from")
+    .addOption(new Option("--completion <shell>", "print a completion script").choices(SHELLS))
     .version(version, "-V, --version");
   return withGateway(push)
     .addHelpText("after", EXAMPLES)
