@@ -1,0 +1,231 @@
+/**
+ * The tools behave the same whatever is between them and the board: one story of all verbs on a simulated board, over a
+ * serial port and through a gateway, with the same words, exit codes and JSON.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { serializePackage, writeKeyPair } from "edgeplug";
+import { beforeAll, describe, expect, it } from "vitest";
+
+import {
+  controlAgent,
+  DEEDS,
+  failingAgent,
+  makePackage,
+  OPERATOR,
+  padded,
+  PUBLISHER,
+  REQUEST,
+  requestAgent,
+} from "@edgeplug/test-support/agents";
+
+import "./fixture.js";
+import { maskedLine, maskedLines, shapeOf } from "./support/masks.js";
+import { EDGEPLUG, EDGEPLUG_PUSH, runTool, type Outcome } from "./support/tool.js";
+import { SERIAL, SIM, type Way } from "./support/ways.js";
+
+const WAYS: readonly Way[] = [SIM, SERIAL];
+const SHORT = { healthyScans: 300 };
+/** A trial that is over long after anything here. */
+const LONG = { healthyScans: 1_000_000, deadlineScans: 2_000_000 };
+
+const PACKAGES = {
+  first: makePackage(controlAgent({ value: 1 }), { name: "first", trial: SHORT }),
+  large: makePackage(padded(controlAgent({ value: 2 }), 13_000), { name: "large", trial: SHORT }),
+  trapping: makePackage(failingAgent(3, 20, DEEDS.trap), { name: "trapping", trial: SHORT }),
+  foreign: makePackage(`(module (import "wasi" "fd_write" (func)) (func (export "scan")))`),
+  asker: makePackage(requestAgent(0x2a), {
+    ...REQUEST,
+    name: "asker",
+    trial: { minRequests: 2 },
+    vectors: [{ request: Uint8Array.of(1, 2), reply: Uint8Array.of(0x2a, 1, 2) }],
+  }),
+  patient: makePackage(controlAgent({ value: 5 }), { name: "patient", trial: LONG }),
+  unsigned: makePackage(controlAgent({ value: 6 }), { key: null }),
+  secure: makePackage(controlAgent({ value: 7 }), { name: "secure", securityVersion: 1 }),
+  hosted: makePackage(controlAgent({ value: 8 }), {
+    name: "hosted",
+    securityVersion: 1,
+    trial: { confirmByHost: true },
+  }),
+};
+
+interface Step {
+  name: string;
+  tool: string;
+  args: string[];
+  /** Exit code. */
+  code: number;
+  /** Something that it must say, on stdout or stderr. */
+  says: RegExp;
+  /** Ctrl-C at the first line that this finds. */
+  stopAt?: RegExp;
+}
+
+const step = (name: string, args: string, code: number, says: RegExp, stopAt?: RegExp): Step => {
+  const [first = "", ...rest] = args.split(" ");
+  const tool = first === "board" ? EDGEPLUG : EDGEPLUG_PUSH;
+  return { name, tool, args: [first, ...rest], code, says, ...(stopAt === undefined ? {} : { stopAt }) };
+};
+
+const SIGNED = "--key operator";
+const STORY: readonly Step[] = [
+  step("a push", "first.epk", 0, /running +first 1 \(swap 1\) stays/),
+  step("a package whose bytes have changed", "flipped.epk", 21, /EP2005/),
+  step("a module that imports what no board has", "foreign.epk", 50, /EP5004.*wasi/),
+  step(
+    "a push that is stopped",
+    "large.epk --json",
+    130,
+    /Stopped by the user/,
+    /"acknowledged":[4-7]\d{3},/,
+  ),
+  step("a push that goes on where that ended", "large.epk --json", 0, /"ok":true.*"resumed":true/),
+  step("a push that is rolled back", "trapping.epk", 60, /EP6001.*trap.*; large 1 \(swap 3\) runs again/),
+  step("the same package again", "trapping.epk", 25, /EP2017/),
+  step("info", "--info", 0, /slot A +trapping 1.*rejected \(trap\)/),
+  step("info as JSON", "--info --json", 0, /"event":"info".*"activeSlot":"B"/),
+  step("status", "--status", 0, /agent +slot B: large 1.*\n.*none under way/),
+  step("status as JSON", "--status --json", 0, /"event":"status".*"lastReasonSwap":4/),
+  step("history", "--history", 0, /rejected swap 4 in slot A, trap/),
+  step("history as JSON", "--history --json", 0, /"kind":"rejected","swapNumber":4/),
+  step("a push of a request agent", "asker.epk --json", 0, /"ok":true,"swapNumber":5/),
+  step("a request", "--request 616263", 0, /^2a616263$/),
+  step("a request as JSON", "--request 616263 --json", 0, /"data":"2a616263"/),
+  step("save", "--save saved.epk --json", 0, /"ok":true.*"name":"asker"/),
+  step("save over a file", "--save saved.epk", 10, /EP1004/),
+  step("rollback", "--rollback", 0, /large 1 \(swap 3\) runs again/),
+  step("a request to an agent that takes none", "--request 616263", 32, /EP3004/),
+  step("abort with nothing under way", "--abort", 31, /EP3002/),
+  step(
+    "a push that is stopped in its trial",
+    "patient.epk",
+    130,
+    /goes on by itself.*\n.*--rollback/,
+    /^activated/,
+  ),
+  step("abort of the trial", "--abort --json", 0, /"phase":"idle".*"name":"large"/),
+  step("a push that raises the security version", "secure.epk", 0, /secure 1 \(swap 7\) stays/),
+  step("a downgrade", "first.epk", 24, /EP2016/),
+  step("a downgrade that is allowed", "first.epk --allow-downgrade", 0, /first 1 \(swap 8\) stays/),
+  step("a key for publishers", "board keys add publisher.pub", 0, /publisher/),
+  step("a key for operators", "board keys add operator.pub --json", 0, /"role":"operator"/),
+  step("locking", "board lock", 0, /is locked/),
+  step("an unsigned package on a locked board", "unsigned.epk", 22, /EP2009/),
+  step("rollback of a locked board without a key", "--rollback", 34, /EP3007/),
+  step("rollback of a locked board", `--rollback ${SIGNED}`, 0, /secure 1 \(swap 7\) runs again/),
+  step("a downgrade of a locked board without a key", "first.epk --allow-downgrade", 34, /EP3007/),
+  step("a downgrade of a locked board", `first.epk --allow-downgrade ${SIGNED}`, 0, /first 1 .* stays/),
+  step(
+    "a trial that an operator has to confirm",
+    `hosted.epk ${SIGNED} --json`,
+    0,
+    /"ok":true.*"name":"hosted"/,
+  ),
+  step("unlocking", `board unlock ${SIGNED}`, 0, /is open/),
+];
+
+/** What came of the story on one way, or why it could not be told. */
+type Told = { outcomes: Map<string, Outcome>; saved: Uint8Array } | { error: unknown };
+const told = new Map<string, Told>();
+
+beforeAll(async () => {
+  await Promise.all(
+    WAYS.map(async (way) => told.set(way.name, await tell(way).catch((error: unknown) => ({ error })))),
+  );
+});
+
+async function tell(way: Way): Promise<Told> {
+  const folder = mkdtempSync(join(tmpdir(), "edgeplug-everywhere-"));
+  const outcomes = new Map<string, Outcome>();
+  try {
+    await writeFiles(folder);
+    const board = await way.open(folder);
+    try {
+      for (const { name, tool, args, stopAt } of STORY) {
+        let running = true;
+        const outcome = await runTool(tool, [...args, "--device", board.device], {
+          folder,
+          env: board.env,
+          onLine: (line, child) => {
+            if (!running || stopAt?.test(line) !== true) return;
+            running = false;
+            child.kill("SIGINT");
+          },
+        });
+        outcomes.set(name, outcome);
+      }
+    } finally {
+      await board.close();
+    }
+    return { outcomes, saved: readFileSync(join(folder, "saved.epk")) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function writeFiles(folder: string): Promise<void> {
+  for (const [name, pkg] of Object.entries(PACKAGES))
+    writeFileSync(join(folder, `${name}.epk`), serializePackage(pkg));
+  const flipped = Uint8Array.from(serializePackage(PACKAGES.large));
+  flipped[5_000] = (flipped[5_000] ?? 0) ^ 1;
+  writeFileSync(join(folder, "flipped.epk"), flipped);
+  await writeKeyPair(join(folder, "publisher"), PUBLISHER, "publisher");
+  await writeKeyPair(join(folder, "operator"), OPERATOR, "operator");
+}
+
+function outcomeOf(way: Way, { name }: Step): Outcome {
+  const story = told.get(way.name);
+  if (story === undefined || "error" in story)
+    throw new Error(`no story over ${way.name}`, { cause: story?.error });
+  const outcome = story.outcomes.get(name);
+  if (outcome === undefined) throw new Error(`${name} was not tried`);
+  return outcome;
+}
+
+/** Events of a kind are as many as the line's speed makes them: each kind's fields count, once. */
+function jsonShapes({ stdout }: Outcome): Record<string, string[]> {
+  const shapes: Record<string, string[]> = {};
+  for (const line of stdout) {
+    const record = JSON.parse(line) as { event?: string };
+    shapes[record.event ?? ""] = shapeOf(record).sort();
+  }
+  for (const event of ["verifying", "trial"]) delete shapes[event];
+  return shapes;
+}
+
+describe.each(WAYS.map((way) => [way.name, way] as const))("over %s", (_name, way) => {
+  it.each(STORY.map((each) => [each.name, each] as const))(
+    "%s ends as it should, and says so",
+    (_step, each) => {
+      const { code, stdout, stderr } = outcomeOf(way, each);
+      expect([...stdout, ...stderr].join("\n")).toMatch(each.says);
+      expect(code).toBe(each.code);
+      if (code === 0 || each.args.includes("--json")) expect(stderr).toEqual([]);
+      else
+        expect(stderr).toEqual([
+          expect.stringMatching(/^error EP\d{4}: ./),
+          expect.stringMatching(/^ {2}try: ./),
+        ]);
+    },
+  );
+
+  it("the saved package is byte for byte what was pushed", () => {
+    const story = told.get(way.name);
+    const saved = story !== undefined && "saved" in story ? story.saved : new Uint8Array();
+    expect(Buffer.compare(saved, serializePackage(PACKAGES.asker))).toBe(0);
+  });
+
+  it.skipIf(way === SIM).each(STORY.map((each) => [each.name, each] as const))(
+    "%s reads as on a simulated board, word by word and field by field",
+    (_step, each) => {
+      const here = outcomeOf(way, each);
+      const there = outcomeOf(SIM, each);
+      expect(here.stderr.map(maskedLine)).toEqual(there.stderr.map(maskedLine));
+      if (each.args.includes("--json")) expect(jsonShapes(here)).toEqual(jsonShapes(there));
+      else expect(maskedLines(here.stdout)).toEqual(maskedLines(there.stdout));
+    },
+  );
+});
