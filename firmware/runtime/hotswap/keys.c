@@ -86,6 +86,12 @@ static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *
     }
   }
   change.add_role = (uint8_t)role;
+  if (EP_DEFECT(REPLACED_IN_TWO_STEPS) && change.drop != 0u && change.add_key != NULL) {
+    change.add_key = NULL;
+    (void)ep_journal_change(&engine->journal, &change);
+    change.add_key = bytes;
+    change.drop = 0;
+  }
   return ep_keys_change(engine, &change,
                         old == NULL     ? EP_JOURNAL_KEY_ADDED
                         : bytes == NULL ? EP_JOURNAL_KEY_REMOVED

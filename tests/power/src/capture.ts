@@ -62,6 +62,7 @@ export function capture(
   const { flash } = board;
   insert(bench, new Flash(board.geometry, { logLimit: 0 }), hashOf(scenario.name));
   const moments: CutMoment[] = [];
+  driver.told = 0;
   const stage = new Stage(driver, board.geometry.name);
   if (scenario.prepare) {
     driver.boot();
@@ -73,12 +74,12 @@ export function capture(
   const watcher = new Watcher(flash, driver.watch, () => stage.permissions, report);
   const start = board.milliseconds;
   const keeper = new ViewKeeper(flash);
-  let truth = learn(NOTHING_KNOWN, keeper.look(), stage.permissions);
+  let truth = learn(NOTHING_KNOWN, keeper.look(), stage.permissions, driver.told);
   watcher.reset(keeper.look());
   const now = (): Moment => {
     const view = keeper.look();
     const { permissions } = stage;
-    truth = learn(truth, view, permissions);
+    truth = learn(truth, view, permissions, driver.told);
     return { flash: flash.fork(), view, truth, permissions };
   };
   flash.onOperation = (operation) => {

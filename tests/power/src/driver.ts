@@ -3,6 +3,7 @@ import type { SimBoard } from "@edgeplug/sim";
 import type { AgentPackage } from "edgeplug";
 import { encodeFrame, FrameDecoder } from "edgeplug/device";
 import { edgeplug } from "edgeplug/messages";
+import { signedCommand } from "@edgeplug/test-support/authority";
 import { errorNameOf } from "./words.js";
 
 export const { UpdatePhase, SlotState, Reason, KeyRole } = edgeplug;
@@ -67,6 +68,8 @@ export class Driver {
   readonly watch: Watch = { scans: 0, seen: new Map(), swapNumber: 0, streak: 0, outputs: [] };
   /** Whether the latest settle() has waited out a trial. */
   tried = false;
+  /** The journaled half of the latest nonce that a board told. */
+  told = 0;
   private readonly decoder = new FrameDecoder(2_048);
   private readonly frames = new WeakMap<AgentPackage, Map<string, Uint8Array>>();
   private readonly encoded = new Map<string, Uint8Array>();
@@ -116,6 +119,19 @@ export class Driver {
   /** A request that has to succeed. */
   do(body: Body): Response {
     return granted(this.ask(body), Object.keys(body)[0] ?? "a request");
+  }
+
+  /** A nonce, as the board tells it. */
+  challenge(): Uint8Array {
+    const nonce = this.do({ challenge: {} }).challenge?.nonce ?? new Uint8Array(8);
+    this.told = Buffer.from(nonce).readUInt32LE(0);
+    return nonce;
+  }
+
+  /** `command`, signed by an operator's key (secret) for this board and a fresh nonce. */
+  signed(command: Body, key?: Uint8Array): Body {
+    const boardId = this.do({ hello: {} }).hello?.boardId ?? new Uint8Array();
+    return { signedCommand: signedCommand({ boardId, nonce: this.challenge() }, command, key) };
   }
 
   status(): Status {

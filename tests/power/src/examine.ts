@@ -243,6 +243,11 @@ function updateOnce(driver: Driver, { scenario, moment }: Subject, rest: Rest, r
     if (answer !== "SWAP_NUMBERS") report("11", `all swap numbers are used up, but Begin answers ${answer}`);
     return;
   }
+  if (moment.truth.nonce > 0) {
+    driver.challenge();
+    if (driver.told <= moment.truth.nonce)
+      report("11", `nonce ${driver.told} is told after ${moment.truth.nonce}`);
+  }
   const { swapNumber, offset } = driver.begin(next.pkg);
   if (swapNumber <= moment.truth.swapNumber)
     report("11", `swap number ${swapNumber} comes after ${moment.truth.swapNumber}`);

@@ -2,9 +2,9 @@
 import { choiceOf, notesOf, readingsOf, SAFE, type Choice } from "./choice.js";
 import { SlotState, type Driver, type Status, type Watch } from "./driver.js";
 import { BLANK, MARK_NAMES, VALID, type FlashView, type SlotView } from "./flash-view.js";
-import { isTwin, journalFacts, KIND } from "./journal-view.js";
+import { isTwin, journalFacts, KIND, type HalfView } from "./journal-view.js";
 import { agentNamed, type Agent } from "./packages.js";
-import { digestOf, spends, type Permissions, type Truth } from "./truth.js";
+import { digestOf, lastCounters, spends, type Permissions, type Truth } from "./truth.js";
 import type { Law, Report } from "./watch.js";
 import { errorNameOf, slotName } from "./words.js";
 
@@ -18,7 +18,7 @@ export const LAWS: Readonly<Record<Law, string>> = {
   "7": "a confirmed agent that rots at rest is found, and the other slot takes over",
   "8": "only scans that ran confirm a trial",
   "10": "lock and keys survive, and a journal that does not fails closed",
-  "11": "swap numbers, counters and the security version never go back",
+  "11": "swap numbers, counters, nonces and the security version never go back",
 };
 
 /** All that is asked of a board at rest. */
@@ -221,19 +221,34 @@ function mayBeSpent(agent: Agent | undefined, maySpend: ReadonlySet<Agent>): boo
 }
 
 /** Law 10, as long as the journal lives. */
-function checkLock({ standing, truth, keysMayChange, after }: Case, report: Report): void {
+function checkLock(one: Case, report: Report): void {
+  const { standing, truth, keysMayChange, after } = one;
   const { status, keys } = standing;
   if (status.journalError !== 0)
     report("10", `the journal counts as damaged (${errorNameOf(status.journalError)})`);
   if (truth.locked && !status.locked) report("10", "the board was locked and is open");
+  if (truth.opened && status.locked) report("10", "the board was unlocked and is locked again");
   if (!truth.locked && status.locked && !keysMayChange) report("10", "the board was open and is locked");
   if (truth.keys.size === 0 && !keysMayChange) return;
   if (keys.some(({ role }) => role === 0)) report("10", "a key can't be read");
   if (keys.length < truth.keys.size) report("10", `${keys.length} of ${truth.keys.size} keys are left`);
   const { half } = journalFacts(after.halves);
+  if (half !== undefined) checkKeys(one, half, report);
+}
+
+/** Law 10: no key is lost, none that was taken away comes back, and one that is replaced is so once and for all. */
+function checkKeys({ truth, permissions }: Case, { keys }: HalfView, report: Report): void {
+  const has = (key: string) => keys.some((one) => one.key === key);
   for (const [key, role] of truth.keys)
-    if (half !== undefined && !half.keys.some((one) => one.key === key && one.role === role))
+    if (!keys.some((one) => one.key === key && one.role === role))
       report("10", `key ${key.slice(0, 8)}… is lost or has another role`);
+  for (const key of truth.gone) if (has(key)) report("10", `key ${key.slice(0, 8)}… was removed and is back`);
+  for (const [old, by] of permissions.drops)
+    if (by !== undefined && has(old) === has(by))
+      report(
+        "10",
+        `key ${old.slice(0, 8)}… and the one that replaces it are ${has(by) ? "both" : "neither"} there`,
+      );
 }
 
 /** Law 11, with the board's security version, which is a counter too. */
@@ -254,6 +269,9 @@ function checkNumbers({ standing, truth, after }: Case, report: Report): void {
       "11",
       `the security version is ${status.securityVersion}, but nothing above ${highest} was confirmed`,
     );
+  const counters = lastCounters(journalFacts(after.halves));
+  if (counters !== undefined && counters.nonce < truth.nonce)
+    report("11", `the counter of nonces fell from ${truth.nonce} to ${counters.nonce}`);
   if (status.bootNumber <= truth.bootNumber)
     report("11", `boot ${status.bootNumber} comes after boot ${truth.bootNumber}`);
 }

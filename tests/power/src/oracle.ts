@@ -164,6 +164,30 @@ export const DEFECTS: readonly Defect[] = [
     scenarios: ["update"],
   },
   {
+    name: "last key removable",
+    law: "10",
+    why: "an operator may take away the last operator's key: nobody can command the board any more",
+    scenarios: ["remove"],
+  },
+  {
+    name: "replaced in two steps",
+    law: "10",
+    why: "the old key is taken away before the new one is written: a cut in between leaves neither",
+    scenarios: ["replace"],
+  },
+  {
+    name: "command done twice",
+    law: "5",
+    why: "a command that comes again is carried out again: packages that failed since are taken off the spent list",
+    scenarios: ["replay"],
+  },
+  {
+    name: "nonce not journaled",
+    law: "11",
+    why: "a nonce is told that no boot after this one would know of",
+    scenarios: ["challenge"],
+  },
+  {
     name: "number from the active slot",
     law: "11",
     why: "the other slot's swap number isn't looked at: two records may come to have the same",

@@ -1,6 +1,7 @@
 /** A scenario: what a board goes through, once, while every flash operation is looked at. */
 import type { GeometryName } from "@edgeplug/sim";
 
+import { publicKeyOf } from "@edgeplug/test-support/agents";
 import { beginOf, type Driver } from "./driver.js";
 import { placesOf, viewOf } from "./flash-view.js";
 import { JOURNAL_ENTRY, journalFacts } from "./journal-view.js";
@@ -51,8 +52,18 @@ export class Stage {
     this.permissions = { ...this.permissions, leave: new Set([...this.permissions.leave, reason]) };
   }
 
-  permitClearing(): void {
-    this.permissions = { ...this.permissions, clearing: true };
+  permitClearing(clearing = true): void {
+    this.permissions = { ...this.permissions, clearing };
+  }
+
+  /** From now on this key (secret) may go, or be replaced by another one. */
+  permitDrop(key: Uint8Array, by?: Uint8Array): void {
+    const drops = new Map(this.permissions.drops).set(publicHex(key), by && publicHex(by));
+    this.permissions = { ...this.permissions, drops };
+  }
+
+  permitUnlocking(): void {
+    this.permissions = { ...this.permissions, unlocking: true };
   }
 
   /** The board refuses this package. */
@@ -96,6 +107,10 @@ export class Stage {
     if (!board.runUntil(() => board.boots > boots, 1_000)) throw new Error("the watchdog did not come");
     board.step();
   }
+}
+
+function publicHex(secret: Uint8Array): string {
+  return Buffer.from(publicKeyOf(secret)).toString("hex");
 }
 
 export function nextOf({ next }: Scenario): Agent {

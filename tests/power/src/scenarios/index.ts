@@ -1,4 +1,5 @@
 import type { Scenario } from "../scenario.js";
+import { AUTHORITY } from "./authority.js";
 import { CONVICTIONS } from "./convictions.js";
 import { OPERATOR_ACTS } from "./operator.js";
 import { THE_REST } from "./rest.js";
@@ -9,6 +10,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...UPDATES,
   ...TRIALS,
   ...OPERATOR_ACTS,
+  ...AUTHORITY,
   ...THE_REST,
   ...CONVICTIONS,
 ];
