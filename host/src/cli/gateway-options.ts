@@ -1,6 +1,7 @@
 /** What goes with `--device HOST:PORT`, the same in `edgeplug` and `edgeplug-push`: whom to trust, and how to log in. */
 import type { Command } from "commander";
 
+import { EdgePlugError } from "../errors.js";
 import type { GatewayOptions } from "../gateway/client/gateway-client.js";
 import type { TrustQuestion } from "../gateway/client/trust.js";
 
@@ -37,11 +38,13 @@ async function askForTrust({ gateway, fingerprint, names }: TrustQuestion): Prom
       `Compare the fingerprint with the one that \`edgeplug gateway\` shows where it runs.\n`,
   );
   const reader = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-C and the end of input are answers too
+  // the end of input is an answer too, and on a terminal in raw mode Ctrl-C is no signal
   const ended = new Promise<string>((resolve) => reader.once("close", () => resolve("")));
-  reader.once("SIGINT", () => reader.close());
+  const stopped = new Promise<never>((_resolve, reject) =>
+    reader.once("SIGINT", () => reject(new EdgePlugError("INTERRUPTED"))),
+  );
   try {
-    const answer = await Promise.race([reader.question("Trust it from now on? [y/N] "), ended]);
+    const answer = await Promise.race([reader.question("Trust it from now on? [y/N] "), ended, stopped]);
     return /^y(es)?$/i.test(answer.trim());
   } finally {
     reader.close();

@@ -99,8 +99,9 @@ export class FakeGateway {
           callback(toServiceError(EdgePlugError.from(error)));
         }
       };
-    const nothing = unary("nothing", () => ({ status: {} }));
+    const others = Object.keys(gatewayService).map((name) => name.charAt(0).toLowerCase() + name.slice(1));
     const handlers = {
+      ...Object.fromEntries(others.map((name) => [name, unary(name, () => ({ status: {} }))])),
       getGateway: unary("getGateway", () => ({ version: "0.1.0", login: "test", role: v1.Role.ROLE_ADMIN })),
       listDevices: unary("listDevices", () => ({ devices: this.devices })),
       getInfo: unary("getInfo", () => ({
@@ -133,23 +134,6 @@ export class FakeGateway {
           return {};
         },
       ),
-      ...Object.fromEntries(
-        [
-          "getStatus",
-          "getHistory",
-          "listSpent",
-          "listKeys",
-          "watchEvents",
-          "listDeployments",
-          "readPackage",
-        ].map((name) => [name, nothing]),
-      ),
-      ...Object.fromEntries(
-        ["call", "getChallenge", "confirm", "rollback", "abort", "clearSpent", "addKey", "removeKey"].map(
-          (name) => [name, nothing],
-        ),
-      ),
-      ...Object.fromEntries(["replaceKey", "lock", "unlock"].map((name) => [name, nothing])),
       ...this.handlers,
     };
     return handlers as unknown as GatewayHandlers;
