@@ -51,7 +51,11 @@ describe("edgeplug-push", () => {
     ["a port that is not there", ["-d", "/dev/ttyNONE", "--info"], "EP7001", 71],
     ["a directory as port", ["-d", "/tmp", "--info"], "EP7001", 71],
     ["a device that is no port", ["-d", "/dev/zero", "--info"], "EP7001", 71],
-    ["a network address", ["-d", "10.0.0.1:50051", "--info"], "EP1001", 2],
+    ["a gateway that is not there", ["-d", "127.0.0.1:1", "--info"], "EP8001", 80],
+    ["a gateway without a port", ["-d", "plant.example", "--info"], "EP1001", 2],
+    ["a gateway at a port that can't be", ["-d", "plant.example:99999", "--info"], "EP1001", 2],
+    ["two ways to trust", ["-d", "127.0.0.1:1", "--info", "--ca", "x", "--trust", "y"], "EP1001", 2],
+    ["half of a client certificate", ["-d", "127.0.0.1:1", "--info", "--client-cert", "x"], "EP1001", 2],
   ])("answers %s with a code, a cause and what to do", async (_what, args, id, exit) => {
     const { code, stdout, stderr } = await push(args);
     expect(stderr).toMatch(failsWith(id));
