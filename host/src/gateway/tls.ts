@@ -5,8 +5,8 @@
  * In the state folder: `ca-secret.pem` (the authority with its key, never leaves the machine), `ca.pem` (the authority as clients
  * get it) and `server.pem` (the server's key and certificate).
  */
-import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -15,17 +15,10 @@ import type { SecureContextOptions } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 
 import { EdgePlugError } from "../errors.js";
-import { fileError } from "../files.js";
-import {
-  DAY_MS,
-  lifetime,
-  lifetimeOf,
-  makeAuthority,
-  signServer,
-  type KeyedCertificate,
-} from "./authority.js";
+import { DAY_MS, lifetime, lifetimeOf, signServer, type KeyedCertificate } from "./authority.js";
+import { blocks, openAuthority, readGiven, readPair, readText } from "./certificate-files.js";
 import { certificateFingerprint } from "./fingerprint.js";
-import { storageError, writePrivateFile } from "./private-files.js";
+import { writePrivateFile } from "./private-files.js";
 
 export interface TlsOptions {
   /** PEM files of a certificate with its chain, and of its key, instead of an own one. */
@@ -44,7 +37,6 @@ const SERVER_DAYS = 365;
 const RENEW_DAYS = 30;
 const RENEW_CHECK_MS = 6 * 3_600_000;
 const MIN_VERSION = "TLSv1.2";
-const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----/g;
 
 /** Throws GATEWAY_STATE, GATEWAY_CONFIG, FILE_NOT_FOUND or FILE_UNREADABLE. */
 export async function openTls(folder: string, options: TlsOptions = {}): Promise<GatewayTls> {
@@ -53,28 +45,6 @@ export async function openTls(folder: string, options: TlsOptions = {}): Promise
   const tls = new GatewayTls(folder, authority, options, now);
   await tls.load();
   return tls;
-}
-
-/** The authority alone, for commands that issue certificates. */
-export async function openAuthority(folder: string, now: Date): Promise<KeyedCertificate> {
-  const secret = join(folder, "ca-secret.pem");
-  if (!existsSync(secret)) {
-    const made = await makeAuthority(now);
-    writePrivateFile(secret, made.key + made.certificate);
-  }
-  const authority = readPair(secret);
-  const { until } = lifetimeOf(new X509Certificate(authority.certificate));
-  if (until <= now) {
-    throw new EdgePlugError(
-      "GATEWAY_CONFIG",
-      `The gateway's own authority, ${secret}, was good until ${day(until)}, and by this machine's clock it is ${day(now)}.`,
-      { action: "Correct the clock; or move the file away, and tell all clients the new fingerprint." },
-    );
-  }
-  const open = join(folder, "ca.pem");
-  if (!existsSync(open) || readFileSync(open, "utf8") !== authority.certificate)
-    writePrivateFile(open, authority.certificate);
-  return authority;
 }
 
 export class GatewayTls {
@@ -220,71 +190,4 @@ function machineNames(more: readonly string[]): string[] {
 
 function isName(name: string): boolean {
   return isIP(name) !== 0 || /^(\*\.)?[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?$/i.test(name);
-}
-
-function readGiven(certFile: string, keyFile: string, now: Date): KeyedCertificate {
-  const pair = pairOf(certFile, readText(certFile), keyFile, readText(keyFile));
-  for (const [index, text] of blocks(pair.certificate, "CERTIFICATE").entries()) {
-    const { from, until } = lifetimeOf(new X509Certificate(text));
-    if (from <= now && now < until) continue;
-    const which = index === 0 ? "The certificate" : `Certificate ${index + 1}`;
-    throw new EdgePlugError(
-      "GATEWAY_CONFIG",
-      `${which} in ${certFile} is good from ${day(from)} to ${day(until)}, and by this machine's clock it is ${day(now)}.`,
-      { action: now < from ? "Correct the clock, or take another certificate." : "Get a new certificate." },
-    );
-  }
-  return pair;
-}
-
-function readPair(file: string): KeyedCertificate {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw storageError(file, error);
-  }
-  return pairOf(file, text, file, text);
-}
-
-/** Checks that the two belong together. */
-function pairOf(certFile: string, certText: string, keyFile: string, keyText: string): KeyedCertificate {
-  const certificates = blocks(certText, "CERTIFICATE");
-  const key = blocks(keyText, "(?:EC |RSA )?PRIVATE KEY")[0];
-  if (certificates[0] === undefined) throw unreadable(certFile, "no certificate in PEM form is in it");
-  if (key === undefined) throw unreadable(keyFile, "no unencrypted private key in PEM form is in it");
-  let secret: KeyObject;
-  let certificate: X509Certificate;
-  try {
-    secret = createPrivateKey(key);
-    for (const text of certificates) new X509Certificate(text);
-    certificate = new X509Certificate(certificates[0]);
-  } catch (error) {
-    throw unreadable(certFile === keyFile ? certFile : `${certFile} or ${keyFile}`, String(error));
-  }
-  if (!certificate.checkPrivateKey(secret)) throw unreadable(keyFile, `it is not the key of ${certFile}`);
-  return { certificate: certificates.join(""), key };
-}
-
-function unreadable(file: string, why: string): EdgePlugError {
-  return new EdgePlugError("GATEWAY_CONFIG", `${file} can't be used for TLS: ${why}.`);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw fileError(file, error);
-  }
-}
-
-function blocks(text: string, kind: string): string[] {
-  const wanted = new RegExp(`^${kind}$`);
-  return [...text.matchAll(PEM_BLOCK)]
-    .filter(([, label = ""]) => wanted.test(label))
-    .map(([block]) => `${block}\n`);
-}
-
-function day(date: Date): string {
-  return date.toISOString().slice(0, 16).replace("T", " ") + " UTC";
 }
