@@ -73,4 +73,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "run an emulated board; look after a board's keys and lock",
     load: async () => (await import("./board.js")).boardCommand(),
   },
+  {
+    name: "gateway",
+    summary: "serve this machine's boards to others, over gRPC with TLS",
+    load: async () => (await import("./gateway.js")).gatewayCommand(),
+  },
 ];

@@ -11,22 +11,19 @@ import { readCommand, type CommandKind, type CommandRequest } from "./command-re
 import type { Deployments } from "./deployments.js";
 import type { Devices } from "./devices.js";
 import type { GatewayBoard } from "./gateway-board.js";
+import type { Login, Role } from "./logins.js";
 import { atMost, bytesField, limitField, nameField, optionalName } from "./validate.js";
 import type { Received, ReplyOf, RequestOf, StreamName, UnaryName } from "./wire.js";
 
-export type RoleName = "viewer" | "operator" | "admin";
-
+export type RoleName = Role;
 /** Who calls. */
-export interface Caller {
-  name: string;
-  role: RoleName;
-}
+export type Caller = Pick<Login, "name" | "role">;
 
 /** One state-changing call, for the audit log. */
 export interface Deed {
   /** Board id. */
-  device?: string | undefined;
-  detail?: string | undefined;
+  device?: string;
+  detail?: string;
 }
 
 export interface CallContext {
@@ -65,8 +62,8 @@ const MOST_HISTORY = 10_000;
 const MOST_DEPLOYMENTS = 1_000;
 const DEPLOYMENTS_BY_DEFAULT = 100;
 const BOARD_ID = /^[0-9a-f]{24}$/i;
-const { Role } = edgeplug.gateway.v1;
-const ROLES = { viewer: Role.ROLE_VIEWER, operator: Role.ROLE_OPERATOR, admin: Role.ROLE_ADMIN };
+const { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } = edgeplug.gateway.v1.Role;
+const ROLE_NUMBERS = { viewer: ROLE_VIEWER, operator: ROLE_OPERATOR, admin: ROLE_ADMIN };
 
 export function unaryCalls(options: CallsOptions): UnaryCalls {
   const { devices, deployments, version } = options;
@@ -78,7 +75,7 @@ export function unaryCalls(options: CallsOptions): UnaryCalls {
     getGateway: async (_request, { caller }) => ({
       version,
       login: caller.name,
-      role: ROLES[caller.role],
+      role: ROLE_NUMBERS[caller.role],
       devices: devices.present,
     }),
     listDevices: async ({ includeAbsent }) => ({ devices: devices.list(includeAbsent) }),

@@ -39,6 +39,7 @@ export class Deployment implements RemoteSigner {
   private readonly signatures = new Map<number, PendingSignature>();
   private sequence: number;
   private signaturesWanted = 0;
+  private beganAt: number | undefined;
   private settle!: () => void;
 
   private constructor(
@@ -97,6 +98,22 @@ export class Deployment implements RemoteSigner {
 
   get isOver(): boolean {
     return isOver(this.record);
+  }
+
+  /** Its turn has come. */
+  begin(): void {
+    this.record.state = DeploymentState.DEPLOYMENT_STATE_RUNNING;
+    this.beganAt = performance.now();
+  }
+
+  /** Since its turn, in this process; 0 before. */
+  get elapsedMs(): number {
+    return this.beganAt === undefined ? 0 : performance.now() - this.beganAt;
+  }
+
+  /** Payload that went over the line, repeated bytes included. */
+  get bytesSent(): number {
+    return this.log.reduce((sum, event) => sum + (event.sending?.sent ?? 0), 0);
   }
 
   /** "doubler 1.2.0 of maria" */

@@ -11,7 +11,7 @@ import { readPackage, verifyPackage, type AgentPackage } from "../package.js";
 import type { CommandSignature } from "../session/board-session.js";
 import { Deployment, viewOf } from "./deployment.js";
 import { DeploymentRun, type RunEnd } from "./deployment-run.js";
-import { DeploymentState, type DeployEvent, type DeploymentsStore } from "./deployments-store.js";
+import type { DeployEvent, DeploymentsStore } from "./deployments-store.js";
 import type { Devices } from "./devices.js";
 import type { Load } from "./gateway-board.js";
 import { pause } from "./port-link.js";
@@ -80,6 +80,11 @@ export class Deployments {
   load(device: string): Load {
     const queue = this.queues.get(device);
     return { busy: queue?.running !== undefined, queued: queue?.waiting.length ?? 0 };
+  }
+
+  /** Deployments that wait, on all boards. */
+  get waiting(): number {
+    return [...this.queues.values()].reduce((sum, queue) => sum + queue.waiting.length, 0);
   }
 
   /** Deployments that wait or run, on all boards. */
@@ -236,7 +241,7 @@ export class Deployments {
   private async carryOut(deployment: Deployment): Promise<void> {
     const { devices } = this;
     if (devices === undefined) return;
-    deployment.record.state = DeploymentState.DEPLOYMENT_STATE_RUNNING;
+    deployment.begin();
     const absenceMs = this.options.absenceMs ?? DEFAULT_ABSENCE_MS;
     const save = (one: Deployment): void => this.options.store.save(one.record);
     const stopped = this.stopped.signal;

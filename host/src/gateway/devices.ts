@@ -83,6 +83,13 @@ export class Devices {
     return [...this.boards.values()].filter((board) => board.isPresent).length;
   }
 
+  /** How many boards are in which state. */
+  counts(): { ready: number; busy: number; absent: number } {
+    const all = [...this.boards.values()];
+    const busy = all.filter((board) => board.isPresent && this.options.load?.(board.id).busy === true).length;
+    return { ready: this.present - busy, busy, absent: all.length - this.present };
+  }
+
   /** By id. */
   list(includeAbsent: boolean): DeviceView[] {
     return [...this.boards.values()]
@@ -250,7 +257,9 @@ export class Devices {
   private leave(board: GatewayBoard, port: string, why: EdgePlugError): void {
     board.disconnected(why);
     this.options.remember?.(board.remembered);
-    this.options.report?.({ event: "disconnected", device: board.id, port, error: why });
+    if (!this.stopping.signal.aborted) {
+      this.options.report?.({ event: "disconnected", device: board.id, port, error: why });
+    }
     this.tell({ device: board.id, timeMs: Date.now(), disconnected: this.view(board) });
     // Of two that told the same id, the one that is left is the board.
     const [rival] = board.rivals;

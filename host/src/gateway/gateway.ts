@@ -5,6 +5,7 @@ import type { ServerCredentials } from "@grpc/grpc-js";
 
 import { EdgePlugError } from "../errors.js";
 import type { DeviceSession } from "../session/session.js";
+import type { AuditInput } from "./audit.js";
 import { BoardsStore, isInMemory } from "./boards-store.js";
 import type { Caller, RoleName } from "./calls.js";
 import type { GatewayConfig } from "./config.js";
@@ -12,9 +13,9 @@ import { DeploymentsStore } from "./deployments-store.js";
 import { Deployments } from "./deployments.js";
 import { Devices, type DeviceReport } from "./devices.js";
 import { GrpcServer } from "./grpc-server.js";
-import { gatewayHandlers, type AnyCall, type AuditEntry } from "./service.js";
+import type { Metrics } from "./metrics.js";
+import { gatewayHandlers, type AnyCall } from "./service.js";
 import type { GatewayState } from "./state.js";
-import type { MethodName } from "./wire.js";
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -26,7 +27,7 @@ export interface GatewayParts {
   /** Throws GATEWAY_ROLE. */
   requireRole: (caller: Caller, role: RoleName) => void;
   /** On disk when it returns. Throws GATEWAY_STATE. */
-  audit: (entry: AuditEntry) => void;
+  audit: (entry: AuditInput) => void;
   /** Finds ports that come and go; only asked with `auto`. */
   findPorts: () => Promise<readonly string[]>;
   /** Opens a port and finds the board there. */
@@ -39,10 +40,7 @@ export interface GatewayParts {
 }
 
 /** What is counted. */
-export interface GatewayMeter {
-  call(method: MethodName, code: number, milliseconds: number): void;
-  deployment(outcome: string, milliseconds: number): void;
-}
+export type GatewayMeter = Pick<Metrics, "call" | "deployment" | "sent" | "stateError">;
 
 export type GatewayReport =
   | DeviceReport
@@ -138,24 +136,29 @@ function makeDeployments({
   meter,
   signaturePatienceMs,
 }: GatewayParts): Deployments {
+  const stateError = (error: EdgePlugError): void => {
+    meter?.stateError();
+    report?.({ event: "state", error });
+  };
   return new Deployments({
     store: new DeploymentsStore(state),
     queueLimit: config.queue,
     absenceMs: config.absenceMs,
     signaturePatienceMs,
     onEnded: (deployment, { error }) => {
-      const { id, device, login, createdMs } = deployment.record.order;
+      const { id, device, login } = deployment.record.order;
       const { title } = deployment;
-      const outcome = error === undefined ? "done" : error.code;
+      const outcome = error === undefined ? "ok" : error.code;
       report?.({ event: "deployment", deployment: id, device, title, error });
-      meter?.deployment(outcome, Date.now() - createdMs);
+      meter?.deployment(outcome, deployment.elapsedMs);
+      meter?.sent(deployment.bytesSent);
       try {
         audit({ who: login, what: "deployment", device, detail: `${id}: ${title}`, outcome });
       } catch (failure) {
-        report?.({ event: "state", error: EdgePlugError.from(failure) });
+        stateError(EdgePlugError.from(failure));
       }
     },
-    onStateError: (error) => report?.({ event: "state", error }),
+    onStateError: stateError,
   });
 }
 
@@ -170,6 +173,7 @@ function makeDevices(parts: GatewayParts, boards: BoardsStore, deployments: Depl
       try {
         boards.save(board);
       } catch (error) {
+        parts.meter?.stateError();
         report?.({ event: "state", error: EdgePlugError.from(error) });
       }
     },

@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 
 import { EdgePlugError } from "../errors.js";
+import type { AuditInput } from "./audit.js";
 import {
   streamCalls,
   unaryCalls,
@@ -60,21 +61,13 @@ export const ROLE_OF: Readonly<Record<MethodName, RoleName>> = {
   unlock: "admin",
 };
 
-export interface AuditEntry {
-  who: string;
-  what: string;
-  device?: string | undefined;
-  detail?: string | undefined;
-  outcome: string;
-}
-
 export interface ServiceOptions extends CallsOptions {
   /** Throws GATEWAY_LOGIN or GATEWAY_LIMIT. */
   identify: (call: AnyCall) => Caller;
   /** Throws GATEWAY_ROLE. */
   requireRole: (caller: Caller, role: RoleName) => void;
   /** On disk when it returns. Throws GATEWAY_STATE. */
-  audit: (entry: AuditEntry) => void;
+  audit: (entry: AuditInput) => void;
   /** Told of every call that is over. */
   onCall?: ((method: MethodName, code: number, milliseconds: number) => void) | undefined;
   /** Aborted when no new calls are taken. */
@@ -190,7 +183,7 @@ class CallRecord {
     this.options.ending.addEventListener("abort", end);
     try {
       const result = await act(this.admit());
-      this.finish("done");
+      this.finish("ok");
       this.options.onCall?.(this.method, codes.OK, this.elapsed());
       return result;
     } catch (error) {
@@ -245,10 +238,17 @@ class CallRecord {
   }
 
   private write(deed: Deed, outcome: string): void {
-    this.options.audit({ who: this.caller?.name ?? "", what: this.method, ...deed, outcome });
+    const who = this.caller?.name ?? "";
+    const address = addressOf(this.call.getPeer());
+    this.options.audit({ who, address, what: this.method, ...deed, outcome });
   }
 
   private elapsed(): number {
     return performance.now() - this.start;
   }
+}
+
+/** `192.0.2.7:51324` → `192.0.2.7`; the port changes with each connection. */
+export function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
