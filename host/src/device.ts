@@ -13,7 +13,7 @@ export * from "./session/messages.js";
 export type { Deliverable, PushOptions, PushResult, PushStep } from "./session/push.js";
 export type { SavedPackage } from "./session/save.js";
 export { DeviceSession, type ConnectOptions, type RollbackOptions } from "./session/session.js";
-export type { GatewayOptions } from "./gateway/client/gateway-client.js";
+export type { GatewayOptions } from "./gateway/client/options.js";
 export { openDevice, openPort, type OpenDeviceOptions } from "./open-device.js";
 export { openTransport } from "./transports/open.js";
 export type { OpenOptions, Transport } from "./transports/transport.js";

@@ -1,7 +1,7 @@
 /** Opens a board by the name that a user gives it, wherever it is. Each kind's code is loaded when it is asked for. */
 import { isSelector } from "./discovery/selector.js";
 import { parseGatewayName } from "./gateway/client/address.js";
-import type { GatewayOptions } from "./gateway/client/gateway-client.js";
+import type { GatewayOptions } from "./gateway/client/options.js";
 import type { BoardSession } from "./session/board-session.js";
 import { DeviceSession, type ConnectOptions } from "./session/session.js";
 import { openTransport } from "./transports/open.js";

@@ -11,7 +11,7 @@ import { EdgePlugError } from "../src/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
 import { readFingerprint } from "../src/gateway/fingerprint.js";
 import { parseGatewayName } from "../src/gateway/client/address.js";
-import type { GatewayOptions } from "../src/gateway/client/gateway-client.js";
+import type { GatewayOptions } from "../src/gateway/client/options.js";
 import { GatewaySession } from "../src/gateway/client/gateway-session.js";
 import { toErrorDetail } from "../src/gateway/wire.js";
 import { commandMessage, encodeCommand } from "../src/session/commands.js";

@@ -1,7 +1,8 @@
 /** The boards behind a gateway, as lines and objects of `edgeplug devices`. */
 import { edgeplug } from "../generated/messages.js";
 import type { GatewayAddress } from "../gateway/client/address.js";
-import { GatewayClient, type GatewayOptions } from "../gateway/client/gateway-client.js";
+import { GatewayClient } from "../gateway/client/gateway-client.js";
+import type { GatewayOptions } from "../gateway/client/options.js";
 import type { Received } from "../gateway/wire.js";
 import { boardClassName, slotStateName, toSlotInfo, type SlotInfo } from "../session/messages.js";
 import { agentRecord, agentText, lockText, type BoardRow } from "./device-table.js";

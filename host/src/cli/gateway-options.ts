@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 
 import { EdgePlugError } from "../errors.js";
-import type { GatewayOptions } from "../gateway/client/gateway-client.js";
+import { checkGatewayOptions, type GatewayOptions } from "../gateway/client/options.js";
 import type { TrustQuestion } from "../gateway/client/trust.js";
 
 export interface GatewayFlags {
@@ -22,9 +22,13 @@ export function withGateway(command: Command): Command {
     .option("--client-key <file>", "… and its private key");
 }
 
-/** `interactive`: a person may be asked whether an unknown gateway is to be trusted, if there is a terminal. */
+/**
+ * `interactive`: a person may be asked whether an unknown gateway is to be trusted, if there is a terminal. Throws USAGE
+ * for what contradicts itself.
+ */
 export function gatewayOptions(flags: GatewayFlags, interactive: boolean): GatewayOptions {
   const { ca, trust, tokenFile, clientCert, clientKey } = flags;
+  checkGatewayOptions({ ca, trust, clientCert, clientKey });
   const canAsk = interactive && process.stdin.isTTY === true && process.stderr.isTTY === true;
   return { ca, trust, tokenFile, clientCert, clientKey, ask: canAsk ? askForTrust : undefined };
 }

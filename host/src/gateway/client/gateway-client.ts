@@ -17,10 +17,9 @@ import {
   type UnaryName,
 } from "../wire.js";
 import type { GatewayAddress } from "./address.js";
-import { loginMeans, type LoginMeans, type LoginOptions } from "./login.js";
-import { establishTrust, type Trust, type TrustOptions } from "./trust.js";
-
-export interface GatewayOptions extends TrustOptions, LoginOptions {}
+import { loginMeans, type LoginMeans } from "./login.js";
+import { checkGatewayOptions, type GatewayOptions } from "./options.js";
+import { establishTrust, type Trust } from "./trust.js";
 
 export interface CallOptions {
   signal?: AbortSignal | undefined;
@@ -46,6 +45,7 @@ export class GatewayClient {
 
   /** Establishes whom to trust; the first call logs in. Throws what establishTrust() and loginMeans() throw. */
   static async connect(address: GatewayAddress, options: GatewayOptions = {}): Promise<GatewayClient> {
+    checkGatewayOptions(options);
     const trust = await establishTrust(address, options);
     return GatewayClient.over(address, trust, loginMeans(address.gateway, options));
   }

@@ -36,7 +36,8 @@ import type { SavedPackage } from "../../session/save.js";
 import type { UnaryName } from "../wire.js";
 import { parseGatewayName, type GatewayAddress } from "./address.js";
 import { deploy } from "./deployment.js";
-import { GatewayClient, type CallOptions, type GatewayOptions } from "./gateway-client.js";
+import { GatewayClient, type CallOptions } from "./gateway-client.js";
+import type { GatewayOptions } from "./options.js";
 
 const { DEVICE_STATE_ABSENT } = edgeplug.gateway.v1.DeviceState;
 

@@ -62,10 +62,7 @@ function chooseToken(gateway: string, options: LoginOptions): string | undefined
 }
 
 function clientCertificate({ clientCert, clientKey }: LoginOptions): LoginMeans["certificate"] {
-  if (clientCert === undefined && clientKey === undefined) return undefined;
-  if (clientCert === undefined || clientKey === undefined) {
-    throw new EdgePlugError("USAGE", "--client-cert and --client-key belong together.");
-  }
+  if (clientCert === undefined || clientKey === undefined) return undefined;
   return { cert: read(clientCert), key: read(clientKey) };
 }
 

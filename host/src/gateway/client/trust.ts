@@ -61,9 +61,6 @@ export function knownGateways(): PerGatewayFile<Pin> {
 
 /** Throws GATEWAY_CERTIFICATE, GATEWAY_UNREACHABLE, USAGE, FILE_NOT_FOUND, FILE_UNREADABLE or INTERRUPTED. */
 export async function establishTrust(address: GatewayAddress, options: TrustOptions): Promise<Trust> {
-  if (options.ca !== undefined && options.trust !== undefined) {
-    throw new EdgePlugError("USAGE", "--ca and --trust exclude each other.");
-  }
   if (options.ca !== undefined) return byFile(address, options.ca, options);
   const wanted = options.trust === undefined ? undefined : fingerprintArgument(options.trust);
   const pin = knownGateways().get(address.gateway);
