@@ -12,7 +12,7 @@ import { CountingSigner, FakeAuthority } from "./support/fake-authority.js";
 import { FakeBoard } from "./support/fake-board.js";
 import { packageOf } from "./support/packages.js";
 
-const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_IDLE, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
+const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
 const { SLOT_STATE_CONFIRMED } = edgeplug.SlotState;
 const payload = new Uint8Array(5000).fill(1);
 const patient = packageOf(payload, { trial: { confirmByHost: true } });
@@ -66,15 +66,15 @@ describe("the confirmation of a trial on a locked board", () => {
     expect([bench.authority.done, bench.signer.messages.length]).toEqual([["confirm"], 1]);
   });
 
-  it("is left to whoever has an operator's key if the push has none", async () => {
-    let polls = 0;
-    const bench = await open((request, board) => {
-      if (!request.status || board.phase !== UPDATE_PHASE_TRIAL || ++polls < 5) return;
-      board.phase = UPDATE_PHASE_IDLE;
-      board.active.state = SLOT_STATE_CONFIRMED;
+  it("is left to whoever has an operator's key if the push has none, and the push says so", async () => {
+    const bench = await open();
+    expect(await failure(push(bench, patient, {}))).toMatchObject({
+      code: "LOCKED",
+      action: expect.stringContaining("--confirm --key") as string,
     });
-    expect((await push(bench, patient, {})).active.state).toBe(SLOT_STATE_CONFIRMED);
-    expect(bench.authority.done).toEqual([]);
+    expect([bench.authority.done, bench.board.phase]).toEqual([[], UPDATE_PHASE_TRIAL]);
+    await bench.session.confirm({ signer: bench.signer });
+    expect(bench.board.active.state).toBe(SLOT_STATE_CONFIRMED);
   });
 
   it("that can't be signed ends the push at once with the reason, and says that the trial goes on", async () => {
@@ -85,7 +85,7 @@ describe("the confirmation of a trial on a locked board", () => {
     const error = await failure(push(bench, patient, { signer: broken }));
     expect([error.code, error.message]).toEqual([
       "SIGNER",
-      "The token is not plugged in; the new agent waits for an operator's word, and gives way if none comes.",
+      "The token is not plugged in; the new agent is healthy, waits for an operator's word, and gives way if none comes.",
     ]);
     expect(bench.board.phase).toBe(UPDATE_PHASE_TRIAL);
   });

@@ -102,6 +102,7 @@ const TRIAL_REQUESTS_PER_POLL = 8;
 const DIGEST_SIZE = 16;
 /** No operator's word will come of asking again. */
 const ENDS_CONFIRMING: ReadonlySet<string> = new Set<ErrorName>([
+  "LOCKED",
   "SIGNER",
   "PASSPHRASE",
   "KEY_FILE",
@@ -481,7 +482,7 @@ class Push {
     }
   }
 
-  /** On a locked board signed; without an operator's key it is left to whoever has one. */
+  /** On a locked board signed; without an operator's key the push ends here, and whoever has one may confirm. */
   private async confirm(): Promise<void> {
     const { signer, signal } = this.options;
     try {
@@ -547,8 +548,8 @@ function duringTrial(error: EdgePlugError): EdgePlugError {
 function unconfirmed(error: EdgePlugError): EdgePlugError {
   return new EdgePlugError(
     error.code,
-    `${error.message.replace(/\.$/, "")}; the new agent waits for an operator's word, and gives way if none comes.`,
-    { cause: error, action: "Confirm it with an operator's key of this board while the trial lasts." },
+    `${error.message.replace(/\.$/, "")}; the new agent is healthy, waits for an operator's word, and gives way if none comes.`,
+    { cause: error, action: "While the trial lasts: `edgeplug-push --confirm --key FILE`." },
   );
 }
 

@@ -37,8 +37,7 @@ export async function push(
     },
   );
   const run = session.push(pkg, options);
-  const othersConfirm = manifest.trial.confirmByHost && session.hello.locked && options.signer === undefined;
-  const teller = new Teller(session, report, othersConfirm);
+  const teller = new Teller(session, report);
   for (;;) {
     const step = await run.next();
     if (step.done !== true) teller.tell(step.value);
@@ -63,13 +62,10 @@ class Teller {
   private sendingSince = 0;
   private from = 0;
   private trialTold = false;
-  private waitTold = false;
 
   constructor(
     private readonly session: BoardSession,
     private readonly report: Report,
-    /** The trial waits for a word that only somebody else can give. */
-    private readonly othersConfirm: boolean,
   ) {}
 
   tell(step: PushStep): void {
@@ -136,13 +132,6 @@ class Teller {
 
   private trial(step: Extract<PushStep, { step: "trial" }>): void {
     this.report.record({ event: "trial", ...step });
-    if (this.othersConfirm && !this.waitTold && step.scans >= step.needed) {
-      this.waitTold = true;
-      this.report.line(
-        "waiting",
-        "healthy; an operator has to confirm it: edgeplug-push --confirm --key FILE",
-      );
-    }
     if (this.trialTold) return;
     this.trialTold = true;
     this.report.line("trial", `must stay healthy for ${count(step.needed)}`);
