@@ -78,4 +78,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "serve this machine's boards to others, over gRPC with TLS",
     load: async () => (await import("./gateway.js")).gatewayCommand(),
   },
+  {
+    name: "audit",
+    summary: "check, show or rotate a gateway's audit log",
+    load: async () => (await import("./audit.js")).auditCommand(),
+  },
 ];

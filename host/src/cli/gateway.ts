@@ -45,6 +45,10 @@ export async function gatewayCommand(): Promise<Command> {
     if (key === "devices" || key === "names") command.option(flags, help, collect);
     else command.option(flags, help);
   }
+  const { backupCommand } = await import("./gateway-backup.js");
+  const { certCommand } = await import("./gateway-certs.js");
+  const { tokenCommand } = await import("./gateway-tokens.js");
+  for (const part of [tokenCommand(), certCommand(), backupCommand()]) command.addCommand(part);
   return command
     .option("--config <file>", "TOML file with settings")
     .option("--json", "print one JSON object for each thing that happens")

@@ -3,9 +3,11 @@ import { createRequire } from "node:module";
 
 import { EdgePlugError } from "../errors.js";
 import { openPort } from "../open-device.js";
+import { Administration } from "./administration.js";
 import { AuditLog } from "./audit.js";
 import type { Caller } from "./calls.js";
 import type { GatewayConfig } from "./config.js";
+import { ControlServer } from "./control.js";
 import { Gateway, type GatewayParts, type GatewayReport } from "./gateway.js";
 import { Logins, requireRole } from "./logins.js";
 import { Metrics } from "./metrics.js";
@@ -81,6 +83,9 @@ export async function startGateway(
       report: (event) => options.report?.(certificateReport(event)),
     });
     closing.push(() => tls.close());
+    const administration = new Administration({ state, store: logins.store, audit });
+    const control = await ControlServer.start(config.state, administration);
+    closing.push(() => control.close());
     audit.append({ who: "gateway", what: "start", detail: `version ${version}`, outcome: "ok" });
     closing.push(() => audit.append({ who: "gateway", what: "stop", outcome: "ok" }));
     const gateway = await Gateway.start({
