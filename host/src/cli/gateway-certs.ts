@@ -1,4 +1,5 @@
 /** edgeplug gateway cert issue | add | list | revoke */
+import { existsSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 
 import { Command, Option } from "commander";
@@ -57,14 +58,15 @@ function issueCommand(): Command {
     ),
   ).action(async (name: string, options: IssueOptions) => {
     const out = options.out ?? `${name}.pem`;
+    for (const path of [out, `${out}.key`]) if (existsSync(path)) throw exists(path);
     const { key, spki } = await newClientKey();
-    await writeNew(`${out}.key`, key, 0o600);
     const { certificate, serial, expires } = await administer(stateFolder(options), "cert-issue", {
       name,
       role: options.role,
       spki: Buffer.from(spki).toString("base64"),
       days: options.expires / DAY_MS,
     });
+    await writeNew(`${out}.key`, key, 0o600);
     await writeNew(out, certificate, 0o644);
     new Output(options).result(
       [
@@ -152,8 +154,11 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST")
-      throw new EdgePlugError("FILE_EXISTS", `${path} exists already.`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw exists(path);
     throw fileError(path, error);
   }
+}
+
+function exists(path: string): EdgePlugError {
+  return new EdgePlugError("FILE_EXISTS", `${path} exists already.`);
 }

@@ -103,10 +103,7 @@ export class Administration {
     if (typeof hash !== "string" || !HASH.test(hash)) throw wrong("hash", hash);
     if (typeof expires !== "number" || !Number.isSafeInteger(expires) || expires < 0)
       throw wrong("expires", expires);
-    if (this.parts.store.listTokens().some((token) => token.name === name))
-      throw new EdgePlugError("GATEWAY_CONFIG", `There is a token of the name ${name} already.`, {
-        action: "Take another name, or revoke that one first.",
-      });
+    this.parts.store.checkName(name);
     this.audit(who, "token-add", `${name} (${role})${expires === 0 ? "" : `, until ${iso(expires) ?? ""}`}`);
     this.parts.store.addToken({ name, role, hash: Buffer.from(hash, "hex"), expires }, this.now());
     return {};
@@ -114,6 +111,7 @@ export class Administration {
 
   private revokeToken(input: Record<string, unknown>, who: string): object {
     const name = nameField(input);
+    this.parts.store.token(name);
     this.audit(who, "token-revoke", name);
     this.parts.store.revokeToken(name);
     return {};
@@ -188,8 +186,10 @@ export class Administration {
   private revokeCertificate(input: Record<string, unknown>, who: string): { name: string } {
     const { serial } = input;
     if (typeof serial !== "string") throw wrong("serial", serial);
-    this.audit(who, "cert-revoke", serial);
-    return { name: this.parts.store.revokeCertificate(serial, this.now()).name };
+    const record = this.parts.store.certificate(serial);
+    this.audit(who, "cert-revoke", `${record.name}, serial ${record.serial}`);
+    this.parts.store.revokeCertificate(serial, this.now());
+    return { name: record.name };
   }
 
   /** Nothing else runs in this process meanwhile: database and audit log belong together. */

@@ -95,12 +95,38 @@ export class LoginStore {
     return [...this.certificates.values()].sort(byName);
   }
 
+  /** Throws GATEWAY_CONFIG if there is none of the name. */
+  token(wanted: string): TokenRecord {
+    const record = this.listTokens().find(({ name }) => name === wanted);
+    if (record !== undefined) return record;
+    throw new EdgePlugError("GATEWAY_CONFIG", `There is no token of the name ${wanted}.`, {
+      action: "List them with `edgeplug gateway token list`.",
+    });
+  }
+
+  /** Throws GATEWAY_CONFIG if there is none of the serial number. */
+  certificate(serial: string): CertificateRecord {
+    const wanted = serial.replaceAll(":", "").toLowerCase();
+    const record = this.listCertificates().find((certificate) => certificate.serial === wanted);
+    if (record !== undefined) return record;
+    throw new EdgePlugError(
+      "GATEWAY_CONFIG",
+      `There is no certificate with the serial number ${JSON.stringify(serial)}.`,
+      { action: "List them with `edgeplug gateway cert list`." },
+    );
+  }
+
+  /** Throws GATEWAY_CONFIG if a token has the name. */
+  checkName(wanted: string): void {
+    if (!this.listTokens().some(({ name }) => name === wanted)) return;
+    throw new EdgePlugError("GATEWAY_CONFIG", `There is a token of the name ${wanted} already.`, {
+      action: "Take another name, or revoke that one first.",
+    });
+  }
+
   /** Throws GATEWAY_CONFIG if the name is taken, GATEWAY_STATE. */
   addToken(token: NewToken, now: Date): void {
-    if (this.listTokens().some(({ name }) => name === token.name))
-      throw new EdgePlugError("GATEWAY_CONFIG", `There is a token of the name ${token.name} already.`, {
-        action: "Take another name, or revoke that one first.",
-      });
+    this.checkName(token.name);
     const record: TokenRecord = { ...token, created: now.getTime(), used: 0 };
     this.state.transaction(() => {
       this.state.run("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, 0)", [
@@ -117,11 +143,7 @@ export class LoginStore {
 
   /** From the next call on it is unknown. Throws GATEWAY_CONFIG if there is none of the name. */
   revokeToken(name: string): void {
-    const record = this.listTokens().find((token) => token.name === name);
-    if (record === undefined)
-      throw new EdgePlugError("GATEWAY_CONFIG", `There is no token of the name ${name}.`, {
-        action: "List them with `edgeplug gateway token list`.",
-      });
+    const record = this.token(name);
     this.state.run("DELETE FROM tokens WHERE name = ?", [name]);
     this.tokens.delete(shortKey(record.hash));
     this.unsaved.delete(record);
@@ -147,17 +169,11 @@ export class LoginStore {
     this.certificates.set(record.fingerprint.toString("hex"), record);
   }
 
-  /** From the next call on it counts no more. Gives its record. Throws GATEWAY_CONFIG if there is no such serial. */
-  revokeCertificate(serial: string, now: Date): CertificateRecord {
-    const wanted = serial.replaceAll(":", "").toLowerCase();
-    const record = this.listCertificates().find((certificate) => certificate.serial === wanted);
-    if (record === undefined)
-      throw new EdgePlugError("GATEWAY_CONFIG", `There is no certificate with the serial number ${serial}.`, {
-        action: "List them with `edgeplug gateway cert list`.",
-      });
+  /** From the next call on it counts no more. Throws GATEWAY_CONFIG if there is no such serial. */
+  revokeCertificate(serial: string, now: Date): void {
+    const record = this.certificate(serial);
     this.state.run("UPDATE certificates SET revoked = ? WHERE serial = ?", [now.getTime(), record.serial]);
     record.revoked = now.getTime();
-    return record;
   }
 
   noteUse(record: TokenRecord | CertificateRecord, now: number): void {
