@@ -4,6 +4,7 @@
  * In this order:
  *   1. A reset by watchdog or fault during a trial: that slot is rejected.
  *   2. A bootable slot in its trial with attempts left runs as another attempt. With none left it is rejected.
+ *      In its trial is only what is newer than the agent of rule 3: an older one that lost its CONFIRMED is left alone.
  *   3. The bootable confirmed slot with the higher swap number runs; a tie goes to A. It is also what a trial falls
  *      back to.
  *   4. Nothing: safe mode.

@@ -20,10 +20,6 @@ static bool bootable(const ep_boot_slot_t *slot) {
   return slot->intact && slot->payload && !slot->rejected;
 }
 
-static bool trying(const ep_boot_slot_t *slot) {
-  return slot->intact && !slot->rejected && !slot->confirmed && slot->attempts > 0u;
-}
-
 typedef void (*visit_fn)(const ep_boot_facts_t *facts, const ep_boot_decision_t *decision);
 
 static uint32_t visit_all(visit_fn visit) {
@@ -62,15 +58,23 @@ static uint32_t by_rule_3(const ep_boot_facts_t *facts) {
   return a_runs ? 0u : b_runs ? 1u : EP_BOOT_NONE;
 }
 
+/* A trial has begun and not ended. One that is older than the agent of rule 3 was confirmed once: it is over. */
+static bool trying(const ep_boot_facts_t *facts, uint32_t slot) {
+  const ep_boot_slot_t *found = &facts->slots[slot];
+  uint32_t best = by_rule_3(facts);
+  return found->intact && !found->rejected && !found->confirmed && found->attempts > 0u &&
+         (best == EP_BOOT_NONE || facts->slots[best].swap_number <= found->swap_number);
+}
+
 static uint32_t resets_now(const ep_boot_facts_t *facts, uint32_t slot) {
   uint32_t count = facts->slots[slot].swap_number == facts->resets_swap ? facts->resets : 0u;
   if (count == 3u) return facts->cause == EP_RESET_POWER_ON ? 0u : 3u;
-  return count + (lost(facts) && !trying(&facts->slots[0]) && !trying(&facts->slots[1]));
+  return count + (lost(facts) && !trying(facts, 0) && !trying(facts, 1));
 }
 
 static void rule_1(const ep_boot_facts_t *facts, const ep_boot_decision_t *decision) {
   for (uint32_t slot = 0; slot < 2u; slot++) {
-    if (lost(facts) && trying(&facts->slots[slot])) {
+    if (lost(facts) && trying(facts, slot)) {
       CHECK_EQ(decision->reject[slot], facts->cause == EP_RESET_WATCHDOG ? edgeplug_Reason_REASON_WATCHDOG
                                                                          : edgeplug_Reason_REASON_FAULT);
       CHECK(decision->trial != slot && decision->run != slot);
@@ -82,13 +86,15 @@ static void rule_2(const ep_boot_facts_t *facts, const ep_boot_decision_t *decis
   bool any = false;
   for (uint32_t slot = 0; slot < 2u; slot++) {
     const ep_boot_slot_t *found = &facts->slots[slot];
-    if (!trying(found) || lost(facts)) continue;
+    if (!trying(facts, slot))
+      CHECK(decision->trial != slot && decision->reject[slot] != edgeplug_Reason_REASON_ATTEMPTS);
+    if (!trying(facts, slot) || lost(facts)) continue;
     CHECK_EQ(decision->reject[slot], found->attempts >= 2u ? edgeplug_Reason_REASON_ATTEMPTS : 0);
     any = any || (bootable(found) && found->attempts < 2u);
   }
   CHECK_EQ(decision->trial != EP_BOOT_NONE, any);
   if (any) {
-    CHECK(bootable(&facts->slots[decision->trial]) && trying(&facts->slots[decision->trial]));
+    CHECK(bootable(&facts->slots[decision->trial]) && trying(facts, decision->trial));
     CHECK(facts->slots[decision->trial].attempts < 2u);
   }
 }

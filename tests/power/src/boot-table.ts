@@ -111,7 +111,16 @@ export function chooseBoot({ slots, cause, resets }: Found): Choice {
   const rejects: [Rejection | undefined, Rejection | undefined] = [undefined, undefined];
   const both = [0, 1] as const;
   const lost = cause === "watchdog" || cause === "fault";
-  const trials = both.filter((slot) => isInTrial(slots[slot]));
+
+  // "3. The bootable CONFIRMED slot with the higher swap number"
+  const confirmed = both.filter((slot) => isBootable(slots[slot]) && slots[slot].confirmed);
+  const best = highest(slots, confirmed);
+
+  // swap numbers rise with each update: what is older than the best confirmed one has had its trial, whatever has
+  // become of its CONFIRMED
+  const isOver = (slot: 0 | 1): boolean =>
+    best !== undefined && slots[slot].swapNumber < slots[best === 0 ? 0 : 1].swapNumber;
+  const trials = both.filter((slot) => isInTrial(slots[slot]) && !isOver(slot));
 
   // 1. "Was the reset the watchdog's, or a fault's, during a trial? Then REJECTED is programmed first" (the reason
   //    that the host can read tells the two apart)
@@ -124,10 +133,6 @@ export function chooseBoot({ slots, cause, resets }: Found): Choice {
     slots,
     lost ? [] : trials.filter((slot) => isBootable(slots[slot]) && hasAttempts(slot)),
   );
-
-  // 3. "The bootable CONFIRMED slot with the higher swap number"
-  const confirmed = both.filter((slot) => isBootable(slots[slot]) && slots[slot].confirmed);
-  const best = highest(slots, confirmed);
 
   // 4. "Safe mode"
   if (best === undefined) return { rejects, attempt, confirmed: undefined, kept: false, resets };
