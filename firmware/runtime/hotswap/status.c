@@ -46,24 +46,30 @@ void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list) {
 
 void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   const ep_journal_t *journal = &engine->journal;
-  bool in_trial = engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL;
-  uint32_t slot = in_trial ? engine->target : engine->active;
+  uint32_t slot = engine->active, swap_number = engine->active_swap;
+  uint32_t state = edgeplug_SlotState_SLOT_STATE_CONFIRMED;
   edgeplug_SpentList spent;
   ep_agent_trial_t trial;
   memset(status, 0, sizeof *status);
   status->phase = (edgeplug_UpdatePhase)engine->phase;
+  if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) {
+    slot = engine->target;
+    swap_number = engine->record.header.swap_number;
+    state = edgeplug_SlotState_SLOT_STATE_TRIAL;
+    ep_agent_trial(engine->agents, &trial);
+    status->trial_scans = trial.healthy_scans;
+    status->trial_needed = engine->rules.healthy_scans;
+  }
   status->safe_mode = slot == EP_HOTSWAP_NONE;
   if (!status->safe_mode) {
     status->active_slot = slot;
     status->has_active = true;
     (void)ep_hotswap_slot_info(engine, slot, &status->active);
+    /* What runs, runs from RAM: whatever can still be read of its record. */
+    status->active.swap_number = swap_number;
+    status->active.state = (edgeplug_SlotState)state;
   }
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_RECEIVING) status->next_offset = engine->next_offset;
-  if (in_trial) {
-    ep_agent_trial(engine->agents, &trial);
-    status->trial_scans = trial.healthy_scans;
-    status->trial_needed = engine->rules.healthy_scans;
-  }
   ep_hotswap_spent(engine, &spent);
   status->spent = spent.digests_count;
   status->last_reason = (edgeplug_Reason)journal->kept[EP_KEPT_REJECTED].reason;
@@ -71,7 +77,7 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   status->last_error = (uint32_t)-engine->last_error;
   status->security_version = journal->kept[EP_KEPT_STATE].u.state.security_version;
   status->locked = ep_hotswap_locked(engine);
-  status->journal_error = journal->damaged ? (uint32_t)-EP_ERR_JOURNAL : 0u;
+  if (journal->damaged) status->journal_error = (uint32_t)-EP_ERR_JOURNAL;
   status->boot_number = ep_hotswap_boot_number(engine);
   status->has_counters = true;
   status->counters.flash_erases = journal->flash.erases;
