@@ -1,6 +1,7 @@
 /** Follows one board through resets, pulled cables and ports that come back under another name. */
 import { setTimeout as delay } from "node:timers/promises";
 
+import { linkSignals } from "./abort.js";
 import { isSelector } from "./discovery/selector.js";
 import { EdgePlugError, type ErrorName } from "./errors.js";
 import { edgeplug } from "./generated/messages.js";
@@ -110,15 +111,15 @@ async function* attend(
   status: Status,
   { signal, checkMs = CHECK_MS }: FollowOptions,
 ): AsyncGenerator<Followed, EdgePlugError | undefined, void> {
-  const over = new AbortController();
-  const ended = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const { signal: ended, abort, unlink } = linkSignals([signal]);
   const inbox = new Inbox<Followed>();
   const listening = listen(session, inbox, ended);
   const checking = check(session, status, inbox, { signal: ended, checkMs });
   try {
     return yield* inbox.items(ended);
   } finally {
-    over.abort();
+    abort();
+    unlink();
     await Promise.allSettled([listening, checking]);
   }
 }

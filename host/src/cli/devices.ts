@@ -1,6 +1,7 @@
 /** edgeplug devices: which boards there are, by what they say they are. */
 import { Command } from "commander";
 
+import { linkSignals } from "../abort.js";
 import type { Candidate } from "../discovery/candidates.js";
 import type { BoardChange } from "../discovery/watch.js";
 import { EdgePlugError } from "../errors.js";
@@ -8,7 +9,7 @@ import { gatewayOptions, withGateway, type GatewayFlags } from "./gateway-option
 import { boardRecord, boardRow, problemRecord, problemText, table, type BoardRow } from "./device-table.js";
 import { interruptible } from "./interrupt.js";
 import { Output, readerLeft } from "./output.js";
-import { seconds, withLimit } from "./seconds.js";
+import { seconds } from "./seconds.js";
 
 interface DevicesOptions extends GatewayFlags {
   device?: string;
@@ -55,8 +56,12 @@ async function devices(options: DevicesOptions): Promise<void> {
     const find = await finder(options.device);
     const { survey, watchBoards } = await import("../discovery/index.js");
     if (options.watch === true) {
-      const end = withLimit([signal, readerLeft], options.for);
-      for await (const change of watchBoards({ find, baud, signal: end })) tellChange(change, output);
+      const { signal: end, unlink } = linkSignals([signal, readerLeft], options.for);
+      try {
+        for await (const change of watchBoards({ find, baud, signal: end })) tellChange(change, output);
+      } finally {
+        unlink();
+      }
       return;
     }
     const candidates = await find();

@@ -1,13 +1,14 @@
 /** edgeplug monitor: follows what a board says, whatever happens to the line. */
 import { Command, Option } from "commander";
 
+import { linkSignals } from "../abort.js";
 import { EdgePlugError } from "../errors.js";
 import type { Followed } from "../follow.js";
 import { openNamed, requireDevice, withDevice, type DeviceOptions } from "./device-options.js";
 import { interruptible } from "./interrupt.js";
 import { EVENTS, followedLine, followedName, followedRecord } from "./monitor-lines.js";
 import { Output, readerLeft } from "./output.js";
-import { seconds, withLimit } from "./seconds.js";
+import { seconds } from "./seconds.js";
 
 interface MonitorOptions extends DeviceOptions {
   until?: string;
@@ -36,18 +37,19 @@ export function monitorCommand(): Command {
 async function monitor(options: MonitorOptions): Promise<void> {
   const output = new Output(options);
   await interruptible(async (interrupt) => {
-    const signal = withLimit([interrupt, readerLeft], options.for);
+    const { signal, unlink } = linkSignals([interrupt, readerLeft], options.for);
     try {
       if (await follow(options, output, signal)) return;
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      unlink();
     }
-    if (options.until !== undefined && !interrupt.aborted && !readerLeft.aborted) {
-      const limit = (options.for ?? 0) / 1000;
-      throw new EdgePlugError("TIMEOUT", `There was no "${options.until}" within ${limit} s.`, {
-        action: "Raise --for, or see what the board does by `edgeplug-push --status`.",
-      });
-    }
+    if (options.until === undefined || interrupt.aborted || readerLeft.aborted) return;
+    const limit = (options.for ?? 0) / 1000;
+    throw new EdgePlugError("TIMEOUT", `There was no "${options.until}" within ${limit} s.`, {
+      action: "Raise --for, or see what the board does by `edgeplug-push --status`.",
+    });
   });
 }
 

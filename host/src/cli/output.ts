@@ -44,7 +44,7 @@ export class Output {
 export function printError(thrown: unknown, options: { json: boolean; debug: boolean }): number {
   const error = EdgePlugError.from(thrown);
   if (error instanceof CompileError) process.stderr.write(error.diagnostics);
-  if (options.json) process.stdout.write(`${JSON.stringify(error)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify({ event: "error", ...error.toJSON() })}\n`);
   process.stderr.write(`error ${error.id}: ${oneLine(error.message)}\n  try: ${oneLine(error.action)}\n`);
   if (options.debug) process.stderr.write(`${error.stack ?? ""}\n${causeStack(error)}`);
   return error.exit;

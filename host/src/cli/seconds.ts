@@ -7,11 +7,3 @@ export function seconds(text: string): number {
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("Expected a number above 0.");
   return value * 1000;
 }
-
-/** Aborted with any of `signals` or after so many milliseconds, whichever comes first. */
-export function withLimit(signals: AbortSignal[], milliseconds: number | undefined): AbortSignal {
-  return AbortSignal.any([
-    ...signals,
-    ...(milliseconds === undefined ? [] : [AbortSignal.timeout(milliseconds)]),
-  ]);
-}
