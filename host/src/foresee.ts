@@ -4,7 +4,7 @@
  * known from here is said to be so.
  */
 import { EdgePlugError } from "./errors.js";
-import { ABI, MAX_CALL_DEPTH, MAX_FUEL, MAX_IO_BUFFER, MAX_STACK_SLOTS } from "./generated/limits.js";
+import { MAX_CALL_DEPTH, MAX_FUEL, MAX_IO_BUFFER, MAX_STACK_SLOTS } from "./generated/limits.js";
 import { edgeplug } from "./generated/messages.js";
 import { boardName, decodeManifest, type AgentManifest } from "./manifest.js";
 import type { AgentPackage } from "./package.js";
@@ -12,6 +12,7 @@ import { sha512 } from "./signing.js";
 import type { BoardSession, SessionPushOptions } from "./session/board-session.js";
 import type { RequestOptions } from "./session/connection.js";
 import { slotName } from "./session/describe.js";
+import { explainMismatch } from "./session/mismatch.js";
 import { phaseName, type KeyInfo, type SlotInfo, type Status } from "./session/messages.js";
 
 const { SlotState, UpdatePhase, KeyRole, AgentKind } = edgeplug;
@@ -166,14 +167,11 @@ function board({ manifest, session: { hello } }: Situation): Check {
   const text = `for ${boardName(manifest.boardClass)}, ABI ${manifest.abi}, ${manifest.inputs} inputs, ${manifest.outputs} outputs`;
   if (manifest.payloadSize > hello.slotPayload)
     return { name, text, error: new EdgePlugError("PACKAGE_TOO_LARGE") };
-  if (manifest.boardClass !== 0 && manifest.boardClass !== hello.boardClass) {
-    const message = `The package was made for ${boardName(manifest.boardClass)}; this board is ${boardName(hello.boardClass)}.`;
-    return { name, text, error: new EdgePlugError("BOARD_CLASS", message) };
-  }
-  if (manifest.abi !== hello.abi) {
-    const message = `The package needs runtime ABI ${manifest.abi}; the board (runtime ${hello.runtimeVersion}) has ${hello.abi}, this tool ${ABI}.`;
-    return { name, text, error: new EdgePlugError("ABI", message) };
-  }
+  const explain = (code: "BOARD_CLASS" | "ABI"): EdgePlugError =>
+    explainMismatch(new EdgePlugError(code), manifest, hello);
+  if (manifest.boardClass !== 0 && manifest.boardClass !== hello.boardClass)
+    return { name, text, error: explain("BOARD_CLASS") };
+  if (manifest.abi !== hello.abi) return { name, text, error: explain("ABI") };
   if (manifest.inputs > hello.inputs || manifest.outputs > hello.outputs)
     return { name, text, error: new EdgePlugError("CHANNELS") };
   return { name, text };
