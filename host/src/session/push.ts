@@ -2,92 +2,24 @@
  * A push from Begin to the end of the trial. The board's status is the truth about where it stands; events
  * only make this side look sooner. Success is told when the new agent is confirmed, not before.
  */
-import { EdgePlugError, type ErrorName } from "../errors.js";
+import { EdgePlugError } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
 import { decodeManifest, type AgentManifest } from "../manifest.js";
 import { sha512 } from "../signing.js";
+import { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
-import { interrupted, type RequestOptions } from "./connection.js";
 import { carryOut } from "./execute.js";
-import { reasonName, toBeginReply, type DeviceEvent, type SlotInfo, type Status } from "./messages.js";
+import { toBeginReply, type DeviceEvent, type Status } from "./messages.js";
+import { explainMismatch } from "./mismatch.js";
+import type { Deliverable, PushResult, PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
 import { Transfer } from "./transfer.js";
-import { vectorRequests } from "./vectors.js";
+import { Trial } from "./trial.js";
 
-/** What a push needs of a package. */
-export interface Deliverable {
-  manifestBytes: Uint8Array;
-  keyId: Uint8Array;
-  signature: Uint8Array;
-  payload: Uint8Array;
-}
-
-export interface PushOptions {
-  signal?: AbortSignal | undefined;
-  /** For all of it, trial included, milliseconds. Default: what wire, flash and the manifest's trial may take. */
-  timeoutMs?: number | undefined;
-  /** No valid frame or acknowledgement for so long ends the push, milliseconds. Default 15,000. */
-  silenceMs?: number | undefined;
-  /** Also a lower release or security version; on a locked board an operator has to allow it. */
-  allowDowngrade?: boolean | undefined;
-  /** Unix seconds for the slot record. Default: now. */
-  timestamp?: number | undefined;
-  /** An earlier push has activated the package already, in this swap: only wait out its trial. */
-  activated?: { swapNumber: number; slot: number } | undefined;
-  /** Confirm a trial that waits for the host once it has been healthy long enough. Default true. */
-  confirm?: boolean | undefined;
-  /**
-   * Requests to serve during a request agent's trial, which counts those. Default: the requests of the package's
-   * own test vectors; an empty list leaves it to others.
-   */
-  trialRequests?: readonly Uint8Array[] | undefined;
-}
-
-/** One thing that happened, in order. */
-export type PushStep =
-  /** Behind a gateway: others come first. `position` 1 is next; `behind` says what runs now. */
-  | { step: "queued"; position: number; behind: string }
-  | { step: "begin"; offset: number; size: number; resumed: boolean; slot: number; swapNumber: number }
-  | {
-      step: "sending";
-      acknowledged: number;
-      size: number;
-      sent: number;
-      chunkSize: number;
-      page: number;
-      pages: number;
-    }
-  | { step: "interrupted"; error: EdgePlugError }
-  | { step: "verifying" }
-  | { step: "staged" }
-  | { step: "activated"; swapNumber: number; scan: number; handedOver: number }
-  | { step: "trial"; scans: number; needed: number }
-  | { step: "confirmed"; swapNumber: number; scan: number };
-
-export interface PushResult {
-  swapNumber: number;
-  slot: number;
-  /** The agent that runs now. */
-  active: SlotInfo;
-  /** Where the first Begin told to start. */
-  offset: number;
-  resumed: boolean;
-  /** Payload bytes that went over the line, repeated ones included. */
-  payloadBytesSent: number;
-  /** How often the board lost the session in between and was resumed. */
-  restarts: number;
-  /** Begin's first byte to all bytes acknowledged, and to staged; milliseconds. */
-  transferMs: number;
-  stagedMs: number;
-  totalMs: number;
-}
+export type { Deliverable, PushOptions, PushResult, PushStep } from "./push-steps.js";
 
 const DEFAULT_SILENCE_MS = 15_000;
 const BEGIN_ATTEMPT_MS = 600;
-/** Until a request without an answer gives way to a shorter one. */
-const ROUND_MS = 3_000;
-const SIGN_OF_LIFE = { chunk: { offset: 0, data: new Uint8Array() } };
-const SIGN_ATTEMPT_MS = 300;
 const ACTIVATE_ATTEMPT_MS = 1_500;
 const POLL_MS = 150;
 const EVENT_PATIENCE_MS = 300;
@@ -98,20 +30,8 @@ const ABORT_ATTEMPT_MS = 400;
 /** For verification and everything else that is not wire or trial. */
 const DEFAULT_SLACK_MS = 90_000;
 const DEFAULT_TRIAL_SCANS = 60_000;
-const TRIAL_REQUESTS_PER_POLL = 8;
 const DIGEST_SIZE = 16;
-/** No operator's word will come of asking again. */
-const ENDS_CONFIRMING: ReadonlySet<string> = new Set<ErrorName>([
-  "LOCKED",
-  "SIGNER",
-  "PASSPHRASE",
-  "KEY_FILE",
-  "KEY_UNKNOWN",
-  "KEY_ROLE",
-  "SIGNATURE",
-  "NONCES",
-]);
-const { UpdatePhase, SlotState, Reason, EventKind } = edgeplug;
+const { UpdatePhase, Reason, EventKind } = edgeplug;
 
 export async function* pushPackage(
   session: DeviceSession,
@@ -131,9 +51,7 @@ type Outcome = { ok: true } | { ok: false; error: EdgePlugError };
 
 class Push {
   private readonly manifest: AgentManifest;
-  private readonly deadline: number;
-  private readonly start: number;
-  private readonly silenceMs: number;
+  private readonly asking: Asking;
   private readonly result = {
     swapNumber: 0,
     slot: 0,
@@ -157,9 +75,8 @@ class Push {
     private readonly options: SessionPushOptions,
   ) {
     this.manifest = decodeManifest(pkg.manifestBytes);
-    this.silenceMs = options.silenceMs ?? DEFAULT_SILENCE_MS;
-    this.start = this.now();
-    this.deadline = this.start + (options.timeoutMs ?? this.defaultTimeout());
+    const { signal, timeoutMs = this.defaultTimeout(), silenceMs = DEFAULT_SILENCE_MS } = options;
+    this.asking = new Asking(session, { signal, timeoutMs, silenceMs });
   }
 
   async *run(): AsyncGenerator<PushStep, PushResult, void> {
@@ -169,8 +86,16 @@ class Push {
     try {
       if (this.options.activated === undefined) yield* this.stageAndActivate();
       else this.takeUp(this.options.activated);
-      const active = yield* this.trial();
-      const totalMs = this.now() - this.start;
+      const trial = new Trial(
+        this.session,
+        this.asking,
+        this.manifest,
+        this.pkg.payload,
+        this.result,
+        this.options,
+      );
+      const active = yield* trial.run();
+      const totalMs = this.now() - this.asking.start;
       this.stage = "over";
       return { ...this.result, active, transferMs: this.transferMs, stagedMs: this.stagedMs, totalMs };
     } catch (error) {
@@ -184,6 +109,7 @@ class Push {
   private takeUp({ swapNumber, slot }: { swapNumber: number; slot: number }): void {
     Object.assign(this.result, { swapNumber, slot });
     this.stage = "activated";
+    this.asking.activated = true;
   }
 
   /** Tidies up after an early end: before activation the board forgets the session and keeps the bytes. */
@@ -208,70 +134,13 @@ class Push {
     return DEFAULT_SLACK_MS + 8 * this.session.connection.lineTime(this.pkg.payload.length) + trial;
   }
 
-  /** Options of a request that may take until the deadline, but no longer than silence is borne. */
-  private request(attemptMs?: number): RequestOptions {
-    const left = this.deadline - this.now();
-    if (this.options.signal?.aborted === true) throw interrupted(this.options.signal);
-    if (left <= 0) throw this.outOfTime();
-    return { signal: this.options.signal, timeoutMs: Math.min(left, this.silenceMs), attemptMs };
-  }
-
-  /**
-   * Asks until the deadline. On a bad line a long frame seldom gets through (at 1 % of bytes corrupted one Begin in
-   * twenty does), so what counts as silence is that the board doesn't answer the shortest of requests either: an
-   * empty chunk, which changes nothing.
-   */
-  private async insist<T>(ask: (options: RequestOptions) => Promise<T>, attemptMs?: number): Promise<T> {
-    for (;;) {
-      const options = this.request(attemptMs);
-      const timeoutMs = Math.min(options.timeoutMs ?? ROUND_MS, ROUND_MS);
-      try {
-        return await ask({ ...options, timeoutMs });
-      } catch (error) {
-        const left = this.silenceMs - timeoutMs;
-        if (EdgePlugError.from(error).code !== "TIMEOUT" || left <= 0) throw error;
-        await this.awaitSign(left);
-      }
-    }
-  }
-
-  private status(): Promise<Status> {
-    return this.insist((options) => this.session.status(options));
-  }
-
-  private async awaitSign(silenceMs: number): Promise<void> {
-    const options = this.request(SIGN_ATTEMPT_MS);
-    try {
-      const timeoutMs = Math.min(options.timeoutMs ?? silenceMs, silenceMs);
-      await this.session.connection.ask(SIGN_OF_LIFE, { ...options, timeoutMs });
-    } catch (error) {
-      if (EdgePlugError.from(error).code !== "TIMEOUT") throw error;
-      const seconds = (this.silenceMs / 1000).toFixed(0);
-      throw new EdgePlugError("TIMEOUT", `The board has answered nothing for ${seconds} s.`, {
-        cause: error,
-      });
-    }
-  }
-
-  private outOfTime(): EdgePlugError {
-    const seconds = ((this.now() - this.start) / 1000).toFixed(0);
-    if (this.stage !== "activated") {
-      return new EdgePlugError("TIMEOUT", `The package was not on the board within ${seconds} s.`, {
-        action: "Push again with a longer --timeout: what was received is resumed.",
-      });
-    }
-    return new EdgePlugError("TIMEOUT", `The trial was not over within ${seconds} s; it goes on by itself.`, {
-      action: "See how it ends with --status, or take it back with --rollback.",
-    });
-  }
-
   private async *stageAndActivate(): AsyncGenerator<PushStep, void, void> {
     for (;;) {
       const outcome = yield* this.attempt();
       if (outcome.ok) return;
       if (++this.result.restarts > MOST_RESTARTS) throw outcome.error;
       yield { step: "interrupted", error: outcome.error };
-      await this.session.refresh(this.request());
+      await this.session.refresh(this.asking.request());
     }
   }
 
@@ -294,12 +163,14 @@ class Push {
 
   /** A locked board takes an older package only by an operator's word, which holds until a reset. */
   private async allowDowngrade(): Promise<void> {
-    const { allowDowngrade, signer, signal } = this.options;
+    const { allowDowngrade, signer, signal, timeoutMs } = this.options;
     const { locked, bootNumber } = this.session.hello;
     if (allowDowngrade !== true || signer === undefined || !locked || this.allowedInBoot === bootNumber)
       return;
     const digest = sha512(this.pkg.manifestBytes).slice(0, DIGEST_SIZE);
+    const asked = this.now();
     await carryOut(this.session, { kind: "allowDowngrade", digest }, { signer, signal });
+    if (timeoutMs === undefined) this.asking.excuse(this.now() - asked);
     this.allowedInBoot = this.session.hello.bootNumber;
   }
 
@@ -309,9 +180,13 @@ class Push {
     const allowDowngrade = this.options.allowDowngrade ?? false;
     const body = { begin: { manifest: manifestBytes, keyId, signature, timestamp, allowDowngrade } };
     const { connection } = this.session;
-    const { response } = await this.insist((options) => connection.ask(body, options), BEGIN_ATTEMPT_MS);
+    const { response } = await this.asking.insist(
+      (options) => connection.ask(body, options),
+      BEGIN_ATTEMPT_MS,
+    );
     if (response.error !== 0) {
-      const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
+      const refusal = EdgePlugError.fromBoard(response.error, response.detail, response.message);
+      const error = explainMismatch(refusal, this.manifest, this.session.hello);
       return await this.allowanceLost(error);
     }
     const { offset, resumed, slot, swapNumber } = toBeginReply(response.begin ?? {});
@@ -329,7 +204,7 @@ class Push {
   /** A reset between an operator's word and Begin takes the word back; any other refusal stands. */
   private async allowanceLost(error: EdgePlugError): Promise<Outcome> {
     if (error.code !== "LOCKED" || this.allowedInBoot === undefined) throw error;
-    const { bootNumber } = await this.session.refresh(this.request());
+    const { bootNumber } = await this.session.refresh(this.asking.request());
     if (bootNumber === this.allowedInBoot) throw error;
     return { ok: false, error: resetError() };
   }
@@ -338,7 +213,7 @@ class Push {
     const { payload } = this.pkg;
     const { maxChunk, pageSize } = this.session.hello;
     const { signal } = this.options;
-    const silenceMs = Math.min(this.silenceMs, Math.max(0, this.deadline - this.now()));
+    const silenceMs = Math.min(this.asking.silenceMs, Math.max(0, this.asking.deadline - this.now()));
     const transfer = new Transfer(this.session.connection, payload, { offset, maxChunk, silenceMs, signal });
     const before = this.result.payloadBytesSent;
     const size = payload.length;
@@ -348,7 +223,7 @@ class Push {
         const step = await run.next();
         this.result.payloadBytesSent = before + transfer.payloadBytesSent;
         if (step.done === true) {
-          this.transferMs = this.now() - this.start;
+          this.transferMs = this.now() - this.asking.start;
           return step.value.done ? { ok: true } : await this.explain(step.value.error);
         }
         const { acknowledged, chunkSize } = step.value;
@@ -363,7 +238,7 @@ class Push {
           page,
           pages: Math.ceil(size / pageSize),
         };
-        if (this.now() > this.deadline) throw this.outOfTime();
+        if (this.now() > this.asking.deadline) throw this.asking.outOfTime();
       }
     } finally {
       await run.return({ done: true });
@@ -373,7 +248,7 @@ class Push {
   /** What a refused chunk means: the board has it all, has given up with a reason, or has lost the session. */
   private async explain(error: EdgePlugError): Promise<Outcome> {
     if (error.code !== "NO_SESSION" && error.code !== "BUSY") throw error;
-    const status = await this.status();
+    const status = await this.asking.status();
     if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
     if (status.phase === UpdatePhase.UPDATE_PHASE_IDLE) {
       if (status.lastError !== 0) throw stagingError(status);
@@ -385,7 +260,7 @@ class Push {
   private async *verify(): AsyncGenerator<PushStep, Outcome | { offset: number }, void> {
     let told = false;
     for (;;) {
-      const status = await this.status();
+      const status = await this.asking.status();
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
       switch (status.phase) {
         case UpdatePhase.UPDATE_PHASE_RECEIVING:
@@ -402,7 +277,7 @@ class Push {
           this.stage = "over";
           throw stagingError(status);
         default:
-          this.stagedMs = this.now() - this.start;
+          this.stagedMs = this.now() - this.asking.start;
           yield { step: "staged" };
           return { ok: true };
       }
@@ -412,13 +287,13 @@ class Push {
 
   private async *activate(): AsyncGenerator<PushStep, Outcome, void> {
     const { connection } = this.session;
-    const { response } = await this.insist(
+    const { response } = await this.asking.insist(
       (options) => connection.ask({ activate: {} }, options),
       ACTIVATE_ATTEMPT_MS,
     );
     if (response.error !== 0) {
       // A repeated request finds the work of its first copy done, or undone again by a trial that was short.
-      const status = await this.status();
+      const status = await this.asking.status();
       const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
       const ours = status.active?.swapNumber === this.result.swapNumber;
@@ -430,6 +305,7 @@ class Push {
       }
     }
     this.stage = "activated";
+    this.asking.activated = true;
     await this.awaitActivation();
     const scan = this.activation?.scan ?? 0;
     yield {
@@ -448,87 +324,6 @@ class Push {
       await this.session.connection.pause(EVENT_POLL_MS, this.options.signal);
     }
   }
-
-  private async *trial(): AsyncGenerator<PushStep, SlotInfo, void> {
-    const requests = this.trialRequests();
-    let scans = -1;
-    for (;;) {
-      const status = await this.status();
-      const { active } = status;
-      if (active?.swapNumber !== this.result.swapNumber) throw await this.rolledBack(status);
-      if (active.state === SlotState.SLOT_STATE_CONFIRMED) {
-        yield { step: "confirmed", swapNumber: active.swapNumber, scan: status.scan };
-        return active;
-      }
-      if (status.trialScans !== scans) {
-        scans = status.trialScans;
-        yield { step: "trial", scans, needed: status.trialNeeded };
-      }
-      await this.help(status, requests);
-      await this.session.connection.pause(POLL_MS, this.options.signal);
-    }
-  }
-
-  /** What the trial needs of the host: its word, or requests to serve. */
-  private async help(status: Status, requests: readonly Uint8Array[]): Promise<void> {
-    const healthy = status.trialScans >= status.trialNeeded;
-    if (this.manifest.trial.confirmByHost && healthy && this.options.confirm !== false) await this.confirm();
-    try {
-      for (const request of requests) await this.session.call(request, this.request());
-    } catch (error) {
-      // The trial may end, well or badly, between the status and these; the next status tells.
-      const { code } = EdgePlugError.from(error);
-      if (code === "INTERRUPTED" || code === "PORT_LOST" || code === "TIMEOUT") throw error;
-    }
-  }
-
-  /** On a locked board signed; without an operator's key the push ends here, and whoever has one may confirm. */
-  private async confirm(): Promise<void> {
-    const { signer, signal } = this.options;
-    try {
-      if (signer === undefined || !this.session.hello.locked) {
-        await this.insist((options) => this.session.connection.request({ confirm: {} }, options));
-      } else {
-        await carryOut(this.session, { kind: "confirm" }, { signer, signal });
-      }
-    } catch (thrown) {
-      const error = EdgePlugError.from(thrown);
-      if (ENDS_CONFIRMING.has(error.code)) throw unconfirmed(error);
-      if (error.code === "INTERRUPTED" || error.code === "PORT_LOST") throw error;
-      // The trial may have ended meanwhile, and a line that is dead shows at the next status.
-    }
-  }
-
-  private trialRequests(): readonly Uint8Array[] {
-    if (this.manifest.kind !== "request") return [];
-    const own = this.options.trialRequests ?? vectorRequests(this.pkg.payload);
-    const first = own[0];
-    if (first === undefined) return [];
-    return Array.from({ length: TRIAL_REQUESTS_PER_POLL }, (_, index) => own[index % own.length] ?? first);
-  }
-
-  private async rolledBack(status: Status): Promise<EdgePlugError> {
-    this.stage = "over";
-    const { name, version } = this.manifest;
-    const { swapNumber, slot } = this.result;
-    const about =
-      status.lastReasonSwap === swapNumber ? status.lastReason : (await this.session.slot(slot)).reason;
-    const text = status.lastMessage === "" ? "" : ` (${status.lastMessage})`;
-    const why = `${reasonName(about)}${text}`;
-    const now =
-      status.active === null
-        ? "no agent runs, the board is in safe mode"
-        : `${status.active.name} ${status.active.version} (swap ${status.active.swapNumber}) runs again`;
-    const code =
-      about === Reason.REASON_ABORTED ? "ABORTED" : status.active === null ? "REJECTED" : "ROLLED_BACK";
-    return new EdgePlugError(
-      code,
-      `${name} ${version} (swap ${swapNumber}) failed its trial: ${why}; ${now}.`,
-      {
-        detail: about,
-      },
-    );
-  }
 }
 
 /** Whoever stops waiting for a trial has to know that the board goes on with it. */
@@ -541,15 +336,6 @@ function duringTrial(error: EdgePlugError): EdgePlugError {
       cause: error,
       action: "See how it ends with --status, or take it back with --rollback.",
     },
-  );
-}
-
-/** The trial was healthy, but the one who should say so can't. */
-function unconfirmed(error: EdgePlugError): EdgePlugError {
-  return new EdgePlugError(
-    error.code,
-    `${error.message.replace(/\.$/, "")}; the new agent is healthy, waits for an operator's word, and gives way if none comes.`,
-    { cause: error, action: "While the trial lasts: `edgeplug-push --confirm --key FILE`." },
   );
 }
 
