@@ -24,10 +24,10 @@ const DIGEST_SIZE = 16;
 /** Throws GATEWAY_REQUEST: a field is wrong, or the command is another than the call's. */
 export function readCommand(request: CommandRequest, kind: CommandKind): AskedCommand {
   const { command, signedCommand } = request;
-  if (command !== null && signedCommand !== null) {
+  if (command && signedCommand) {
     throw invalid("command", "is there twice, plain and signed");
   }
-  if (signedCommand !== null) {
+  if (signedCommand) {
     const signed = {
       command: atMost(signedCommand.command, "signed_command.command", LONGEST_COMMAND),
       nonce: bytesField(signedCommand.nonce, "signed_command.nonce", NONCE_SIZE),
@@ -42,7 +42,7 @@ export function readCommand(request: CommandRequest, kind: CommandKind): AskedCo
       signed,
     };
   }
-  if (command === null)
+  if (!command)
     return {
       command: ofKind(
         decoded(() => decodeCommand(plainOf(kind))),

@@ -157,6 +157,18 @@ export class Devices {
     }
   }
 
+  /** Hands an event to who watches that board. */
+  tell(event: WatchedEvent): void {
+    for (const { device, queue } of this.watchers) {
+      if (device === "" || device === event.device) queue.push(event);
+    }
+  }
+
+  /** How many watch. */
+  get watching(): number {
+    return this.watchers.size;
+  }
+
   /** Looks at a board's status now, so that what is told of it is true. */
   async look(board: GatewayBoard): Promise<void> {
     const session = board.usable;
@@ -306,12 +318,6 @@ export class Devices {
     const board = this.boards.get(id);
     if (board?.usable !== session || !CHANGES.has(event.kind)) return;
     void this.look(board);
-  }
-
-  private tell(event: WatchedEvent): void {
-    for (const { device, queue } of this.watchers) {
-      if (device === "" || device === event.device) queue.push(event);
-    }
   }
 
   private unknown(name: string): EdgePlugError {

@@ -26,7 +26,10 @@ export const DEFAULT_GATEWAY_PORT = 50051;
 export const MAX_REQUEST = 64 * 1024;
 export const MAX_ANSWER = 1024 * 1024;
 
-/** How messages come off the wire: every field there, 64-bit counters as numbers, an absent message as null. */
+/**
+ * How messages come off the wire: every field there, 64-bit counters as numbers, an absent message as null. Of a oneof only
+ * the member that was sent is there, whatever the type says; its name is in the field of the oneof's: ask by truth, not by null.
+ */
 export type Received<T> = { [K in Exclude<keyof T, "$unknowns">]-?: ReceivedField<NonNullable<T[K]>> };
 type ReceivedField<F> = F extends Uint8Array
   ? Buffer
