@@ -46,7 +46,7 @@ export interface VerifyOptions {
   onEntry?: (entry: AuditEntry, line: LogLine) => void;
 }
 
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 16;
 const PROBLEMS_MAX = 100;
 /** A crash tears one line, another one while that is being closed one more. */
 const TORN_LINES_MAX = 100;
@@ -63,45 +63,45 @@ export interface LogLine {
 
 /** Throws FILE_NOT_FOUND, FILE_UNREADABLE. */
 export function verifyAudit(path: string, options: VerifyOptions = {}): AuditReport {
+  return verifyLines(splitLines(chunksOf(path)), options);
+}
+
+export function verifyLines(lines: Iterable<LogLine>, options: VerifyOptions = {}): AuditReport {
   const check = new Check(options);
-  for (const line of readLines(path)) check.line(line);
+  for (const line of lines) check.line(line);
   return check.report();
 }
 
-/** The lines of a file, without their ends; an unfinished one comes last. */
-export function* readLines(path: string): Generator<LogLine> {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    throw fileError(path, error);
-  }
-  try {
-    let number = 1;
-    let offset = 0;
-    let rest: Buffer = Buffer.alloc(0);
-    const chunk = Buffer.alloc(CHUNK);
-    for (let size = read(path, file, chunk); size > 0; size = read(path, file, chunk)) {
-      const data = Buffer.concat([rest, chunk.subarray(0, size)]);
-      let start = 0;
-      for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, start)) {
-        yield { number: number++, bytes: data.subarray(start, end), offset: offset + start, complete: true };
-        start = end + 1;
-      }
-      rest = data.subarray(start);
-      offset += start;
+/** The lines of a text in pieces, without their ends; an unfinished one comes last. */
+export function* splitLines(chunks: Iterable<Buffer>): Generator<LogLine> {
+  let number = 1;
+  let offset = 0;
+  let rest: Buffer = Buffer.alloc(0);
+  for (const chunk of chunks) {
+    const data = Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, start)) {
+      yield { number: number++, bytes: data.subarray(start, end), offset: offset + start, complete: true };
+      start = end + 1;
     }
-    if (rest.length > 0) yield { number, bytes: rest, offset, complete: false };
-  } finally {
-    closeSync(file);
+    rest = data.subarray(start);
+    offset += start;
   }
+  if (rest.length > 0) yield { number, bytes: rest, offset, complete: false };
 }
 
-function read(path: string, file: number, into: Buffer): number {
+/** Each piece holds only until the next one is asked for. */
+function* chunksOf(path: string): Generator<Buffer> {
+  let file: number | undefined;
   try {
-    return readSync(file, into);
+    file = openSync(path, "r");
+    const chunk = Buffer.allocUnsafe(CHUNK);
+    for (let size = readSync(file, chunk); size > 0; size = readSync(file, chunk))
+      yield chunk.subarray(0, size);
   } catch (error) {
     throw fileError(path, error);
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 
