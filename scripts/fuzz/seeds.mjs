@@ -69,6 +69,19 @@ function requests() {
     { clearSpent: { digest: new Uint8Array(16) } },
     { addKey: { role: 1, publicKey: new Uint8Array(32).fill(9) } },
     { slot: { slot: 1 } },
+    { challenge: {} },
+    { unlock: {} },
+    { removeKey: { keyId: new Uint8Array(8) } },
+    { replaceKey: { keyId: new Uint8Array(8), publicKey: new Uint8Array(32).fill(9) } },
+    { allowDowngrade: { digest: new Uint8Array(16) } },
+    {
+      signedCommand: {
+        command: edgeplug.Request.encode({ unlock: {} }).finish(),
+        nonce: new Uint8Array(8).fill(1),
+        keyId: new Uint8Array(8),
+        signature: new Uint8Array(64),
+      },
+    },
   ];
   return bodies.map((body, index) => edgeplug.Frame.encode({ request: { id: index + 1, ...body } }).finish());
 }
@@ -119,7 +132,24 @@ const DO = {
   boot: 21,
   pass: 22,
   damage: 23,
+  removeKey: 24,
+  replaceKey: 25,
+  allowDowngrade: 26,
+  challenge: 27,
+  unlock: 28,
+  signed: 29,
 };
+/** Of DO.signed: with a fresh nonce, by the operator. */
+const COMMAND = {
+  rollback: 0x81,
+  clear: 0x83,
+  addKey: 0x84,
+  removeKey: 0x85,
+  replaceKey: 0x86,
+  unlock: 0x87,
+};
+/** Of DO.signed: bytes that need not be a command; a byte is changed after it was signed; by another key; the last one again. */
+const SIGNED = { any: 0x89, changed: 0xa0, by: 0x90, again: 0x40 };
 const update = (how) => [DO.begin, how, DO.chunk, 255, DO.run, 5, DO.activate, DO.run, 40];
 
 function requestSeeds() {
@@ -186,11 +216,47 @@ function requestSeeds() {
       DO.keys,
     ],
     [DO.boot, 2, DO.boot, 2, DO.boot, 2, DO.boot, 2, DO.boot, 0],
+    [DO.signed, COMMAND.addKey, 0x23, DO.signed, SIGNED.again, DO.signed, COMMAND.removeKey, 1, DO.keys],
+    [DO.signed, COMMAND.replaceKey, 0x31, DO.boot, 0, DO.signed, SIGNED.by | 7, 3, DO.lock, DO.unlock],
+    [DO.signed, COMMAND.unlock, DO.signed, SIGNED.again, DO.lock, DO.signed, SIGNED.changed | 7, 1, 1],
+    [
+      DO.signed,
+      COMMAND.rollback,
+      1,
+      DO.signed,
+      COMMAND.clear,
+      0,
+      DO.challenge,
+      DO.signed,
+      7,
+      DO.allowDowngrade,
+      1,
+    ],
+    [
+      DO.signed,
+      SIGNED.any,
+      3,
+      0xba,
+      1,
+      0,
+      DO.signed,
+      SIGNED.any,
+      5,
+      0xba,
+      1,
+      0,
+      8,
+      1,
+      DO.removeKey,
+      1,
+      DO.replaceKey,
+      0x20,
+    ],
     [DO.anyChunk, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, DO.activate, DO.confirm, DO.rollback, 0, DO.abort],
   ];
   const starts = Array.from({ length: 24 }, (_, state) => state);
   return [
-    ...stories.flatMap((story) => [0, 2, 5, 12, 18].map((state) => Buffer.from([state, ...story]))),
+    ...stories.flatMap((story) => [0, 2, 5, 12, 16, 18].map((state) => Buffer.from([state, ...story]))),
     ...starts.map((state) => Buffer.from([state, ...stories[0].slice(0, 9), ...stories[8]])),
     ...requests()
       .filter(({ length }) => length < 510 && length % 2 === 0)
@@ -286,8 +352,7 @@ const SEEDS = {
 };
 
 /** Writes the seeds of a target into its corpus; returns how many. Named by content, so that they are there but once. */
-export function writeSeeds(name) {
-  const folder = corpusOf(name);
+export function writeSeeds(name, folder = corpusOf(name)) {
   const seeds = SEEDS[name]();
   mkdirSync(folder, { recursive: true });
   for (const seed of seeds) {

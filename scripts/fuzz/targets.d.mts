@@ -1,6 +1,7 @@
 export interface FuzzTarget {
   readonly name: string;
   readonly maxLength: number;
+  readonly runs: number;
   readonly edges: number;
   readonly dictionary?: string;
 }
@@ -20,6 +21,7 @@ export function fuzzAll(
     readonly seconds?: number;
     readonly runs?: number;
     readonly jobs?: number;
+    readonly fresh?: (name: string, folder: string) => unknown;
     readonly onProgress?: (name: string, state: { executions: number; edges: number }) => void;
   },
 ): Promise<FuzzOutcome[]>;

@@ -6,15 +6,18 @@ import { join } from "node:path";
 const ROOT = join(import.meta.dirname, "../..");
 const BUILD = join(ROOT, "build/fuzz");
 
-/** `maxLength`: of an input, bytes. `edges`: what a run of seconds from the seeds alone covers for sure. */
+/**
+ * `maxLength`: of an input, bytes. `runs`: executions inside `npm test`, 3 to 9 s of one core each. `edges`: what they cover
+ * for sure, from the seeds alone.
+ */
 export const TARGETS = [
-  { name: "frames", maxLength: 800, edges: 350 },
-  { name: "requests", maxLength: 128, edges: 1100 },
-  { name: "manifest", maxLength: 305, edges: 350 },
-  { name: "module", maxLength: 8192, edges: 700, dictionary: "module.dict" },
-  { name: "interpreter", maxLength: 1600, edges: 850, dictionary: "module.dict" },
-  { name: "flash", maxLength: 128, edges: 1100 },
-  { name: "details", maxLength: 1400, edges: 500 },
+  { name: "frames", maxLength: 800, runs: 48_000, edges: 450 },
+  { name: "requests", maxLength: 128, runs: 18_000, edges: 1300 },
+  { name: "manifest", maxLength: 305, runs: 300_000, edges: 350 },
+  { name: "module", maxLength: 8192, runs: 350_000, edges: 700, dictionary: "module.dict" },
+  { name: "interpreter", maxLength: 1600, runs: 60_000, edges: 850, dictionary: "module.dict" },
+  { name: "flash", maxLength: 128, runs: 12_000, edges: 1100 },
+  { name: "details", maxLength: 1400, runs: 250_000, edges: 500 },
 ];
 
 export const corpusOf = (name) => join(BUILD, "corpus", name);
@@ -24,6 +27,13 @@ export const filesIn = (folder) => (existsSync(folder) ? readdirSync(folder).len
 
 /** Inputs that a corpus may have before it is thinned out: reading them all takes a second. */
 const MANY = 4000;
+
+function freshCorpus(name, fill) {
+  const folder = join(BUILD, "fresh", name);
+  rmSync(folder, { recursive: true, force: true });
+  fill(name, folder);
+  return folder;
+}
 
 const children = new Set();
 
@@ -69,11 +79,12 @@ export async function thin(name) {
 }
 
 /**
- * Fuzzes one target for `seconds`, or for `runs` executions if that is given; ends at the first finding.
+ * Fuzzes one target for `seconds`, or for `runs` executions if that is given; ends at the first finding. `corpus` is the
+ * folder of inputs to begin with, and of those worth keeping.
  * `onProgress` gets { executions, edges } now and then. The input of a finding is kept, and `repeat` is the command that
  * runs it again.
  */
-export async function fuzz(target, { seconds, runs, seed, onProgress }) {
+export async function fuzz(target, { seconds, runs, seed, corpus = corpusOf(target.name), onProgress }) {
   const { name } = target;
   const folder = findingsOf(name);
   const began = Date.now();
@@ -92,7 +103,8 @@ export async function fuzz(target, { seconds, runs, seed, onProgress }) {
     "-detect_leaks=0", // nothing is ever allocated
     "-entropic=0", // costs a fifth of the executions
     ...(target.dictionary === undefined ? [] : [`-dict=${join(ROOT, "firmware/fuzz", target.dictionary)}`]),
-    corpusOf(name),
+    "-reload=0", // nobody else adds to it, and the clock must not decide
+    corpus,
   ];
   const { code, signal } = await execute(name, args, (line) => {
     const counted = /^#(\d+)\s+\S+\s+cov: (\d+)/.exec(line);
@@ -118,20 +130,25 @@ export async function fuzz(target, { seconds, runs, seed, onProgress }) {
     name,
     executions: state.executions,
     seconds: (Date.now() - began) / 1000,
-    corpusFiles: filesIn(corpusOf(name)),
+    corpusFiles: filesIn(corpus),
     coveredEdges: state.edges,
     findings,
   };
 }
 
-/** Fuzzes targets, `jobs` at a time; results in the order of `targets`. */
-export async function fuzzAll(targets, { jobs = 2, onProgress, ...options }) {
+/**
+ * Fuzzes targets, `jobs` at a time; results in the order of `targets`. With `fresh` each has its own number of runs and a
+ * corpus made anew by `fresh(name, folder)`: then the same seed gives the same inputs on every machine.
+ */
+export async function fuzzAll(targets, { jobs = 2, onProgress, fresh, ...options }) {
   const results = new Map();
   const queue = [...targets];
   const worker = async () => {
     for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
       const { name } = target;
-      results.set(name, await fuzz(target, { ...options, onProgress: (state) => onProgress?.(name, state) }));
+      const own = fresh === undefined ? {} : { runs: target.runs, corpus: freshCorpus(name, fresh) };
+      const told = { onProgress: (state) => onProgress?.(name, state) };
+      results.set(name, await fuzz(target, { ...options, ...own, ...told }));
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
