@@ -24,9 +24,9 @@ import {
 import "./fixture.js";
 import { maskedLine, maskedLines, shapeOf } from "./support/masks.js";
 import { EDGEPLUG, EDGEPLUG_PUSH, runTool, type Outcome } from "./support/tool.js";
-import { SERIAL, SIM, type Way } from "./support/ways.js";
+import { GATEWAY, SERIAL, SIM, type Way } from "./support/ways.js";
 
-const WAYS: readonly Way[] = [SIM, SERIAL];
+const WAYS: readonly Way[] = [SIM, SERIAL, GATEWAY];
 const SHORT = { healthyScans: 300 };
 /** A trial that is over long after anything here. */
 const LONG = { healthyScans: 1_000_000, deadlineScans: 2_000_000 };

@@ -194,7 +194,9 @@ export class Deployments {
   async stop(graceMs: number): Promise<void> {
     this.stopped.abort();
     const running = Promise.all(this.workers);
-    await Promise.race([running, pause(graceMs)]);
+    const over = new AbortController();
+    await Promise.race([running, pause(graceMs, over.signal)]);
+    over.abort(); // a pause that nobody needs any more would keep the process
     for (const deployment of this.live.values()) {
       deployment.stopping.abort(new EdgePlugError("GATEWAY_STOPPING"));
     }

@@ -1,7 +1,12 @@
 /** The ways to a board: a real serial port, a simulated board in a file, and a gateway that owns one. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 import { startBoard } from "@edgeplug/test-support/board";
+
+import { cleanEnvironment, EDGEPLUG, runTool } from "./tool.js";
 
 export interface BoardAway {
   /** What `--device` is given. */
@@ -35,3 +40,83 @@ export const SERIAL: Way = {
     return { device: port, env: {}, close: () => board.close() };
   },
 };
+
+export const GATEWAY: Way = {
+  name: "a gateway",
+  open: async (folder) => {
+    const gateway = await startGateway(folder, [`sim:${join(folder, "board.flash")}`]);
+    return { device: gateway.address, env: {}, close: () => gateway.close() };
+  },
+};
+
+export interface GatewayProcess extends Started {
+  /** HOST:PORT, trusted and logged in at from `folder`. */
+  readonly address: string;
+  readonly child: ChildProcess;
+  close(): Promise<void>;
+}
+
+/** `edgeplug gateway` as a process of its own, on a free port, with its state in `folder`. */
+export async function startGateway(
+  folder: string,
+  devices: readonly string[],
+  { edgeplug = EDGEPLUG, port = 0 } = {},
+): Promise<GatewayProcess> {
+  const args = [
+    "--listen",
+    `127.0.0.1:${port}`,
+    "--state",
+    join(folder, "state"),
+    "--metrics",
+    "off",
+    "--json",
+  ];
+  const named = devices.flatMap((device) => ["--device", device]);
+  const child = spawn(process.execPath, [edgeplug, "gateway", ...args, ...named], {
+    env: cleanEnvironment(folder),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const close = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  try {
+    const started = await serving(child);
+    const address = `127.0.0.1:${started.port}`;
+    if (started.token !== undefined) {
+      const tokenFile = join(folder, "token");
+      writeFileSync(tokenFile, started.token);
+      const login = ["login", address, "--trust", started.fingerprint, "--token-file", tokenFile];
+      const outcome = await runTool(edgeplug, login, { folder });
+      if (outcome.code !== 0) throw new Error(`no login: ${outcome.stderr.join(" ")}`);
+    }
+    return { ...started, address, child, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Started {
+  port: number;
+  fingerprint: string;
+  /** An admin's, at the first start in a folder. */
+  token?: string;
+}
+
+/** What the gateway says once it serves, and once its boards are there. */
+async function serving(child: ChildProcess): Promise<Started> {
+  let stderr = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  if (child.stdout === null) throw new Error("no output");
+  let started: Started | undefined;
+  for await (const line of createInterface(child.stdout)) {
+    const record = JSON.parse(line) as Started & { event: string };
+    if (record.event === "serving") started = record;
+    else if (record.event === "connected") break;
+  }
+  if (started === undefined) throw new Error(`the gateway does not serve: ${stderr}`);
+  child.stdout.resume();
+  return started;
+}

@@ -189,7 +189,9 @@ class Deployment {
     }
     const step = stepOfEvent(event);
     if (step?.step === "activated") this.stage = "activated";
-    return step === undefined ? undefined : { step };
+    // Nobody is before it: on a port there is nothing to be said either.
+    if (step === undefined || (step.step === "queued" && step.behind === "")) return undefined;
+    return { step };
   }
 
   private async sign(): Promise<void> {
