@@ -91,6 +91,7 @@ export class Caller {
   constructor(address: string, ca: string, token: string | undefined) {
     this.client = createGatewayClient(address, credentials.createSsl(Buffer.from(ca)), {
       "grpc.use_local_subchannel_pool": 1,
+      "grpc.ssl_target_name_override": "localhost",
     });
     if (token !== undefined) this.metadata.set("authorization", `Bearer ${token}`);
   }
