@@ -9,6 +9,8 @@ import { promisify } from "node:util";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { startGateway } from "./support/ways.js";
+
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PACKAGES = [
@@ -41,7 +43,7 @@ describe("the packed tools in an empty folder", () => {
   const tool = async (name: string, ...args: string[]): Promise<string> => {
     const { stdout } = await run(join(folder, "node_modules/.bin", name), args, {
       cwd: folder,
-      env: { PATH: join(folder, "path"), HOME: folder },
+      env: { PATH: join(folder, "path"), HOME: folder, XDG_CONFIG_HOME: folder },
     });
     return stdout;
   };
@@ -88,4 +90,15 @@ describe("the packed tools in an empty folder", () => {
     },
     INSTALL_MS,
   );
+
+  it("serve a board over a gateway, and push through it", async () => {
+    const edgeplug = join(folder, "node_modules/edgeplug/dist/cli/main.js");
+    const gateway = await startGateway(folder, ["sim:"], { edgeplug });
+    try {
+      expect(await tool("edgeplug", "devices", "--device", gateway.address)).toContain("sim");
+      expect(await tool("edgeplug-push", "--device", gateway.address, "agent.epk")).toContain("stays");
+    } finally {
+      await gateway.close();
+    }
+  });
 });
