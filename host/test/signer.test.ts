@@ -167,6 +167,33 @@ describe("a key behind a command", () => {
   });
 });
 
+describe("a passphrase on a terminal", () => {
+  const prompt = "Passphrase of closed: ";
+
+  it.each([
+    ["opens the key", "correct horse\r", 31],
+    ["that is wrong does not", "wrong\r", 11],
+    ["is not asked for any more after Ctrl-C", "\u0003", 130],
+    ["is not asked for any more at the input's end", "\u0004", 130],
+  ])("%s, and is never shown", async (_what, typed, exit) => {
+    // the open sim board has no trial to confirm: exit code 31 comes from behind the key
+    const line = `${process.execPath} ${MAIN} board confirm -d sim: --key closed`;
+    const child = spawn("script", ["-qec", line, "/dev/null"], {
+      cwd: folder,
+      env: { ...process.env, EDGEPLUG_PASSPHRASE: "" },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let shown = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      if (!shown.includes(prompt) && (shown + text).includes(prompt)) child.stdin.write(typed);
+      shown += text;
+    });
+    expect(await new Promise((resolve) => child.once("close", resolve))).toBe(exit);
+    expect(shown).toContain(prompt);
+    expect(shown).not.toMatch(/horse|wrong\r/);
+  });
+});
+
 describe("the options that name a key", () => {
   it.each([
     [{ key: "a", signWith: "b", publicKey: "c" }, "exclude"],

@@ -31,6 +31,14 @@ export function keygenCommand(): Command {
     )
     .option("--force", "replace files that exist")
     .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  edgeplug keygen                                        publisher.key and publisher.key.pub
+  edgeplug keygen --role operator --passphrase
+  edgeplug keygen --role operator --out maria.key`,
+    )
     .action(keygen);
 }
 
