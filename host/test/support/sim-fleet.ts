@@ -48,7 +48,7 @@ export function newBoard(): Promise<SimBoard> {
   return SimBoard.create({ seed: ++seed });
 }
 
-export interface FleetOptions extends Partial<Omit<DevicesOptions, "open" | "ports">> {
+export interface FleetOptions extends Partial<Omit<DevicesOptions, "ports">> {
   /** Ports with a board each. Default 1. */
   boards?: number;
   deployments?: Partial<Omit<DeploymentsOptions, "store">>;
