@@ -139,7 +139,7 @@ export class GatewayTls {
     if (now < lifetimeOf(issuer).from) return false;
     const { from, until } = lifetimeOf(own);
     if (now < from || until.getTime() - now.getTime() < RENEW_DAYS * DAY_MS) return true;
-    return names.some((name) => own.checkHost(name) === undefined && own.checkIP(name) === undefined);
+    return !names.every((name) => isFor(own, name));
   }
 
   private context(): SecureContextOptions {
@@ -170,6 +170,11 @@ class GatewayCredentials extends ServerCredentials {
   override _equals(other: ServerCredentials): boolean {
     return this === other;
   }
+}
+
+function isFor(certificate: X509Certificate, name: string): boolean {
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
+  return (certificate.subjectAltName ?? "").split(", ").includes(`DNS:${name}`);
 }
 
 /** What clients may call this machine by. Throws GATEWAY_CONFIG for a name that a certificate can't have. */
