@@ -1,6 +1,5 @@
 /** Packages that were corrupted before they were sent. What a host would refuse goes past it: the board has to. */
 import {
-  EdgePlugError,
   encodeManifest,
   readPackage,
   serializePackage,
@@ -12,34 +11,14 @@ import {
 } from "edgeplug";
 import { edgeplug } from "edgeplug/messages";
 import { failureOf } from "@edgeplug/test-support/push";
-import { OPERATOR, PUBLISHER, publicKeyOf, signed, STRANGER } from "@edgeplug/test-support/agents";
+import { PUBLISHER, publicKeyOf, signed } from "@edgeplug/test-support/agents";
 
+import { attempt, foreign, TAKEN_UNSIGNED, WAITS, type Spoil } from "./attempt.js";
 import { burst, flipSome, join, same } from "./bytes.js";
-import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
+import type { ChaosKind, Trial } from "./case.js";
 import { FIELD_GROUPS, fieldsOf } from "./fields.js";
-import { forcePush, type Forced } from "./force.js";
-import { connect } from "./scenes.js";
-
-const WAITS = "waits for the rest";
-const TAKEN_UNSIGNED = "told as unsigned";
-const TAKEN_UNVERIFIED = "told as unverified";
-
-/** Pushes it past the host; who may run follows from whether the board took it, which `intact` allows or not. */
-async function attempt(trial: Trial, forced: Forced, intact?: string): Promise<Outcome> {
-  const { session, line } = await connect(trial.bench);
-  try {
-    const { swapNumber, end } = await forcePush(session, forced);
-    if (end !== "confirmed") return { caughtBy: WAITS, mayRun: ["old"] };
-    const mayRun: Runner[] = intact === undefined ? ["old"] : ["new"];
-    return { caughtBy: intact ?? "nothing: it was installed", mayRun, swapNumber };
-  } catch (error) {
-    if (!(error instanceof EdgePlugError)) throw error;
-    trial.tell(`the board: ${error.code}, ${error.message}`);
-    return { caughtBy: error.code, mayRun: ["old"] };
-  } finally {
-    await line.close();
-  }
-}
+import type { Forced } from "./force.js";
+import { KEY_ID, SIGNATURE } from "./signatures.js";
 
 const ANY = ["one", "two", "rejected", "locked"] as const;
 const OPEN = ["one", "two", "rejected"] as const;
@@ -85,86 +64,6 @@ const UNSIGNED_DIGESTS: ChaosKind = {
     return attempt(trial, { ...pkg, manifestBytes });
   },
 };
-
-type Spoil = (pkg: AgentPackage, trial: Trial) => Forced;
-
-/** Order of the group, RFC 8032: S plus it is the same number to whoever does not look. */
-const L = 2n ** 252n + 27742317777372353535851937790883648493n;
-
-function withLargerS(signature: Uint8Array): Uint8Array {
-  const copy = Uint8Array.from(signature);
-  let s = [...copy.subarray(32)].reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n) + L;
-  for (let at = 32; at < 64; at++, s >>= 8n) copy[at] = Number(s & 0xffn);
-  return copy;
-}
-
-const SIGNATURES: readonly [string, Spoil][] = [
-  ["R", (pkg, { random }) => ({ ...pkg, signature: flipSome(pkg.signature, 0, 32, random, 3) })],
-  ["S", (pkg, { random }) => ({ ...pkg, signature: flipSome(pkg.signature, 32, 64, random, 3) })],
-  ["S of the next higher size", (pkg) => ({ ...pkg, signature: withLargerS(pkg.signature) })],
-  ["all zeros", (pkg) => ({ ...pkg, signature: new Uint8Array(64) })],
-  ["all ones", (pkg) => ({ ...pkg, signature: new Uint8Array(64).fill(0xff) })],
-  ["cut short", (pkg, trial) => ({ ...pkg, signature: pkg.signature.subarray(0, trial.between(1, 63)) })],
-  ["gone, its key id left", (pkg) => ({ ...pkg, signature: new Uint8Array() })],
-  ["of another package", (pkg, trial) => ({ ...pkg, signature: foreign(trial).signature })],
-  ["of a stranger under the publisher's key id", (pkg) => ({ ...signed(pkg, STRANGER), keyId: pkg.keyId })],
-  [
-    "a burst",
-    (pkg, trial) => ({ ...pkg, signature: burst(pkg.signature, trial.between(0, 63), 16, trial.random) }),
-  ],
-];
-
-const SIGNATURE: ChaosKind = {
-  name: "signature",
-  where: "before sending",
-  catchers: ["SIGNATURE"],
-  variants: SIGNATURES.length,
-  run: async (trial) => {
-    await trial.stage(...ANY);
-    const [what, spoil] = SIGNATURES[trial.variant % SIGNATURES.length] ?? ["", (pkg): Forced => pkg];
-    trial.tell(`the signature: ${what}`);
-    return attempt(trial, spoil(trial.parcel.pkg, trial));
-  },
-};
-
-const KEY_IDS: readonly [string, Spoil][] = [
-  ["a bit flipped", (pkg, { random }) => ({ ...pkg, keyId: flipSome(pkg.keyId, 0, 8, random, 3) })],
-  ["an operator's", (pkg) => signed(pkg, OPERATOR)],
-  ["a stranger's", (pkg) => signed(pkg, STRANGER)],
-  ["cut short", (pkg, trial) => ({ ...pkg, keyId: pkg.keyId.subarray(0, trial.between(1, 7)) })],
-  ["gone, its signature left", (pkg) => ({ ...pkg, keyId: new Uint8Array() })],
-  ["gone with the signature", (pkg) => signed(pkg, null)],
-];
-
-/** An open board takes what it can't check, and says so; a locked one does not. */
-const KEY_ID: ChaosKind = {
-  name: "key id",
-  where: "before sending",
-  catchers: ["KEY_UNKNOWN", "SIGNATURE", "UNSIGNED", TAKEN_UNSIGNED, TAKEN_UNVERIFIED],
-  variants: KEY_IDS.length,
-  run: async (trial) => {
-    const { locked } = await trial.stage("locked", "two");
-    const [what, spoil] = KEY_IDS[trial.variant % KEY_IDS.length] ?? ["", (pkg): Forced => pkg];
-    trial.tell(`the key id: ${what}`);
-    const forced = spoil(trial.parcel.pkg, trial);
-    const outcome = await attempt(trial, forced, locked ? undefined : "taken");
-    if (outcome.caughtBy !== "taken") return outcome;
-    // it is the publisher's agent, byte for byte; what is wrong is whom it says to come from
-    trial.parcel = {
-      ...trial.parcel,
-      pkg: { ...trial.parcel.pkg, keyId: forced.keyId, signature: forced.signature },
-    };
-    const { session, line } = await trial.connect();
-    const { active } = await session.status();
-    await line.close();
-    const told = active?.signature === 0 ? TAKEN_UNSIGNED : TAKEN_UNVERIFIED;
-    return { ...outcome, caughtBy: active?.signature === 2 ? "nothing: it counts as verified" : told };
-  },
-};
-
-function foreign(trial: Trial): AgentPackage {
-  return trial.workshop.foreign(trial.parcel).pkg;
-}
 
 function resigned(pkg: AgentPackage, fields: Partial<AgentManifest>): AgentPackage {
   const manifest = { ...pkg.manifest, ...fields };

@@ -51,13 +51,25 @@ async function sendAll(session: DeviceSession, payload: Uint8Array, from: number
   const step = session.hello.maxChunk;
   for (let offset = from; offset < payload.length;) {
     const data = payload.subarray(offset, offset + step);
+    const next = await sendChunk(session, offset, data);
+    if (next <= offset) throw new EdgePlugError("PROTOCOL", `The board stays at byte ${next}.`);
+    offset = next;
+  }
+}
+
+/** The offset that the board wants next. */
+async function sendChunk(session: DeviceSession, offset: number, data: Uint8Array): Promise<number> {
+  try {
     const { response } = await session.connection.request(
       { chunk: { offset, data } },
       { attemptMs: ATTEMPT_MS },
     );
-    const next = response.chunk?.nextOffset ?? 0;
-    if (next <= offset) throw new EdgePlugError("PROTOCOL", `The board stays at byte ${next}.`);
-    offset = next;
+    return response.chunk?.nextOffset ?? 0;
+  } catch (error) {
+    // more than was announced, and the end of that fell between two chunks: it has been judged, and its session is over
+    if (EdgePlugError.from(error).code !== "NO_SESSION") throw error;
+    const { lastError, lastMessage } = await session.status();
+    throw lastError === 0 ? error : EdgePlugError.fromBoard(lastError, 0, lastMessage);
   }
 }
 
