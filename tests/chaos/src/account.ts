@@ -11,7 +11,7 @@ import {
 import { edgeplug } from "edgeplug/messages";
 import type { FlashImage } from "@edgeplug/test-support/flash";
 
-import type { Trial } from "./case.js";
+import type { Outcome, Runner, Trial } from "./case.js";
 import { generation } from "./rot.js";
 
 const { EventKind, Reason, UpdatePhase } = edgeplug;
@@ -84,6 +84,26 @@ function caughtInSlot(before: Account, after: Account, slot: 0 | 1): string {
   if ((was !== "trial" && tried) || (was === "confirmed" && is !== was)) return "boot: torn mark";
   const moved = before.status.active?.swapNumber !== after.status.active?.swapNumber;
   return moved ? "boot: payload hash" : "harmless";
+}
+
+/** What a boot may have made of a record in which bits read differently each time. */
+export const WAVERING = ["boot: took a wavering record", "boot: passed over a wavering record"] as const;
+
+/**
+ * Where the record of `owner` wavers, what is read of it later says nothing about what boot has read: the board's word
+ * for who runs does. It is the owner, or exactly who would run if there were no such record; the outputs have to agree.
+ */
+export function unlessItWavers(
+  trial: Trial,
+  after: Account,
+  owner: "old" | "new",
+  otherwise: Runner,
+  outcome: Outcome,
+): Outcome {
+  if (!trial.recordWavers) return outcome;
+  const swapNumber = owner === "old" ? trial.scene.old.swapNumber : outcome.swapNumber;
+  const took = after.status.active?.swapNumber === swapNumber;
+  return { ...outcome, caughtBy: WAVERING[took ? 0 : 1], mayRun: [took ? owner : otherwise] };
 }
 
 function nameOf({ sequence, kind, swapNumber }: HistoryEntry): string {

@@ -41,6 +41,8 @@ export class Trial {
   readonly story: string[] = [];
   /** There are bits that read differently each time: what a board finds in order may not be so a moment later. */
   unstable = false;
+  /** Those bits are in a slot's record: it holds at one reading and not at the next. */
+  recordWavers = false;
   #scene: Scene | undefined;
 
   constructor(

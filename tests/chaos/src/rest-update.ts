@@ -3,8 +3,8 @@ import { EdgePlugError } from "edgeplug";
 import type { PushOptions, PushStep } from "edgeplug/device";
 import { pushUntil } from "@edgeplug/test-support/push";
 
-import { settle, whatCaught } from "./account.js";
-import type { ChaosKind, Outcome, Trial } from "./case.js";
+import { settle, unlessItWavers, WAVERING, whatCaught } from "./account.js";
+import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
 import { accountNow, rotWithoutPower } from "./rest.js";
 import { journalArea, markArea, payloadArea, recordArea, rotIn, type Area } from "./rot.js";
 import type { Link } from "./scenes.js";
@@ -22,9 +22,7 @@ const PLACES: readonly Place[] = [
   async (trial) => journalArea(trial, await trial.bench.image(), "used"),
 ];
 
-const REFUSALS = [
-  ...["PAYLOAD_CRC", "PAYLOAD_DIGEST", "READ_BACK", "FLASH", "ECC", "NO_SESSION", "ROLLED_BACK"],
-] as const;
+const REFUSALS = ["PAYLOAD_CRC", "PAYLOAD_DIGEST", "READ_BACK", "FLASH", "ECC"] as const;
 const AT_BOOT = [
   ...[
     "boot: payload hash",
@@ -32,6 +30,7 @@ const AT_BOOT = [
     "boot: torn mark",
     "boot: journal half rewritten",
     "boot: entry CRC",
+    ...WAVERING,
   ],
 ] as const;
 
@@ -104,8 +103,10 @@ async function lookAgain(trial: Trial, outcome: Pick<Outcome, "swapNumber">): Pr
     return { ...outcome, caughtBy: "nothing: a push succeeded and its agent does not run", mayRun: [] };
   const after = await rotWithoutPower(trial, []);
   const caughtBy = whatCaught(before, after, slot);
-  if (caughtBy === "harmless" || slot === undefined) return { ...outcome, caughtBy, mayRun: ["new"] };
-  return { ...outcome, caughtBy, mayRun: caughtBy === "boot: torn mark" ? ["new", "old"] : ["old"] };
+  if (slot === undefined || (caughtBy === "harmless" && !trial.recordWavers))
+    return { ...outcome, caughtBy, mayRun: ["new"] };
+  const mayRun: Runner[] = caughtBy === "boot: torn mark" ? ["new", "old"] : ["old"];
+  return unlessItWavers(trial, after, "new", "old", { ...outcome, caughtBy, mayRun });
 }
 
 function swapNumberOf({ scene }: Trial): number {
@@ -165,7 +166,9 @@ function trialKind(when: "while it runs" | "without power"): ChaosKind {
         const slot = trial.variant % PLACES.length === 3 ? undefined : targetSlot(trial);
         const caughtBy = whatCaught(before, after, slot);
         const took = after.status.active?.swapNumber === outcome.swapNumber;
-        return { ...outcome, caughtBy, mayRun: [took ? "new" : "old"] };
+        const lost = caughtBy === "boot: record CRC" || caughtBy === "boot: payload hash";
+        const mayRun: Runner[] = [took && !lost ? "new" : "old"];
+        return unlessItWavers(trial, after, "new", "old", { ...outcome, caughtBy, mayRun });
       }
       await rotIn(trial, area);
       const { phase, active } = await settle(push.session);

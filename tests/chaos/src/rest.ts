@@ -1,7 +1,8 @@
 /** Flash that rots while nobody writes it: with power and without, in slots and in the journal. */
 import { EdgePlugError } from "edgeplug";
+import { slotStateName } from "edgeplug/device";
 
-import { account, hearScrub, settle, whatCaught, type Account } from "./account.js";
+import { account, hearScrub, settle, unlessItWavers, WAVERING, whatCaught, type Account } from "./account.js";
 import type { RotKind } from "./bench.js";
 import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
 import { forcePush } from "./force.js";
@@ -50,7 +51,7 @@ function withoutPower(name: string, areaOf: AreaOf): ChaosKind {
   return {
     name: `${name}, without power`,
     where: "at rest",
-    catchers: [...AT_BOOT, ...NO_ROLLBACK, "harmless"],
+    catchers: [...AT_BOOT, ...WAVERING, ...NO_ROLLBACK, "harmless"],
     variants: 2,
     run: async (trial) => {
       const scene = await trial.stage(...ANY);
@@ -58,16 +59,23 @@ function withoutPower(name: string, areaOf: AreaOf): ChaosKind {
       const before = await accountNow(trial);
       const after = await rotWithoutPower(trial, [areaOf(trial, resident)]);
       const caughtBy = whatCaught(before, after, resident.slot);
-      // without its CONFIRMED the fallback is on trial once more, whatever else there is
-      if (resident !== scene.old && caughtBy === "boot: torn mark")
-        return { caughtBy, mayRun: ["old", "fallback"] };
       if (resident !== scene.old) return rollBack(trial, scene, caughtBy);
       const instead: Runner = scene.fallback === undefined ? "safe mode" : "fallback";
-      // a torn CONFIRMED begins the trial once more, with the same agent
-      const mayRun: Runner[] = caughtBy === "boot: torn mark" ? ["old", instead] : [instead];
-      return { caughtBy, mayRun: caughtBy === "harmless" ? ["old"] : mayRun };
+      const outcome = { caughtBy, mayRun: runsAfter(trial, after, caughtBy, instead) };
+      return unlessItWavers(trial, after, "old", instead, outcome);
     },
   };
+}
+
+/** After rot in the slot of the agent that ran. */
+function runsAfter({ scene, unstable }: Trial, after: Account, caughtBy: string, instead: Runner): Runner[] {
+  if (caughtBy === "harmless") return ["old"];
+  if (caughtBy !== "boot: torn mark") return [instead];
+  // a blank mark that wavers may be torn now and have been blank at boot
+  if (unstable) return ["old", instead];
+  // a torn REJECTED rejects; a torn CONFIRMED begins the trial once more, with the same agent
+  const isRejected = slotStateName(after.slots[scene.old.slot]?.state ?? 0) === "rejected";
+  return [isRejected ? instead : "old"];
 }
 
 /** Nobody looked at the slot so far: an operator who wants its agent back makes the board look. */

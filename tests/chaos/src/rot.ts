@@ -15,6 +15,8 @@ export interface Area {
   readonly what: string;
   readonly start: number;
   readonly end: number;
+  /** It rots from its start to its end, not in a part of it. */
+  readonly whole?: boolean;
 }
 
 const ENTRY_SIZE = 32;
@@ -22,6 +24,7 @@ const ENTRY_KEY = 17;
 const ENTRY_HEADER = 16;
 const MARKS = RECORD_SIZE - RECORD_HEADER_SIZE;
 const UNIT = 8;
+const RECORD = "record";
 
 type Slot = 0 | 1;
 
@@ -35,16 +38,16 @@ export function payloadArea(trial: Trial, slot: Slot, size: number): Area {
 
 export function recordArea(trial: Trial, slot: Slot): Area {
   const start = trial.bench.layout.slots[slot] + RECORD_PAYLOAD_MAX;
-  return { what: "record", start, end: start + RECORD_HEADER_SIZE };
+  return { what: RECORD, start, end: start + RECORD_HEADER_SIZE };
 }
 
-/** One mark, one or both of its copies. */
+/** A part of one copy of a mark, or both copies as a whole. */
 export function markArea(trial: Trial, slot: Slot): Area {
   const mark = trial.random.below(MARKS / RECORD_MARK_SIZE);
   const start =
     trial.bench.layout.slots[slot] + RECORD_PAYLOAD_MAX + RECORD_HEADER_SIZE + mark * RECORD_MARK_SIZE;
   const copy = trial.random.below(3);
-  if (copy === 2) return { what: `mark ${mark}`, start, end: start + RECORD_MARK_SIZE };
+  if (copy === 2) return { what: `mark ${mark}`, start, end: start + RECORD_MARK_SIZE, whole: true };
   return { what: `copy ${copy} of mark ${mark}`, start: start + copy * UNIT, end: start + (copy + 1) * UNIT };
 }
 
@@ -90,13 +93,17 @@ export async function rotIn(trial: Trial, area: Area, kinds?: readonly RotKind[]
   const { random, bench } = trial;
   const kind: RotKind =
     kinds === undefined && trial.chance(0.6) ? "flip" : trial.pick(kinds ?? bench.rotKinds);
-  const length = Math.min(area.end - area.start, trial.pick([1, 1, 1, 2, 8, 32]));
+  const wanted = trial.pick([1, 1, 1, 2, 8, 32]);
+  const length = Math.min(area.end - area.start, area.whole === true ? Infinity : wanted);
   const start = trial.between(area.start, area.end - length);
   const oneBit = length === 1 && trial.chance(0.7);
   trial.tell(
     `${kind} ${oneBit ? "of a bit" : `of ${length} bytes`} at 0x${start.toString(16)}: ${area.what}`,
   );
   const masks = Uint8Array.from({ length }, () => (oneBit ? 1 << random.below(8) : 1 + random.below(255)));
-  if (kind === "unstable") trial.unstable = true;
+  if (kind === "unstable") {
+    trial.unstable = true;
+    trial.recordWavers = area.what === RECORD;
+  }
   await bench.rot(start, masks, kind);
 }
