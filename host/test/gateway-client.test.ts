@@ -1,7 +1,7 @@
 /** The client's side of gRPC against gateways that misbehave: real TLS, real connections, on free ports. */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createSecureServer } from "node:http2";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTls } from "node:tls";
 
@@ -68,6 +68,19 @@ async function open(
   const session = await GatewaySession.open(name, { trust: authority.fingerprint, ...options });
   onTestFinished(() => session.close());
   return session;
+}
+
+/** A server of another kind, until the test is over. */
+async function serve(server: Server): Promise<{ port: number }> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => sockets.add(socket));
+  server.on("secureConnection", (socket: Socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (server.address() as AddressInfo).port };
 }
 
 async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
@@ -230,6 +243,29 @@ describe("trust", () => {
     expect(neighbour.calls).toEqual([]);
   });
 
+  it("an impostor who steps in between the look and the calls hears nothing", async () => {
+    const gateway = await startGateway();
+    await open(gateway);
+    const strange = await startGateway({}, stranger);
+    const neighbour = await startGateway({ names: ["office.example"] });
+    for (const impostor of [strange, neighbour]) {
+      let connections = 0;
+      const switching = createServer((socket) => {
+        const port = connections++ === 0 ? gateway.port : impostor.port;
+        const onwards = connect(port, "127.0.0.1");
+        for (const end of [socket, onwards]) end.on("error", () => undefined);
+        socket.pipe(onwards).pipe(socket);
+      });
+      const between = await serve(switching);
+      const ca = join(folderWith({ "ca.pem": authority.pem }), "ca.pem");
+      expect(await failure(open(between, { trust: undefined, ca, timeoutMs: 2_000 }))).toMatchObject({
+        code: "GATEWAY_CERTIFICATE",
+      });
+      expect(connections).toBeGreaterThan(1);
+      expect([impostor.calls, impostor.tokens.size]).toEqual([[], 0]);
+    }
+  });
+
   it("a file of pins that can't be understood is not taken for an empty one", async () => {
     const gateway = await startGateway();
     mkdirSync(join(configFolder, "edgeplug"));
@@ -281,19 +317,6 @@ describe("a login", () => {
 });
 
 describe("a gateway that isn't there, or is none", () => {
-  /** A server that is no gateway; `listener` gets each connection. */
-  async function serve(server: Server): Promise<{ port: number }> {
-    const sockets = new Set<Socket>();
-    server.on("connection", (socket) => sockets.add(socket));
-    server.on("secureConnection", (socket: Socket) => sockets.add(socket));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    });
-    return { port: (server.address() as AddressInfo).port };
-  }
-
   it("is unreachable if nothing listens, or a name means nothing", async () => {
     const gateway = await startGateway();
     gateway.stop();
