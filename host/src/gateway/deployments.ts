@@ -14,7 +14,7 @@ import { DeploymentRun, type RunEnd } from "./deployment-run.js";
 import type { DeployEvent, DeploymentsStore } from "./deployments-store.js";
 import type { Devices } from "./devices.js";
 import type { Load } from "./gateway-board.js";
-import { pause } from "./port-link.js";
+import { pause, settledWithin } from "./pause.js";
 import { toDeployResult } from "./wire.js";
 
 type DeploymentView = edgeplug.gateway.v1.Deployment.$Properties;
@@ -171,7 +171,7 @@ export class Deployments {
     const deployment = this.live.get(id);
     if (deployment === undefined || deployment.isOver) return this.find(id);
     if (deployment.record.cancelledBy !== "") {
-      await Promise.race([deployment.ended, pause(CANCEL_PATIENCE_MS, this.stopped.signal)]);
+      await settledWithin(deployment.ended, CANCEL_PATIENCE_MS, this.stopped.signal);
       return deployment.view(this.position(deployment));
     }
     deployment.record.cancelledBy = by;
@@ -184,9 +184,17 @@ export class Deployments {
       this.tellPositions(queue);
       return deployment.view(0);
     }
-    const refused = new Promise<never>((_resolve, reject) => (deployment.onCancelRefused = reject));
+    let refusal: EdgePlugError | undefined;
+    const refused = new Promise<void>((resolve) => {
+      deployment.onCancelRefused = (error) => {
+        refusal = error;
+        resolve();
+      };
+    });
     deployment.stopping.abort(new EdgePlugError("ABORTED", `Cancelled by ${by}.`));
-    await Promise.race([deployment.ended, refused, pause(CANCEL_PATIENCE_MS, this.stopped.signal)]);
+    const settled = Promise.race([deployment.ended, refused]);
+    await settledWithin(settled, CANCEL_PATIENCE_MS, this.stopped.signal);
+    if (refusal !== undefined) throw refusal;
     return deployment.view(this.position(deployment));
   }
 
@@ -194,9 +202,7 @@ export class Deployments {
   async stop(graceMs: number): Promise<void> {
     this.stopped.abort();
     const running = Promise.all(this.workers);
-    const over = new AbortController();
-    await Promise.race([running, pause(graceMs, over.signal)]);
-    over.abort(); // a pause that nobody needs any more would keep the process
+    await settledWithin(running, graceMs);
     for (const deployment of this.live.values()) {
       deployment.stopping.abort(new EdgePlugError("GATEWAY_STOPPING"));
     }

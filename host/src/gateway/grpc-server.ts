@@ -18,7 +18,7 @@ import { HealthImplementation, service as healthService } from "grpc-health-chec
 
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import type { HostPort } from "./config.js";
-import { pause } from "./port-link.js";
+import { settledWithin } from "./pause.js";
 import type { AnyCall } from "./service.js";
 import {
   DETAILS_TRAILER,
@@ -108,7 +108,7 @@ export class GrpcServer {
     const closed = new Promise<void>((resolve) => this.listener.close(() => resolve()));
     this.injector.drain(SHUTDOWN_PATIENCE_MS);
     const quiet = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
-    await Promise.race([quiet, pause(SHUTDOWN_PATIENCE_MS)]);
+    await settledWithin(quiet, SHUTDOWN_PATIENCE_MS);
     this.server.forceShutdown();
     for (const socket of this.sockets) socket.destroy();
     await closed;

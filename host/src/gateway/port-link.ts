@@ -1,6 +1,7 @@
 /** One port of the gateway, for as long as it is configured: opened, lost, and opened again with patience. */
 import { EdgePlugError } from "../errors.js";
 import type { DeviceSession } from "../session/session.js";
+import { pause, settledWithin } from "./pause.js";
 
 export interface PortLinkOptions {
   /** Opens the port and finds the board there. */
@@ -64,7 +65,7 @@ export class PortLink {
       this.report(EdgePlugError.from(error), signal);
     }
     // A port whose driver hangs must not keep the others from being served.
-    await Promise.race([session.close().catch(() => undefined), pause(CLOSE_PATIENCE_MS)]);
+    await settledWithin(session.close(), CLOSE_PATIENCE_MS);
     return true;
   }
 
@@ -73,18 +74,4 @@ export class PortLink {
     this.told = error.message;
     this.options.problem(this.port, error);
   }
-}
-
-/** Resolves after so long, or at once when the signal comes. */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted === true) return resolve();
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, milliseconds);
-    signal?.addEventListener("abort", finish);
-  });
 }
