@@ -74,26 +74,38 @@ export async function* followBoard(
 ): AsyncGenerator<Followed, void, void> {
   const { signal } = options;
   let session = await options.open(device, signal);
-  const path = new Path(device, session, options);
-  let status = await statusOrClose(session, signal);
-  yield { kind: "connected", device: session.device, hello: session.hello, status };
-  while (signal?.aborted !== true) {
-    const error: EdgePlugError | undefined = yield* attend(session, status, options);
-    await session.close();
-    if (error === undefined) return;
-    yield { kind: "lost", error };
-    const since = performance.now();
-    const { bootNumber, boardId } = session.hello;
-    const back = await path.comeBack(signal);
-    if (back === undefined) return;
-    ({ session, status } = back);
-    const { hello } = session;
-    const other = Buffer.compare(boardId, hello.boardId) !== 0;
-    const reset = !other && hello.bootNumber !== bootNumber;
-    const awayMs = Math.round(performance.now() - since);
-    yield { kind: "back", device: session.device, hello, status, awayMs, reset, other };
+  try {
+    const path = new Path(device, session, options);
+    let status = await session.status({ signal, timeoutMs: SILENCE_MS });
+    yield { kind: "connected", device: session.device, hello: session.hello, status };
+    while (!isAborted(signal)) {
+      const error: EdgePlugError | undefined = yield* attend(session, status, options);
+      if (error === undefined) return;
+      await session.close();
+      yield { kind: "lost", error };
+      const since = performance.now();
+      const before = session.hello;
+      const back = await path.comeBack(signal);
+      if (back === undefined) return;
+      ({ session, status } = back);
+      yield {
+        kind: "back",
+        ...comparison(before, session),
+        status,
+        awayMs: Math.round(performance.now() - since),
+      };
+    }
+  } finally {
+    await session.close(); // also if the reader leaves
   }
-  await session.close();
+}
+
+function comparison(
+  before: Hello,
+  { device, hello }: BoardSession,
+): { device: string; hello: Hello; reset: boolean; other: boolean } {
+  const other = Buffer.compare(before.boardId, hello.boardId) !== 0;
+  return { device, hello, other, reset: !other && hello.bootNumber !== before.bootNumber };
 }
 
 async function statusOrClose(session: BoardSession, signal: AbortSignal | undefined): Promise<Status> {

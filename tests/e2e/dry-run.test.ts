@@ -80,7 +80,7 @@ it("a dry run knows what a locked board wants signed", async () => {
   const { board, session } = await boardWithAgent();
   await session.lock();
   await session.refresh();
-  const cases: [AgentPackage, Code, ForeseeOptions][] = [
+  const cases: [AgentPackage, Code, { allowDowngrade?: boolean }][] = [
     [signed(update(), null), "UNSIGNED", {}],
     [signed(update(), STRANGER), "KEY_UNKNOWN", {}],
     [update({ release: 4 }), "LOCKED", { allowDowngrade: true }],

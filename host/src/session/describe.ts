@@ -141,11 +141,12 @@ export function historyLine(entry: HistoryEntry): Line {
   return [`${entry.sequence}`, `${historyKindName(entry.kind)}${about}${reason}${detail}`];
 }
 
+/** `slot` is null where the entry is about none. */
 export function historyRecord(entry: HistoryEntry): object {
   return {
     ...entry,
     kind: historyKindName(entry.kind),
     reason: reasonName(entry.reason),
-    slot: slotName(entry.slot),
+    slot: entry.slot > 1 ? null : slotName(entry.slot),
   };
 }

@@ -65,8 +65,8 @@ async function execute(settings: Settings, report: Report): Promise<void> {
         return await verbs.request(session, report, { ...options, bytes });
     }
   } finally {
-    stop();
     await session?.close();
+    stop();
   }
 }
 
