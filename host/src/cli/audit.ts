@@ -32,7 +32,9 @@ interface ShowOptions extends StateOptions {
 const SHOWN_PROBLEMS = 10;
 
 export function auditCommand(): Command {
-  const audit = new Command("audit").summary("check, show or rotate a gateway's audit log");
+  const audit = new Command("audit")
+    .summary("check, show or rotate a gateway's audit log")
+    .addHelpText("after", "\nExamples:\n  edgeplug audit verify\n  edgeplug audit show --help");
   for (const command of [verifyCommand(), showCommand(), rotateCommand()]) audit.addCommand(command);
   return audit;
 }

@@ -30,7 +30,12 @@ const SLOT_NAMES = ["A", "B"];
 const KEY_ID = /^[0-9a-f]{1,16}$/i;
 
 export function keysCommand(): Command {
-  const keys = new Command("keys").summary("list, add, remove or replace a board's keys");
+  const keys = new Command("keys")
+    .summary("list, add, remove or replace a board's keys")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug board keys list --device auto\n  edgeplug board keys add publisher.pub --device auto",
+    );
   for (const command of [listCommand(), addCommand(), removeCommand(), replaceCommand()])
     keys.addCommand(command);
   return keys;

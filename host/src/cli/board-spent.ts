@@ -15,9 +15,12 @@ const DIGEST_SIZE = 16;
 const DIGEST = /^[0-9a-f]{1,32}$/i;
 
 export function spentCommand(): Command {
-  const spent = new Command("spent").summary(
-    "list the packages that a board refuses because they failed on it, or clear them",
-  );
+  const spent = new Command("spent")
+    .summary("list the packages that a board refuses because they failed on it, or clear them")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug board spent list --device auto\n  edgeplug board spent clear --help",
+    );
   spent.addCommand(listCommand());
   spent.addCommand(clearCommand());
   return spent;

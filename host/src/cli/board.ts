@@ -8,9 +8,12 @@ import { runCommand } from "./board-run.js";
 import { spentCommand } from "./board-spent.js";
 
 export function boardCommand(): Command {
-  const board = new Command("board").summary(
-    "run an emulated board; look after a board's keys, lock and spent list",
-  );
+  const board = new Command("board")
+    .summary("run an emulated board; look after a board's keys, lock and spent list")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug board run --board sim\n  edgeplug board keys list --device auto",
+    );
   for (const command of [
     runCommand(),
     lockCommand(),

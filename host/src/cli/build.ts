@@ -25,6 +25,10 @@ export function buildCommand(): Command {
     .option("--out <folder>", "where agent.wasm goes (default: build in the agent's folder)")
     .option("--skip-unchanged", "keep the last build if its sources are still the same")
     .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug build my-agent\n  edgeplug build my-agent --out build --json",
+    )
     .action(build);
 }
 

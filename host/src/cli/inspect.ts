@@ -19,6 +19,10 @@ export function inspectCommand(): Command {
     .argument("<file>", "an .epk, or a manifest.pb with --agent")
     .option("--agent <file>", "the agent.bin that belongs to a manifest.pb")
     .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug inspect agent.epk\n  edgeplug inspect manifest.pb --agent agent.bin --json",
+    )
     .action(inspect);
 }
 

@@ -36,6 +36,10 @@ export function logoutCommand(): Command {
     .argument("<gateway>", "HOST:PORT")
     .option("--all", "also forget its fingerprint: the next use is a first use")
     .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug logout plant.example:50051\n  edgeplug logout plant.example:50051 --all",
+    )
     .action(logout);
 }
 

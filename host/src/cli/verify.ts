@@ -28,6 +28,10 @@ export function verifyCommand(): Command {
     .option("--key <file>", "the publisher's public key; the package must be signed by it")
     .option("--agent <file>", "the agent.bin that belongs to a manifest.pb")
     .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug verify agent.epk --key publisher.pub\n  edgeplug verify manifest.pb --agent agent.bin --json",
+    )
     .action(verify);
 }
 
