@@ -24,7 +24,8 @@ export async function openTransport(device: string, options: OpenOptions = {}): 
   throw new EdgePlugError("USAGE", `"${device}" is no device that this tool knows.`, { action: HINT });
 }
 
-const HINT = "Name a serial port (/dev/ttyUSB0, COM3) or a simulated board (sim: or sim:FILE).";
+const HINT =
+  "Name a serial port (/dev/ttyUSB0, COM3), a simulated board (sim: or sim:FILE) or a gateway (HOST:PORT).";
 
 function isSocket(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;

@@ -54,6 +54,9 @@ const COMMAND_CALLS = {
   unlock: "unlock",
 } as const satisfies Partial<Record<BoardCommand["kind"], UnaryName>>;
 
+/** All of a slot, or of a journal, over the slowest of lines. */
+const READ_MS = 180_000;
+
 export class GatewaySession implements BoardSession, CommandTarget {
   /** The line is the gateway's; nothing is known of it here. */
   readonly line: LineCounters = {
@@ -133,7 +136,11 @@ export class GatewaySession implements BoardSession, CommandTarget {
     const { limit, ...call } = options;
     if (limit !== undefined && limit <= 0) return [];
     const finite = limit === undefined || limit === Infinity ? 0 : Math.ceil(limit);
-    const reply = await this.client.call("getHistory", { device: this.id, limit: finite }, call);
+    const request = { device: this.id, limit: finite };
+    const reply = await this.client.call("getHistory", request, {
+      ...call,
+      timeoutMs: call.timeoutMs ?? READ_MS,
+    });
     const entries = toHistory(reply);
     return limit === undefined ? entries : entries.slice(0, limit);
   }
@@ -151,7 +158,8 @@ export class GatewaySession implements BoardSession, CommandTarget {
   }
 
   async save(options?: RequestOptions): Promise<SavedPackage> {
-    const reply = await this.ask("readPackage", options);
+    const timeoutMs = options?.timeoutMs ?? READ_MS;
+    const reply = await this.ask("readPackage", { ...options, timeoutMs });
     const bytes = Uint8Array.from(reply.package);
     const pkg = readPackage(bytes);
     verifyPackage(pkg);
