@@ -1,6 +1,7 @@
 // Every figure of docs/measurements.md that one run can take.
 //
 //   node scripts/bench.mjs [--json] [--exact] [--scans N]
+//   node scripts/bench.mjs gateway …        load on a gateway: a long job of its own, see --help
 //
 // --exact leaves out what depends on the machine (wall times) and the workloads, which first have to be compiled.
 // Exit code 1 if an exact figure misses its target; wall times are printed, not judged.
@@ -12,6 +13,7 @@ import { parseArgs } from "node:util";
 import { checkFits, measureAgents, readAgents, readMaps } from "./bench/agents.mjs";
 import { ROOT, runImage } from "./bench/board.mjs";
 import { measureFuel } from "./bench/fuel.mjs";
+import { main as benchGateway } from "./bench/gateway.mjs";
 import { measureSizes } from "./bench/sizes.mjs";
 import { measureUpdate } from "./bench/update.mjs";
 import { measureWall } from "./bench/wall.mjs";
@@ -24,13 +26,34 @@ const UPDATE_LIMIT = 1.25;
 /** No instruction costs more per fuel than so many times i32.add with its dispatch. */
 const FUEL_LAW = 2;
 
+const HELP = `Usage: npm run bench -- [options]
+       npm run bench -- gateway [options]
+
+Takes the figures of docs/measurements.md. Those of the gateway are a job of its own: \`npm run bench -- gateway --help\`.
+
+  --exact      without wall times and workloads: what is the same on every machine
+  --scans <n>  scans of each example agent (default 10000)
+  --json       print one JSON object`;
+
+/** The job that is named first, if any. */
+const [job, ...jobArguments] = process.argv.slice(2);
+if (job === "gateway") {
+  await benchGateway(jobArguments);
+  process.exit();
+}
+
 const { values: options } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     exact: { type: "boolean", default: false },
     scans: { type: "string", default: "10000" },
+    help: { type: "boolean", default: false },
   },
 });
+if (options.help) {
+  console.log(HELP);
+  process.exit();
+}
 
 function measureCrypto() {
   return runImage().table.map((line) => {

@@ -1,0 +1,93 @@
+// Pushes with and without failed logins beside them, in short segments by turns, so that both meet the same machine.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+import { ROOT } from "../board.mjs";
+
+const ATTACKER = join(ROOT, "scripts/bench/gateway/failed-logins.mjs");
+const CONNECTIONS = 8;
+/** What an earlier segment left under way isn't counted. */
+const BETWEEN_MS = 500;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+class Attacker {
+  static async start(gateway, rate) {
+    const child = fork(
+      ATTACKER,
+      [gateway.port, join(gateway.folder, "ca.pem"), rate, CONNECTIONS].map(String),
+    );
+    child.on("message", ({ error }) => {
+      if (error !== undefined) console.error(`failed logins: ${error}`);
+    });
+    return new Attacker(child);
+  }
+
+  constructor(child) {
+    this.child = child;
+  }
+
+  start() {
+    this.child.send("start");
+  }
+
+  stop() {
+    this.child.send("stop");
+  }
+
+  async count() {
+    this.child.send("count");
+    const [count] = await once(this.child, "message");
+    return count;
+  }
+
+  async end() {
+    this.child.disconnect();
+    await once(this.child, "exit");
+  }
+}
+
+/** One segment: {seconds, pushes, times, cpuMs, failed} */
+async function segment(gateway, load, attacker, attacked, ms) {
+  if (attacked) attacker.start();
+  await pause(BETWEEN_MS);
+  const failedBefore = (await attacker.count()).answered;
+  const [start, cpu, first] = [performance.now(), gateway.cpu, load.total];
+  await pause(ms);
+  const [end, cpuEnd, last] = [performance.now(), gateway.cpu, load.total];
+  const failed = (await attacker.count()).answered - failedBefore;
+  if (attacked) attacker.stop();
+  await pause(BETWEEN_MS);
+  const times = load.times.slice(first, last).map((push) => push.ms);
+  return {
+    attacked,
+    seconds: (end - start) / 1000,
+    pushes: last - first,
+    times,
+    cpuMs: cpuEnd - cpu,
+    failed,
+  };
+}
+
+/**
+ * `pairs` of segments of `ms` each, with the one under attack first in every other pair, while `load` pushes as fast as it can.
+ * Gives all segments.
+ */
+export async function attackInSegments(gateway, load, { rate, pairs, ms }) {
+  const attacker = await Attacker.start(gateway, rate);
+  let over = false;
+  const pushing = load.run(Infinity, { stopped: () => over });
+  const segments = [];
+  try {
+    await pause(2 * BETWEEN_MS);
+    for (let pair = 0; pair < pairs; pair++)
+      for (const attacked of pair % 2 === 0 ? [false, true] : [true, false])
+        segments.push({ pair, ...(await segment(gateway, load, attacker, attacked, ms)) });
+    return { segments, statuses: (await attacker.count()).statuses };
+  } finally {
+    over = true;
+    await pushing;
+    await attacker.end();
+  }
+}
