@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { appendFileSync, copyFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -123,6 +124,17 @@ describe("verification finds", () => {
       expect(check(Buffer.from(put.map((line) => `${line}\n`).join(""))).ok, `put in as line ${at + 1}`).toBe(
         false,
       );
+    }
+  });
+
+  it("an entry that was replaced by another one with a hash that fits", () => {
+    const all = lines(path);
+    for (let at = 0; at < all.length; at++) {
+      const before = all[at - 1];
+      const link = before === undefined ? GENESIS : (JSON.parse(before) as AuditLink);
+      const forged = writeEntry({ ...ENTRY, who: "mallory" }, link, new Date()).line;
+      const bytes = Buffer.from(all.map((line, index) => `${index === at ? forged : line}\n`).join(""));
+      expect(check(bytes).problems[0], `line ${at + 1}`).toMatchObject({ line: at + 2 });
     }
   });
 
@@ -266,6 +278,29 @@ function rewrite(path: string, change: (all: string[]) => string[]): void {
       .join(""),
   );
 }
+
+describe("a write that ends in the middle", () => {
+  it("is taken back: the log ends with a whole entry, and goes on once there is room", async (context) => {
+    if (spawnSync("prlimit", ["--version"]).status !== 0) return context.skip("needs prlimit");
+    const path = join(folderWith(), AUDIT_FILE);
+    const child = GatewayChild.start(
+      `const { AuditLog, verifyAudit } = await use("audit.js");
+       let line = "";
+       const log = AuditLog.open(process.argv[1], { head: { read: () => line, write: (next) => { line = next; } } });
+       const append = () => log.append({ who: "x", what: "y", detail: "z".repeat(700), outcome: "ok" });
+       try { for (;;) append(); } catch (error) { say(error.code); }
+       say(String(verifyAudit(log.path).ok && JSON.parse(line).seq === log.head.seq));
+       process.stdin.once("data", () => { append(); say(String(verifyAudit(log.path).ok)); process.exit(); });`,
+      { args: [path], fileSizeLimit: 10_000 },
+    );
+    onTestFinished(() => child.kill());
+    expect(await child.line()).toBe("GATEWAY_STATE");
+    expect(await child.line()).toBe("true");
+    spawnSync("prlimit", [`--pid=${child.pid}`, "--fsize=unlimited"]);
+    child.tell("room");
+    expect(await child.line()).toBe("true");
+  });
+});
 
 describe("a clock that goes back", () => {
   it("is written down, and stops nothing", () => {
