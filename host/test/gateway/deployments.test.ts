@@ -11,7 +11,7 @@ import { agent, epk, newBoard, startFleet, until, type Fleet } from "../support/
 const { DEPLOYMENT_STATE_DONE: DONE, DEPLOYMENT_STATE_FAILED: FAILED } = DeploymentState;
 const NEVER = new AbortController().signal;
 /** Healthy after so many scans: minutes of the board's time, some moments of ours. */
-const LONG_TRIAL = { trial: { healthyScans: 150_000, deadlineScans: 200_000 } };
+const LONG_TRIAL = { trial: { healthyScans: 50_000, deadlineScans: 60_000 } };
 
 function deploy(fleet: Fleet, device: string, packageBytes: Uint8Array, maySign = false): Deployment {
   return fleet.deployments.accept({
@@ -320,7 +320,7 @@ describe("a gateway that starts again", () => {
     const deployment = deploy(fleet, id, epk(1, LONG_TRIAL));
     await happens(deployment, "trial");
     await fleet.stop();
-    fleet.ports[0]?.board?.run(160_000);
+    fleet.ports[0]?.board?.run(55_000);
     const again = await startFleet({ folder: fleet.folder, ports: fleet.ports });
     await until(() => again.deployments.unfinished === 0);
     expect(again.deployments.find(deployment.id)).toMatchObject({ state: DONE });

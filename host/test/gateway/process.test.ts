@@ -163,9 +163,7 @@ describe("a gateway that can't start", () => {
       10,
       "/nowhere.pem",
     ],
-    ["a certificate without its key", ["--tls-cert", "/nowhere.pem"], 13, "tls_key is missing"],
     ["a setting that there isn't", ["--colour", "blue"], 2, "--colour"],
-    ["a queue of no length", ["--queue", "0"], 13, "--queue"],
   ])("because of %s says which", async (_what, args, exit, words) => {
     const { code, stderr } = await GatewayProcess.spawn(join(folderWith(), "state"), args).ended;
     expect(stderr).toContain(words);
