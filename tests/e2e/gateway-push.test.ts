@@ -1,5 +1,5 @@
 /** Pushes through a gateway that is killed, is full of others' work, or is told to stop: real processes all. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -10,7 +10,7 @@ import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents
 import { startBoard, type TestBoard } from "@edgeplug/test-support/board";
 
 import "./fixture.js";
-import { EDGEPLUG_PUSH, runTool, type Outcome, type ToolOptions } from "./support/tool.js";
+import { EDGEPLUG, EDGEPLUG_PUSH, runTool, type Outcome, type ToolOptions } from "./support/tool.js";
 import { startGateway, type GatewayProcess } from "./support/ways.js";
 
 const PACKAGES = {
@@ -111,5 +111,37 @@ describe("a push through a gateway", () => {
     await restarted;
     expect([outcome.code, outcome.stderr]).toEqual([0, []]);
     expect(eventsOf(outcome).filter(({ event }) => event === "activated")).toHaveLength(1);
+  });
+
+  it("is an operator's: a viewer may look and no more, by token as by client certificate", async () => {
+    const home = join(folder, "viewer");
+    mkdirSync(home);
+    const state = ["--state", join(folder, "state")];
+    const make = (...args: string[]): Promise<Outcome> =>
+      runTool(EDGEPLUG, ["gateway", ...args, ...state], { folder: home });
+    expect(await make("cert", "issue", "vera", "--role", "viewer", "--out", "vera.pem")).toMatchObject({
+      code: 0,
+    });
+    const token = await make("token", "add", "victor", "--role", "viewer", "--json");
+    const env = { EDGEPLUG_TOKEN: (JSON.parse(token.stdout[0] ?? "{}") as { token: string }).token };
+    const byCertificate = ["--client-cert", "vera.pem", "--client-key", "vera.pem.key"];
+    const as = (who: "vera" | "victor", ...args: string[]): Promise<Outcome> =>
+      runTool(
+        EDGEPLUG_PUSH,
+        [
+          ...args,
+          "--device",
+          gateway.address,
+          "--trust",
+          gateway.fingerprint,
+          ...(who === "vera" ? byCertificate : []),
+        ],
+        { folder: home, env: who === "vera" ? {} : env },
+      );
+    for (const who of ["vera", "victor"] as const) {
+      expect(await as(who, "--status")).toMatchObject({ code: 0, stderr: [] });
+      const refused = await as(who, "../next.epk");
+      expect([refused.code, refused.stderr[0]]).toEqual([82, expect.stringMatching(/^error EP8004: /)]);
+    }
   });
 });
