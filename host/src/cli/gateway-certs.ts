@@ -7,7 +7,6 @@ import { Command, Option } from "commander";
 import { EdgePlugError } from "../errors.js";
 import { fileError, readInputFile } from "../files.js";
 import { administer } from "../gateway/administer.js";
-import { newClientKey } from "../gateway/authority.js";
 import { ROLES, type Role } from "../gateway/roles.js";
 import { duration, stateFolder, when, withStateFolder, type StateOptions } from "./gateway-state-options.js";
 import { Output } from "./output.js";
@@ -26,7 +25,8 @@ export function certCommand(): Command {
     .description(
       "Client certificates let people and scripts into the gateway in place of tokens. The role is kept by the gateway, " +
         "not in the certificate; a change counts from the next call on, also while the gateway runs.",
-    );
+    )
+    .addHelpText("after", "\nExamples:\n  edgeplug gateway cert issue --help\n  edgeplug gateway cert list");
   for (const command of [issueCommand(), addCommand(), listCommand(), revokeCommand()])
     cert.addCommand(command);
   return cert;
@@ -59,6 +59,7 @@ function issueCommand(): Command {
   ).action(async (name: string, options: IssueOptions) => {
     const out = options.out ?? `${name}.pem`;
     for (const path of [out, `${out}.key`]) if (existsSync(path)) throw exists(path);
+    const { newClientKey } = await import("../gateway/authority.js");
     const { key, spki } = await newClientKey();
     const { certificate, serial, expires } = await administer(stateFolder(options), "cert-issue", {
       name,

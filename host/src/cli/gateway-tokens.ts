@@ -16,6 +16,10 @@ export function tokenCommand(): Command {
     .summary("make, list or revoke tokens")
     .description(
       "Tokens let people and scripts into the gateway. A change counts from the next call on, also while the gateway runs.",
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  edgeplug gateway token add alice --role operator\n  edgeplug gateway token list",
     );
   for (const command of [addCommand(), listCommand(), revokeCommand()]) token.addCommand(command);
   return token;
