@@ -12,7 +12,7 @@ import type { GatewayConfig } from "./config.js";
 import { DeploymentsStore } from "./deployments-store.js";
 import { Deployments } from "./deployments.js";
 import { Devices, type DeviceReport } from "./devices.js";
-import { GrpcServer } from "./grpc-server.js";
+import { GrpcServer, type FrontCheck } from "./grpc-server.js";
 import type { Metrics } from "./metrics.js";
 import { gatewayHandlers, type AnyCall } from "./service.js";
 import type { GatewayState } from "./state.js";
@@ -24,6 +24,8 @@ export interface GatewayParts {
   credentials: ServerCredentials;
   /** Throws GATEWAY_LOGIN or GATEWAY_LIMIT. */
   identify: (call: AnyCall) => Caller;
+  /** What speaks against a caller whom identify() would not let in, at less cost. */
+  refuse: FrontCheck;
   /** Throws GATEWAY_ROLE. */
   requireRole: (caller: Caller, role: RoleName) => void;
   /** On disk when it returns. Throws GATEWAY_STATE. */
@@ -81,6 +83,7 @@ export class Gateway {
         handlers: gateway.handlers(parts),
         connections: config.connections,
         admit: (call) => gateway.admit(parts, call),
+        refuse: parts.refuse,
       });
       deployments.start(devices);
     } catch (error) {

@@ -1,4 +1,5 @@
 /** The gRPC server around the service: health, reflection, limits on what a connection may do, and a clean end. */
+import type { Http2SecureServer } from "node:http2";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 
 import {
@@ -18,6 +19,7 @@ import { HealthImplementation, service as healthService } from "grpc-health-chec
 
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import type { HostPort } from "./config.js";
+import { FrontGate } from "./front-gate.js";
 import { settledWithin } from "./pause.js";
 import type { AnyCall } from "./service.js";
 import {
@@ -38,7 +40,11 @@ export interface GrpcServerOptions {
   connections: number;
   /** Throws what refuses a login; asked before reflection answers. */
   admit: (call: AnyCall) => void;
+  /** What speaks against a caller, before gRPC has any work with the call. */
+  refuse: FrontCheck;
 }
+
+export type FrontCheck = ConstructorParameters<typeof FrontGate>[0];
 
 const STREAMS_PER_CONNECTION = 64;
 /** A connection that answers no ping for so long is half-open, and dropped. */
@@ -67,12 +73,14 @@ export class GrpcServer {
       "grpc.keepalive_timeout_ms": PING_PATIENCE_MS,
       "grpc.max_connection_idle_ms": IDLE_MS,
       "grpc-node.max_session_memory": 10,
+      "grpc.enable_channelz": 0, // statistics that nobody asks for
     });
     server.addService(judged(gatewayService), options.handlers as unknown as UntypedServiceImplementation);
     const health = new HealthImplementation({ "": "SERVING", [SERVICE_NAME]: "SERVING" });
     health.addToServer({ addService: (service, handlers) => addHealth(server, service, handlers) });
     addReflection(server, options.admit);
     const injector = server.createConnectionInjector(options.credentials);
+    for (const http2 of http2Servers(server)) new FrontGate(options.refuse).guard(http2);
     const sockets = new Set<Socket>();
     const listener = createServer((socket) => {
       socket.on("error", () => undefined); // its session tells
@@ -113,6 +121,12 @@ export class GrpcServer {
     for (const socket of this.sockets) socket.destroy();
     await closed;
   }
+}
+
+/** grpc-js keeps them to itself. In a version that names them otherwise calls are only refused later, and cost more. */
+function http2Servers(server: Server): Http2SecureServer[] {
+  const { http2Servers: known } = server as unknown as { http2Servers?: Map<Http2SecureServer, unknown> };
+  return known === undefined ? [] : [...known.keys()];
 }
 
 async function listen(listener: NetServer, { host, port }: HostPort): Promise<void> {

@@ -34,6 +34,14 @@ export interface Peer {
   certificate?: Uint8Array | undefined;
 }
 
+/** Why somebody is turned away. */
+export interface Refusal {
+  readonly name: "GATEWAY_LOGIN" | "GATEWAY_LIMIT";
+  readonly message: string;
+  /** Seconds until the next try, 0 where there is no limit. */
+  readonly detail: number;
+}
+
 export interface LoginsOptions {
   limit?: RateLimitOptions;
   now?: () => Date;
@@ -74,14 +82,21 @@ export class Logins {
 
   /** Throws GATEWAY_LOGIN, or GATEWAY_LIMIT after too many wrong ones. Right ones always get in. */
   identify(peer: Peer): Login {
-    const problem = peer.bearer === undefined ? undefined : this.byToken(peer.bearer);
-    if (problem !== undefined && typeof problem !== "string") return problem;
-    const other = peer.certificate === undefined ? undefined : this.byCertificate(peer.certificate);
-    if (other !== undefined && typeof other !== "string") return other;
-    throw this.refuse(
-      peer.address,
-      problem ?? other ?? "no token and no certificate that this gateway knows",
-    );
+    const found = this.judge(peer);
+    if (typeof found === "string") {
+      const { name, message, detail } = this.refusal(peer.address, found);
+      throw new EdgePlugError(name, message, { detail });
+    }
+    return this.admit(found);
+  }
+
+  /**
+   * What speaks against a caller, counted as a failure; undefined if identify() lets them in. The same judgement at the cost
+   * of a look: no error is made.
+   */
+  refuse(peer: Peer): Refusal | undefined {
+    const found = this.judge(peer);
+    return typeof found === "string" ? this.refusal(peer.address, found) : undefined;
   }
 
   /** The very first admin's token; undefined if there ever was a login. */
@@ -103,42 +118,64 @@ export class Logins {
     this.store.saveUses();
   }
 
-  private byToken(token: string): Login | string {
+  /** Who it is, or why it is nobody. */
+  private judge({ bearer, certificate }: Peer): Found | string {
+    const byToken = bearer === undefined ? undefined : this.byToken(bearer);
+    if (byToken !== undefined && typeof byToken !== "string") return byToken;
+    const other = certificate === undefined ? undefined : this.byCertificate(certificate);
+    if (other !== undefined && typeof other !== "string") return other;
+    return byToken ?? other ?? "no token and no certificate that this gateway knows";
+  }
+
+  private byToken(token: string): Found | string {
     if (!TOKEN.test(token)) return "not a token";
     const hash = tokenHash(token);
     const record = this.store.findToken(hash);
     // found by a part of the hash; whoever measured the time could learn something of a hash, and nothing of a token
     if (record === undefined || !timingSafeEqual(record.hash, hash)) return "unknown token";
-    return this.admit(record, "token");
+    return this.unexpired(record, "token");
   }
 
-  private byCertificate(der: Uint8Array): Login | string {
+  private byCertificate(der: Uint8Array): Found | string {
     const record = this.store.findCertificate(createHash("sha256").update(der).digest());
     if (record === undefined) return "unknown certificate";
     if (record.revoked > 0) return `revoked certificate of ${record.name}`;
-    return this.admit(record, "certificate");
+    return this.unexpired(record, "certificate");
   }
 
-  private admit(record: TokenRecord | CertificateRecord, means: Login["means"]): Login | string {
+  private unexpired(record: Found["record"], means: Login["means"]): Found | string {
+    const expired = record.expires > 0 && record.expires <= this.now().getTime();
+    return expired ? `expired ${means} of ${record.name}` : { record, means };
+  }
+
+  private admit({ record, means }: Found): Login {
     const now = this.now().getTime();
-    if (record.expires > 0 && record.expires <= now) return `expired ${means} of ${record.name}`;
     if (Math.abs(now - record.used) >= USED_STEP_MS) this.store.noteUse(record, now);
     this.options.onLogin?.(means);
     return { name: record.name, role: record.role, means };
   }
 
-  private refuse(address: string, why: string): EdgePlugError {
+  private refusal(address: string, why: string): Refusal {
     const wait = this.limit.fail(address);
     this.failures.note(address, why);
     this.options.onLogin?.(wait === 0 ? "failed" : "limited");
-    if (wait > 0)
-      return new EdgePlugError(
-        "GATEWAY_LIMIT",
-        `Too many failed logins. Wait ${wait} s before the next try.`,
-        { detail: wait },
-      );
-    return new EdgePlugError("GATEWAY_LOGIN", `The gateway does not let this caller in: ${why}.`);
+    if (wait === 0)
+      return {
+        name: "GATEWAY_LOGIN",
+        message: `The gateway does not let this caller in: ${why}.`,
+        detail: 0,
+      };
+    return {
+      name: "GATEWAY_LIMIT",
+      message: `Too many failed logins. Wait ${wait} s before the next try.`,
+      detail: wait,
+    };
   }
+}
+
+interface Found {
+  record: TokenRecord | CertificateRecord;
+  means: Login["means"];
 }
 
 export function newToken(): string {

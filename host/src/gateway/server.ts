@@ -8,6 +8,7 @@ import { AuditLog } from "./audit.js";
 import type { Caller } from "./calls.js";
 import type { GatewayConfig } from "./config.js";
 import { ControlServer } from "./control.js";
+import { bearerOf } from "./front-gate.js";
 import { Gateway, type GatewayParts, type GatewayReport } from "./gateway.js";
 import { Logins, requireRole } from "./logins.js";
 import { Metrics } from "./metrics.js";
@@ -96,6 +97,7 @@ export async function startGateway(
       state,
       credentials: tls.serverCredentials(),
       identify: (call) => identify(logins, call),
+      refuse: (peer) => logins.refuse(peer),
       requireRole,
       audit: (entry) => audit.append(entry),
       meter: metrics,
@@ -140,14 +142,15 @@ function defaults({ baud }: GatewayConfig): Pick<GatewayParts, "open" | "findPor
   };
 }
 
-const BEARER = /^Bearer +(\S+) *$/i;
-
 /** A token in the metadata, a client certificate that TLS verified, or both. */
 function identify(logins: Logins, call: AnyCall): Caller {
   const [authorization] = call.metadata.get("authorization");
-  const bearer = typeof authorization === "string" ? (BEARER.exec(authorization)?.[1] ?? "") : undefined;
   const certificate = call.getAuthContext().sslPeerCertificate?.raw;
-  return logins.identify({ address: addressOf(call.getPeer()), bearer, certificate });
+  return logins.identify({
+    address: addressOf(call.getPeer()),
+    bearer: bearerOf(authorization),
+    certificate,
+  });
 }
 
 function certificateReport(event: { until: Date } | { error: EdgePlugError }): CertificateReport {

@@ -1,0 +1,122 @@
+/**
+ * Turns wrong logins away before gRPC has any work with them: whoever fails a thousand times a second is not to cost what a
+ * call costs. It only refuses; who gets past it is looked at again like everybody.
+ */
+import type { Http2SecureServer, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { TLSSocket } from "node:tls";
+
+import { EdgePlugError } from "../errors.js";
+import type { Peer, Refusal } from "./logins.js";
+import { DETAILS_TRAILER, SERVICE_NAME, toServiceError } from "./wire.js";
+
+const PATH = `/${SERVICE_NAME}/`;
+const BEARER = /^Bearer +(\S+) *$/i;
+/** Refusals in a window that are answered at once. The rest is answered at its end, all together, which costs half. */
+const AT_ONCE = 16;
+const WINDOW_MS = 250;
+/** Calls that wait for the window's end. */
+const MOST_HELD = 4_096;
+/** Different answers that are kept ready. */
+const MOST_ANSWERS = 64;
+
+type Answer = Record<string, string | number>;
+
+/** What stands behind `Bearer ` in the metadata; "" if that is no token, undefined if there is nothing. */
+export function bearerOf(authorization: unknown): string | undefined {
+  return typeof authorization === "string" ? (BEARER.exec(authorization)?.[1] ?? "") : undefined;
+}
+
+export class FrontGate {
+  private readonly answers = new Map<string, Answer>();
+  private readonly certificates = new WeakMap<Http2Session, { der: Uint8Array | undefined }>();
+  private held: { stream: ServerHttp2Stream; answer: Answer }[] = [];
+  private atOnce = 0;
+  private window: NodeJS.Timeout | undefined;
+
+  /** `refuse` tells what speaks against a caller, and counts it. */
+  constructor(private readonly refuse: (peer: Peer) => Refusal | undefined) {}
+
+  /** Stands before whatever listens to this server's calls now. */
+  guard(server: Http2SecureServer): void {
+    const behind = server.listeners("stream") as ((...args: unknown[]) => void)[];
+    server.removeAllListeners("stream");
+    server.on("stream", (stream, headers, ...rest) => {
+      const refusal = headers[":path"]?.startsWith(PATH)
+        ? this.refuse(this.peerOf(stream, headers))
+        : undefined;
+      if (refusal !== undefined) return this.turnAway(stream, this.answerTo(refusal));
+      for (const listener of behind) listener.call(server, stream, headers, ...rest);
+    });
+  }
+
+  /** Calls whose answer waits. */
+  get waiting(): number {
+    return this.held.length;
+  }
+
+  private peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Peer {
+    const { session } = stream;
+    // as gRPC reads metadata: the first of several values
+    const bearer = bearerOf(headers.authorization?.split(",")[0]?.trim());
+    if (session === undefined) return { address: "", bearer };
+    return { address: session.socket.remoteAddress ?? "", bearer, certificate: this.certificateOf(session) };
+  }
+
+  /** The client certificate that TLS verified; looked for once a connection. */
+  private certificateOf(session: Http2Session): Uint8Array | undefined {
+    let known = this.certificates.get(session);
+    if (known === undefined) {
+      const { socket } = session;
+      const verified = socket instanceof TLSSocket && socket.authorized;
+      known = { der: verified ? socket.getPeerCertificate().raw : undefined };
+      this.certificates.set(session, known);
+    }
+    return known.der;
+  }
+
+  private turnAway(stream: ServerHttp2Stream, answer: Answer): void {
+    stream.on("error", () => undefined); // a caller who doesn't wait
+    stream.resume(); // the request is of no interest
+    this.window ??= setTimeout(() => this.endWindow(), WINDOW_MS).unref();
+    if (this.atOnce < AT_ONCE || this.held.length >= MOST_HELD) {
+      this.atOnce++;
+      send(stream, answer);
+    } else {
+      this.held.push({ stream, answer });
+    }
+  }
+
+  private endWindow(): void {
+    const { held } = this;
+    this.held = [];
+    this.atOnce = 0;
+    this.window = undefined;
+    for (const { stream, answer } of held) send(stream, answer);
+  }
+
+  /** Headers that end a call with the error, as gRPC sends them. */
+  private answerTo({ name, message, detail }: Refusal): Answer {
+    const key = `${name} ${message}`;
+    const known = this.answers.get(key);
+    if (known !== undefined) return known;
+    const error = toServiceError(new EdgePlugError(name, message, { detail }));
+    const [details] = error.metadata.get(DETAILS_TRAILER);
+    const answer = {
+      ":status": 200,
+      "content-type": "application/grpc+proto",
+      "grpc-status": error.code,
+      "grpc-message": encodeURI(error.details),
+      [DETAILS_TRAILER]: Buffer.from(details ?? "").toString("base64"),
+    };
+    if (this.answers.size >= MOST_ANSWERS) this.answers.clear();
+    this.answers.set(key, answer);
+    return answer;
+  }
+}
+
+function send(stream: ServerHttp2Stream, answer: Answer): void {
+  if (stream.destroyed || stream.closed) return;
+  stream.respond(answer, { endStream: true });
+  // who goes on sending is not listened to
+  if (!stream.readableEnded && !stream.endAfterHeaders) stream.once("finish", () => stream.close());
+}
