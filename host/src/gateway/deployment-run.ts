@@ -35,7 +35,9 @@ const INTERRUPTIONS: ReadonlySet<string> = new Set<ErrorName>([
   "GATEWAY_STATE",
 ]);
 const MOST_INTERRUPTIONS = 20;
-const PAUSE_MS = 500;
+/** Before the next attempt; doubles with each. */
+const PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
 const SIGN_OF_LIFE_MS = 3_000;
 /** An abort ends a trial within a scan; programming the mark takes longer. */
 const TRIAL_END_MS = 10_000;
@@ -88,7 +90,8 @@ export class DeploymentRun {
     }
     this.lastInterruption = error;
     deployment.tell({ interrupted: toErrorDetail(error) });
-    await pause(PAUSE_MS, deployment.stopping.signal);
+    const pauseMs = Math.min(PAUSE_MS * 2 ** (this.interruptions - 1), LONGEST_PAUSE_MS);
+    await pause(pauseMs, deployment.stopping.signal);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 /** Deployments on real boards, without a network: queues, order, what cancelling means, and what a restart finds. */
-import { failingAgent, DEEDS } from "@edgeplug/test-support/agents";
+import { DEEDS, failingAgent, OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../../src/errors.js";
@@ -270,6 +270,69 @@ describe("a board that goes away in the middle", () => {
     const session = fleet.devices.find("port0").session;
     expect(await session.status()).toMatchObject({ phase: 0, safeMode: true, nextOffset: 0 });
     expect((await session.slots()).map((slot) => slot.state)).toEqual([0, 0]);
+  });
+});
+
+describe("a gateway that can't write its state down", () => {
+  const full = (): never => {
+    throw new EdgePlugError("GATEWAY_STATE", "The disk is full.");
+  };
+
+  it("activates nothing that is not on disk, and goes on when it can", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    const save = fleet.store.save.bind(fleet.store);
+    fleet.store.save = full;
+    const deployment = deploy(fleet, id, epk(1));
+    const { interrupted } = await happens(deployment, "interrupted");
+    expect(interrupted).toMatchObject({ name: "GATEWAY_STATE" });
+    expect(await fleet.devices.find(id).session.status()).toMatchObject({ phase: 0, safeMode: true });
+    fleet.store.save = save;
+    await deployment.ended;
+    expect(deployment.record).toMatchObject({ error: null, state: DONE });
+  });
+
+  it("takes no deployment that it can't keep", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    fleet.store.add = full;
+    expect((await failure(() => deploy(fleet, id, epk(1)))).code).toBe("GATEWAY_STATE");
+    expect(fleet.deployments.load(id)).toEqual({ busy: false, queued: 0 });
+  });
+
+  it("ends what is over all the same, and writes it down as soon as it can", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    const save = fleet.store.save.bind(fleet.store);
+    const deployment = deploy(fleet, id, epk(1));
+    await happens(deployment, "activated");
+    fleet.store.save = full;
+    await deployment.ended;
+    expect(fleet.store.find(deployment.id)?.state).not.toBe(DONE);
+    fleet.store.save = save;
+    await fleet.stop();
+    const again = await startFleet({ folder: fleet.folder, ports: fleet.ports });
+    expect(again.deployments.find(deployment.id)).toMatchObject({ state: DONE });
+    expect(again.deployments.unfinished).toBe(0);
+  });
+});
+
+describe("a signature that nobody gives", () => {
+  it("fails the deployment with LOCKED when its time is over", async () => {
+    const fleet = await startFleet({ deployments: { signaturePatienceMs: 30 } });
+    const [id = ""] = await fleet.ids();
+    const { session } = fleet.devices.find(id);
+    await session.execute({ kind: "addKey", role: "publisher", publicKey: publicKeyOf(PUBLISHER) });
+    await session.execute({ kind: "addKey", role: "operator", publicKey: publicKeyOf(OPERATOR) });
+    await session.execute({ kind: "lock" });
+    const patient = { trial: { healthyScans: 20, confirmByHost: true } };
+    const deployment = deploy(fleet, id, epk(1, patient), true);
+    const { signatureWanted } = await happens(deployment, "signatureWanted");
+    await deployment.ended;
+    expect(deployment.record.error).toMatchObject({ name: "LOCKED" });
+    const signature = { keyId: new Uint8Array(8), signature: new Uint8Array(64) };
+    const late = await failure(() => deployment.provide(signatureWanted?.request ?? 0, signature));
+    expect(late.code).toBe("GATEWAY_REQUEST");
   });
 });
 

@@ -62,6 +62,7 @@ export interface Fleet {
   ports: TestPort[];
   devices: Devices;
   deployments: Deployments;
+  store: DeploymentsStore;
   reports: DeviceReport[];
   folder: string;
   /** Ids of the boards in the ports, in order; waits until all are there. */
@@ -82,7 +83,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   if (old === undefined) for (const port of ports) port.plug(await newBoard());
   const state = GatewayState.open(folder);
   const reports: DeviceReport[] = [];
-  const deployments = new Deployments({ store: new DeploymentsStore(state), ...limits });
+  const store = new DeploymentsStore(state);
+  const deployments = new Deployments({ store, ...limits });
   const devices = new Devices({
     ports: ports.map((port) => port.name),
     open: (name) => (ports.find((port) => port.name === name) as TestPort).open(),
@@ -108,7 +110,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     );
     return wanted.map((port) => devices.find(port.name).id);
   };
-  return { ports, devices, deployments, reports, folder, ids, stop };
+  return { ports, devices, deployments, store, reports, folder, ids, stop };
 }
 
 /** Waits for something that happens soon; the test's own time limit is the only one. */
