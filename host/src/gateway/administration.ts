@@ -5,8 +5,8 @@ import { basename, join } from "node:path";
 
 import { EdgePlugError } from "../errors.js";
 import { AUDIT_FILE, knownHead, type AuditLink, type AuditLog } from "./audit.js";
-import { lifetime, lifetimeOf, signClient } from "./authority.js";
 import { openAuthority } from "./certificate-files.js";
+import { lifetime, lifetimeOf } from "./lifetime.js";
 import type { LoginStore } from "./login-store.js";
 import { makePrivate, storageError } from "./private-files.js";
 import { ROLES, type Role } from "./roles.js";
@@ -127,6 +127,7 @@ export class Administration {
     if (typeof spki !== "string") throw wrong("spki", spki);
     if (typeof days !== "number" || !(days > 0 && days <= DAYS_MAX)) throw wrong("days", days);
     const authority = await openAuthority(this.parts.state.folder, this.now());
+    const { signClient } = await import("./authority.js");
     let pem: string;
     try {
       pem = await signClient(authority, Buffer.from(spki, "base64"), name, lifetime(this.now(), days));

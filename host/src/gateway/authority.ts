@@ -1,38 +1,21 @@
-/** The gateway's own certificate authority: ECDSA on P-256, certificates as RFC 5280 asks for them. */
+/**
+ * The gateway's own certificate authority: ECDSA on P-256, certificates as RFC 5280 asks for them.
+ *
+ * The library behind it takes long to load: who only reads certificates doesn't import this.
+ */
 import "reflect-metadata"; // @peculiar/x509 looks for it when it is loaded
-import { createPrivateKey, randomBytes, webcrypto, X509Certificate as NodeCertificate } from "node:crypto";
+import { createPrivateKey, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 
 import * as x509 from "@peculiar/x509";
 
+import { lifetime, type KeyedCertificate, type Lifetime } from "./lifetime.js";
+
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
-const HOUR_MS = 3_600_000;
-export const DAY_MS = 24 * HOUR_MS;
-/** Other clocks may be behind this one. */
-const EARLIER_MS = HOUR_MS;
 const AUTHORITY_DAYS = 3_652;
 const SERIAL_BYTES = 16;
-
-/** A certificate and its key, both PEM. */
-export interface KeyedCertificate {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-export interface Lifetime {
-  readonly from: Date;
-  readonly until: Date;
-}
-
-/** Valid from an hour ago for `days`. */
-export function lifetime(now: Date, days: number): Lifetime {
-  return {
-    from: new Date(now.getTime() - EARLIER_MS),
-    until: new Date(now.getTime() + days * DAY_MS),
-  };
-}
 
 /** A new authority, good for ten years. */
 export async function makeAuthority(now: Date): Promise<KeyedCertificate> {
@@ -143,9 +126,4 @@ function importKey(text: string): Promise<webcrypto.CryptoKey> {
 
 function pem(certificate: x509.X509Certificate): string {
   return `${certificate.toString("pem")}\n`;
-}
-
-/** Until when and from when on a certificate is good. */
-export function lifetimeOf(certificate: NodeCertificate): Lifetime {
-  return { from: new Date(certificate.validFrom), until: new Date(certificate.validTo) };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { EdgePlugError } from "../errors.js";
 import { fileError } from "../files.js";
-import { lifetimeOf, makeAuthority, type KeyedCertificate } from "./authority.js";
+import { lifetimeOf, type KeyedCertificate } from "./lifetime.js";
 import { storageError, writePrivateFile } from "./private-files.js";
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----/g;
@@ -14,6 +14,7 @@ const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----/g;
 export async function openAuthority(folder: string, now: Date): Promise<KeyedCertificate> {
   const secret = join(folder, "ca-secret.pem");
   if (!existsSync(secret)) {
+    const { makeAuthority } = await import("./authority.js");
     const made = await makeAuthority(now);
     writePrivateFile(secret, made.key + made.certificate);
   }

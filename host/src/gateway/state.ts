@@ -154,8 +154,12 @@ function removeLeftovers(folder: string): void {
   }
 }
 
-/** Under another name until it is whole and in WAL mode. */
+/** Under another name until it is whole and in WAL mode. A log without its database would be taken for the new one's. */
 function createDatabase(file: string): void {
+  if (existsSync(`${file}-wal`))
+    throw new EdgePlugError("GATEWAY_STATE", `${file} is gone, but ${file}-wal is there.`, {
+      action: "Restore the database from a backup; without one, move that file away too.",
+    });
   const fresh = `${file}.new`;
   writeFileSync(fresh, "", { flag: "wx", mode: 0o600 });
   const db = new sqlite.Database(fresh);
@@ -191,7 +195,7 @@ function configure(db: SqliteDatabase): void {
 
 function damaged(file: string, how: string): EdgePlugError {
   return new EdgePlugError("GATEWAY_STATE", `The database ${file} is damaged: ${how}.`, {
-    action: `Restore ${file} from a backup; without one, move it away: logins and queue start empty, the audit log stays.`,
+    action: `Restore ${file} from a backup; without one, move it and its -wal file away: logins and queue start empty, the audit log stays.`,
   });
 }
 

@@ -15,9 +15,9 @@ import type { SecureContextOptions } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 
 import { EdgePlugError } from "../errors.js";
-import { DAY_MS, lifetime, lifetimeOf, signServer, type KeyedCertificate } from "./authority.js";
 import { blocks, openAuthority, readGiven, readPair, readText } from "./certificate-files.js";
 import { certificateFingerprint } from "./fingerprint.js";
+import { DAY_MS, lifetime, lifetimeOf, type KeyedCertificate } from "./lifetime.js";
 import { writePrivateFile } from "./private-files.js";
 
 export interface TlsOptions {
@@ -124,6 +124,7 @@ export class GatewayTls {
     const names = machineNames(this.options.names ?? []);
     const present = existsSync(file) ? readPair(file) : undefined;
     if (present !== undefined && !this.isDue(present, names)) return present;
+    const { signServer } = await import("./authority.js");
     const made = await signServer(this.authority, names, lifetime(this.now(), SERVER_DAYS));
     const pair = { key: made.key, certificate: made.certificate + this.authority.certificate };
     writePrivateFile(file, pair.key + pair.certificate);

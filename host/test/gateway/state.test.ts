@@ -150,6 +150,20 @@ describe("a damaged database", () => {
   });
 });
 
+describe("a database that is gone", () => {
+  it("is not begun anew beside its own write-ahead log", async () => {
+    const folder = join(folderWith(), "state");
+    const child = GatewayChild.start(WRITER, { args: [folder] });
+    onTestFinished(() => child.kill());
+    await child.line();
+    await child.kill();
+    rmSync(join(folder, "gateway.db"));
+    expect(() => GatewayState.open(folder)).toThrowError(/gateway\.db is gone/);
+    rmSync(join(folder, "gateway.db-wal"));
+    openState(folder);
+  });
+});
+
 /** Writes until it can't, says why, and goes on when it is told that there is room. */
 const FILLER = `
   const { GatewayState } = await use("state.js");

@@ -14,16 +14,9 @@ import {
 } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
-import {
-  DAY_MS,
-  lifetime,
-  makeAuthority,
-  newClientKey,
-  signClient,
-  signServer,
-  type KeyedCertificate,
-} from "../../src/gateway/authority.js";
+import { makeAuthority, newClientKey, signClient, signServer } from "../../src/gateway/authority.js";
 import { readFingerprint } from "../../src/gateway/fingerprint.js";
+import { DAY_MS, lifetime, type KeyedCertificate } from "../../src/gateway/lifetime.js";
 import { openTls, type GatewayTls, type TlsOptions } from "../../src/gateway/tls.js";
 import { folderWith } from "../support/files.js";
 
