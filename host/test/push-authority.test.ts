@@ -12,7 +12,7 @@ import { CountingSigner, FakeAuthority } from "./support/fake-authority.js";
 import { FakeBoard } from "./support/fake-board.js";
 import { packageOf } from "./support/packages.js";
 
-const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
+const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_IDLE, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
 const { SLOT_STATE_CONFIRMED } = edgeplug.SlotState;
 const payload = new Uint8Array(5000).fill(1);
 const patient = packageOf(payload, { trial: { confirmByHost: true } });
@@ -137,6 +137,18 @@ describe("an older package on a locked board", () => {
     });
     await push(bench, older, { signer: bench.signer, allowDowngrade: true });
     expect(bench.authority.done).toEqual(["allowDowngrade", "allowDowngrade"]);
+  });
+
+  it("does not ask for it again in the same boot when only the transfer was lost", async () => {
+    let dropped = false;
+    const bench = await open((request, board, authority) => {
+      confirmed(request, board, authority);
+      if (dropped || !request.chunk || board.nextOffset < 2048) return;
+      dropped = true;
+      board.phase = UPDATE_PHASE_IDLE;
+    });
+    const result = await push(bench, older, { signer: bench.signer, allowDowngrade: true });
+    expect([result.restarts, bench.signer.messages.length]).toEqual([1, 1]);
   });
 
   it("without an operator's key is refused", async () => {

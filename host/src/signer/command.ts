@@ -61,6 +61,7 @@ async function runOn(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
+  if (signal?.aborted === true) throw interruption(signal);
   const folder = await mkdtemp(join(tmpdir(), "edgeplug-sign-"));
   try {
     const path = join(folder, "message");
@@ -126,22 +127,29 @@ function interruption(signal: AbortSignal | undefined): EdgePlugError {
 
 /** A shell that is killed leaves its children behind, so they are ended too, as far as the system says who they are. */
 async function endFamily(child: ChildProcess): Promise<void> {
-  const family = child.pid === undefined ? [] : await descendants(child.pid);
-  child.kill("SIGTERM");
-  for (const pid of family) {
-    try {
-      process.kill(pid, "SIGTERM");
-    } catch {
-      // it has ended by itself
-    }
-  }
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const family = [child.pid, ...(await halt(child.pid))];
+  for (const signal of ["SIGTERM", "SIGCONT"] as const) for (const pid of family) tell(pid, signal);
   setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
 }
 
-/** Linux lists them; elsewhere closed pipes and the terminal's own Ctrl-C have to do. */
-async function descendants(pid: number): Promise<number[]> {
+/**
+ * Stops a process before it can start another one, then its descendants, and says who they are. Linux lists them;
+ * elsewhere closed pipes and the terminal's own Ctrl-C have to do.
+ */
+async function halt(pid: number): Promise<number[]> {
+  if (process.platform !== "linux") return [];
+  tell(pid, "SIGSTOP");
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, "latin1").catch(() => "");
   const children = list.split(" ").filter(Boolean).map(Number);
-  const deeper = await Promise.all(children.map(descendants));
+  const deeper = await Promise.all(children.map(halt));
   return [...children, ...deeper.flat()];
+}
+
+function tell(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it has ended by itself
+  }
 }

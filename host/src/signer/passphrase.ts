@@ -40,9 +40,8 @@ export async function askOnTerminal(prompt: string): Promise<string | undefined>
     },
   });
   const reader = createInterface({ input: process.stdin, output: silent, terminal: true });
-  // a terminal that is read key by key makes no signal of Ctrl-C, and a closed reader answers no question
+  // Ctrl-C only closes a reader that gets each key by itself, and a closed one never answers its question
   const stop = new AbortController();
-  reader.once("SIGINT", () => stop.abort());
   reader.once("close", () => stop.abort());
   process.stderr.write(prompt);
   try {
