@@ -13,7 +13,7 @@ import {
   writeFileSync,
   type PathLike,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 import { EdgePlugError } from "../errors.js";
 
@@ -29,6 +29,7 @@ const WINDOWS = process.platform === "win32";
 export function preparePrivateFolder(folder: string, ours: string): void {
   try {
     if (mkdirSync(folder, { recursive: true, mode: FOLDER_MODE }) !== undefined) return;
+    refuseAsRoot(folder, join(folder, ours));
     if (WINDOWS || (statSync(folder).mode & OTHERS) === 0) return;
     const files = readdirSync(folder);
     if (files.length === 0 || files.includes(ours)) {
@@ -41,6 +42,20 @@ export function preparePrivateFolder(folder: string, ours: string): void {
   throw new EdgePlugError("GATEWAY_STATE", `${folder} can be read by others and holds other files.`, {
     action: `Name an empty folder with --state, or run: chmod 700 ${folder}`,
   });
+}
+
+/** What root writes into another user's folder, that user's gateway can't read at its next start. */
+function refuseAsRoot(folder: string, file: string): void {
+  if (process.getuid?.() !== 0 || !existsSync(file)) return;
+  const { uid } = statSync(file);
+  if (uid === 0) return;
+  throw new EdgePlugError(
+    "GATEWAY_STATE",
+    `${folder} belongs to another user (uid ${uid}), and this is root.`,
+    {
+      action: `Run the command as that user: sudo -u '#${uid}' edgeplug …; while the gateway runs, root may do it too.`,
+    },
+  );
 }
 
 /** Replaces the file in one step. Throws GATEWAY_STATE. */

@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -120,6 +129,17 @@ describe("a state folder", () => {
     writeFileSync(join(folder, "open", "letter.txt"), "");
     expect(() => GatewayState.open(join(folder, "open"))).toThrowError(/can be read by others/);
     expect(statSync(join(folder, "open")).mode & 0o777).toBe(0o755);
+  });
+});
+
+describe("root", () => {
+  it("leaves no files in another user's state folder that this user could not read", (context) => {
+    if (process.getuid?.() !== 0) return context.skip("needs root");
+    const folder = join(folderWith(), "state");
+    GatewayState.open(folder).close();
+    chownSync(join(folder, "gateway.db"), 65534, 65534);
+    expect(() => GatewayState.open(folder)).toThrowError(/uid 65534/);
+    expect(readdirSync(folder)).toEqual(["gateway.db"]);
   });
 });
 
