@@ -24,6 +24,7 @@ Examples:
   edgeplug gateway --auto --listen 0.0.0.0:50051 --name plant.example
   edgeplug gateway --device sim: --device sim:board.flash --state ./gateway-state
   edgeplug gateway --config /etc/edgeplug/gateway.toml --json
+  edgeplug gateway token add maria --role operator
   edgeplug-push --device localhost:50051 agent.epk`;
 
 export async function gatewayCommand(): Promise<Command> {
@@ -75,7 +76,7 @@ function camel(name: string): string {
   return name.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
-const STOP_SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Resolves when the process is asked to stop; whoever asks a second time doesn't want to wait. */
 function asked(): Promise<string> {
