@@ -65,9 +65,11 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
     status->active_slot = slot;
     status->has_active = true;
     (void)ep_hotswap_slot_info(engine, slot, &status->active);
-    /* What runs, runs from RAM: whatever can still be read of its record. */
-    status->active.swap_number = swap_number;
-    status->active.state = (edgeplug_SlotState)state;
+    /* It runs from RAM, also if its record can't be read any more. */
+    if (status->active.swap_number == 0u) {
+      status->active.swap_number = swap_number;
+      status->active.state = (edgeplug_SlotState)state;
+    }
   }
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_RECEIVING) status->next_offset = engine->next_offset;
   ep_hotswap_spent(engine, &spent);

@@ -69,7 +69,9 @@ function choose(slots: readonly [Reading | undefined, Reading | undefined]): {
     const left = slot.attempts > 0 && slot.attempts < attemptsOf(slot.agent);
     if (!slot.confirmed && left && (trial === undefined || slot.swapNumber > trial.swapNumber)) trial = slot;
   });
-  return { run, trial };
+  // what is older than the agent of rule 3 has had its trial, whatever has become of its CONFIRMED
+  const best = run === undefined ? undefined : slots[run];
+  return { run, trial: trial && best && trial.swapNumber < best.swapNumber ? undefined : trial };
 }
 
 export function attemptsOf({ pkg }: Agent): number {
