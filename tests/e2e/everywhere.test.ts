@@ -60,7 +60,7 @@ interface Step {
   code: number;
   /** Something that it must say, on stdout or stderr. */
   says: RegExp;
-  /** Ctrl-C at the first line that this finds. */
+  /** SIGINT at the first line that this finds. */
   stopAt?: RegExp;
 }
 
@@ -73,7 +73,6 @@ const step = (name: string, args: string, code: number, says: RegExp, stopAt?: R
 const SIGNED = "--key operator";
 const STORY: readonly Step[] = [
   step("a push", "first.epk", 0, /running +first 1 \(swap 1\) stays/),
-  step("a package whose bytes have changed", "flipped.epk", 21, /EP2005/),
   step("a module that imports what no board has", "foreign.epk", 50, /EP5004.*wasi/),
   step(
     "a push that is stopped",
@@ -86,18 +85,12 @@ const STORY: readonly Step[] = [
   step("a push that is rolled back", "trapping.epk", 60, /EP6001.*trap.*; large 1 \(swap 3\) runs again/),
   step("the same package again", "trapping.epk", 25, /EP2017/),
   step("info", "--info", 0, /slot A +trapping 1.*rejected \(trap\)/),
-  step("info as JSON", "--info --json", 0, /"event":"info".*"activeSlot":"B"/),
-  step("status", "--status", 0, /agent +slot B: large 1.*\n.*none under way/),
-  step("status as JSON", "--status --json", 0, /"event":"status".*"lastReasonSwap":4/),
+  step("status", "--status --json", 0, /"event":"status".*"lastReasonSwap":4/),
   step("history", "--history", 0, /rejected swap 4 in slot A, trap/),
-  step("history as JSON", "--history --json", 0, /"kind":"rejected","swapNumber":4/),
   step("a push of a request agent", "asker.epk --json", 0, /"ok":true,"swapNumber":5/),
   step("a request", "--request 616263", 0, /^2a616263$/),
-  step("a request as JSON", "--request 616263 --json", 0, /"data":"2a616263"/),
   step("save", "--save saved.epk --json", 0, /"ok":true.*"name":"asker"/),
-  step("save over a file", "--save saved.epk", 10, /EP1004/),
   step("rollback", "--rollback", 0, /large 1 \(swap 3\) runs again/),
-  step("a request to an agent that takes none", "--request 616263", 32, /EP3004/),
   step("abort with nothing under way", "--abort", 31, /EP3002/),
   step(
     "a push that is stopped in its trial",
@@ -145,15 +138,10 @@ async function tell(way: Way): Promise<Told> {
     const board = await way.open(folder);
     try {
       for (const { name, tool, args, stopAt } of STORY) {
-        let running = true;
         const outcome = await runTool(tool, [...args, "--device", board.device], {
           folder,
           env: board.env,
-          onLine: (line, child) => {
-            if (!running || stopAt?.test(line) !== true) return;
-            running = false;
-            child.kill("SIGINT");
-          },
+          stopAt,
         });
         outcomes.set(name, outcome);
       }
@@ -169,9 +157,6 @@ async function tell(way: Way): Promise<Told> {
 async function writeFiles(folder: string): Promise<void> {
   for (const [name, pkg] of Object.entries(PACKAGES))
     writeFileSync(join(folder, `${name}.epk`), serializePackage(pkg));
-  const flipped = Uint8Array.from(serializePackage(PACKAGES.large));
-  flipped[5_000] = (flipped[5_000] ?? 0) ^ 1;
-  writeFileSync(join(folder, "flipped.epk"), flipped);
   await writeKeyPair(join(folder, "publisher"), PUBLISHER, "publisher");
   await writeKeyPair(join(folder, "operator"), OPERATOR, "operator");
 }

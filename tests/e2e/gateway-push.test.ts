@@ -7,11 +7,11 @@ import { serializePackage } from "edgeplug";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
-import { startBoard, type TestBoard } from "@edgeplug/test-support/board";
+import { type TestBoard } from "@edgeplug/test-support/board";
 
 import "./fixture.js";
 import { EDGEPLUG, EDGEPLUG_PUSH, runTool, type Outcome, type ToolOptions } from "./support/tool.js";
-import { startGateway, type GatewayProcess } from "./support/ways.js";
+import { boardOnPort, startGateway, type GatewayProcess } from "./support/ways.js";
 
 const PACKAGES = {
   large: makePackage(padded(controlAgent({ value: 1 }), 13_000), {
@@ -29,18 +29,14 @@ let folder = "";
 let gateway: GatewayProcess;
 /** One that goes on when the gateway is killed. */
 let board: TestBoard;
-
-function portOf({ harness }: TestBoard): string {
-  if (harness.port === undefined) throw new Error("the board has no port");
-  return harness.port;
-}
+let port = "";
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "edgeplug-gateway-push-"));
   for (const [name, pkg] of Object.entries(PACKAGES))
     writeFileSync(join(folder, `${name}.epk`), serializePackage(pkg));
-  board = await startBoard("qemu", { line: "pty" });
-  gateway = await startGateway(folder, [portOf(board)]);
+  ({ board, port } = await boardOnPort());
+  gateway = await startGateway(folder, [port]);
 });
 afterAll(async () => {
   await gateway.close();
@@ -56,7 +52,7 @@ async function restart(): Promise<void> {
   const ended = new Promise((resolve) => gateway.child.once("close", resolve));
   gateway.child.kill("SIGKILL");
   await ended;
-  gateway = await startGateway(folder, [portOf(board)], { port: gateway.port });
+  gateway = await startGateway(folder, [port], { port: gateway.port });
 }
 
 const eventsOf = ({ stdout }: Outcome): Record<string, unknown>[] =>

@@ -8,6 +8,8 @@ export const EDGEPLUG_PUSH = fileURLToPath(
   new URL("../../../tools/edgeplug-push/dist/main.js", import.meta.url),
 );
 
+const STOP_AT = new URL("stop-at.mjs", import.meta.url).href;
+
 export interface Outcome {
   code: number;
   stdout: string[];
@@ -18,6 +20,8 @@ export interface ToolOptions {
   /** Working folder and home. */
   folder: string;
   env?: NodeJS.ProcessEnv | undefined;
+  /** SIGINT, by its own hand, at the first line on stdout that this finds. */
+  stopAt?: RegExp | undefined;
   /** Called for each line on stdout. */
   onLine?: ((line: string, child: ChildProcess) => void) | undefined;
 }
@@ -35,10 +39,11 @@ export async function runTool(
   args: readonly string[],
   options: ToolOptions,
 ): Promise<Outcome> {
-  const { folder, env, onLine } = options;
+  const { folder, env, stopAt, onLine } = options;
+  const stop = stopAt === undefined ? {} : { NODE_OPTIONS: `--import ${STOP_AT}`, STOP_AT: stopAt.source };
   const child = spawn(process.execPath, [script, ...args], {
     cwd: folder,
-    env: { ...cleanEnvironment(folder), ...env },
+    env: { ...cleanEnvironment(folder), ...env, ...stop },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const outcome: Outcome = { code: -1, stdout: [], stderr: [] };

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { startBoard } from "@edgeplug/test-support/board";
+import { startBoard, type TestBoard } from "@edgeplug/test-support/board";
 
 import { cleanEnvironment, EDGEPLUG, runTool } from "./tool.js";
 
@@ -34,20 +34,38 @@ export const SIM: Way = {
 export const SERIAL: Way = {
   name: "a serial port",
   open: async () => {
-    const board = await startBoard("qemu", { line: "pty" });
-    const { port } = board.harness;
-    if (port === undefined) throw new Error("the board has no port");
+    const { board, port } = await boardOnPort();
     return { device: port, env: {}, close: () => board.close() };
   },
 };
 
+/** Its board is a real-time one: a simulated board would have the package before a caller can say stop. */
 export const GATEWAY: Way = {
   name: "a gateway",
   open: async (folder) => {
-    const gateway = await startGateway(folder, [`sim:${join(folder, "board.flash")}`]);
-    return { device: gateway.address, env: {}, close: () => gateway.close() };
+    const { board, port } = await boardOnPort();
+    try {
+      const gateway = await startGateway(folder, [port]);
+      const close = async (): Promise<void> => {
+        await gateway.close();
+        await board.close();
+      };
+      return { device: gateway.address, env: {}, close };
+    } catch (error) {
+      await board.close();
+      throw error;
+    }
   },
 };
+
+/** A qemu board with a pseudo-terminal. */
+export async function boardOnPort(): Promise<{ board: TestBoard; port: string }> {
+  const board = await startBoard("qemu", { line: "pty" });
+  const { port } = board.harness;
+  if (port !== undefined) return { board, port };
+  await board.close();
+  throw new Error("the board has no port");
+}
 
 export interface GatewayProcess extends Started {
   /** HOST:PORT, trusted and logged in at from `folder`. */
