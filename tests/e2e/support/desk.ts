@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { vi } from "vitest";
+
 import { announceBoard, startSim, type InProcessBoard } from "renode-test-harness";
+
+// For what hangs for good, and no measure of anything: on a busy machine processes start slowly.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 export const EDGEPLUG = fileURLToPath(new URL("../../../host/dist/cli/main.js", import.meta.url));
 export const PUSH = fileURLToPath(new URL("../../../tools/edgeplug-push/dist/main.js", import.meta.url));
