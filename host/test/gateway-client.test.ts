@@ -650,6 +650,26 @@ describe("a signature", () => {
     expect([turn, gateway.signatures.length]).toEqual([2, 1]);
   });
 
+  it("that was taken is not given a second time after a lost connection", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => {
+      for (const body of [BEGUN, ACTIVATED, wanted(confirm)]) gateway.emit(body);
+    };
+    gateway.onSignature = () => gateway.emit(CONFIRMED);
+    await push(
+      await open(gateway),
+      { signer },
+      async ({ step }) => {
+        if (step !== "confirmed") return;
+        gateway.stop();
+        gateway.emit(RESULT);
+        await gateway.start();
+      },
+      patient,
+    );
+    expect(gateway.signatures).toHaveLength(1);
+  });
+
   it("is never made for a challenge that is another board's", async () => {
     const gateway = await startGateway();
     gateway.stop();
