@@ -15,6 +15,7 @@ const DEBIAN_PACKAGES = [
   "clang-format",
   "cmake",
   "dpkg-dev",
+  "fish",
   "gcc-arm-none-eabi",
   "libclang-rt-14-dev",
   "libclang-rt-14-dev-wasm32",
@@ -27,6 +28,7 @@ const DEBIAN_PACKAGES = [
   "protobuf-compiler",
   "qemu-system-arm",
   "wabt",
+  "zsh",
 ];
 
 class SetupError extends Error {}

@@ -153,11 +153,9 @@ describe("shell completion", () => {
       .filter((line) => line !== "")
       .sort();
   };
-  const missing = (shell: string): boolean => spawnSync(shell, ["--version"]).error !== undefined;
 
   for (const shell of ["bash", "fish"] as const) {
-    if (missing(shell)) console.log(`skipped: ${shell} is not installed`);
-    it.skipIf(missing(shell))(`in ${shell} offers what commander defines, at every place`, async () => {
+    it(`in ${shell} offers what commander defines, at every place`, async () => {
       const program = await createProgram("all");
       const names = program.commands.map((command) => command.name()).sort();
       expect(await offered(shell, "edgeplug", "")).toEqual(names);
@@ -177,7 +175,7 @@ describe("shell completion", () => {
     const folder = mkdtempSync(join(tmpdir(), "edgeplug-completion-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const program = await createProgram("all");
-    for (const shell of SHELLS.filter((name) => !missing(name))) {
+    for (const shell of SHELLS) {
       const file = join(folder, `completion.${shell}`);
       writeFileSync(file, completionScript(shell, program));
       const { status, stderr } = spawnSync(shell, ["-n", file]);
