@@ -163,7 +163,9 @@ class GatewayLog {
   }
 
   private print(line: string, record: object): void {
-    process.stdout.write(this.json ? `${JSON.stringify({ timeMs: Date.now(), ...record })}\n` : `${line}\n`);
+    process.stdout.write(
+      this.json ? `${JSON.stringify({ time: new Date().toISOString(), ...record })}\n` : `${line}\n`,
+    );
   }
 }
 

@@ -5,7 +5,7 @@
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
 import { readPackage, type AgentPackage } from "../package.js";
-import type { SlotInfo } from "../session/messages.js";
+import type { Hello, SlotInfo } from "../session/messages.js";
 import type { PushResult, PushStep } from "../session/push.js";
 import type { DeviceSession } from "../session/session.js";
 import type { Deployment } from "./deployment.js";
@@ -135,7 +135,7 @@ export class DeploymentRun {
     // Nothing is activated before the promised swap is on disk: a restart finds out by it what became of it.
     if (due || step.step === "begin" || step.step === "activated") this.options.save(deployment);
     // A board that was reset may have been exchanged: ask before anything is sent to it.
-    if (step.step === "interrupted") this.same((await session.refresh()).boardId);
+    if (step.step === "interrupted") await this.same(session, await session.refresh());
   }
 
   /** The line to the board, as soon as it is there. */
@@ -144,13 +144,15 @@ export class DeploymentRun {
     const patience = Math.min(absenceMs, this.timeLeft());
     const { signal } = this.deployment.stopping;
     const session = await devices.waitFor(this.deployment.record.order.device, patience, signal);
-    this.same(session.hello.boardId);
+    await this.same(session, session.hello);
     return session;
   }
 
-  private same(boardId: Uint8Array): void {
+  /** Throws PORT_LOST, and gives the line up so that the board there is known anew, if it is another one. */
+  private async same(session: DeviceSession, { boardId }: Hello): Promise<void> {
     const id = boardIdText(boardId);
     if (id === this.deployment.record.order.device) return;
+    await session.close();
     throw new EdgePlugError("PORT_LOST", `Another board, ${id}, is on the port now.`);
   }
 

@@ -273,6 +273,26 @@ describe("a board that goes away in the middle", () => {
   });
 });
 
+describe("a board that is exchanged in the middle", () => {
+  it("without a word of the line's: the other one gets nothing, not even a Begin", async () => {
+    const fleet = await startFleet({ deployments: { absenceMs: 300 } });
+    const [id = ""] = await fleet.ids();
+    const deployment = deploy(fleet, id, epk(1, {}, 13_000));
+    await happens(deployment, "sending");
+    const other = await newBoard();
+    const { transport } = fleet.ports[0] ?? {};
+    if (transport === undefined) throw new Error("no line");
+    Object.assign(transport, { board: other });
+    fleet.ports[0]?.plug(other);
+    await deployment.ended;
+    expect(deployment.record.error).toMatchObject({ name: "PORT_LOST" });
+    await until(() => fleet.devices.present === 1);
+    const { session } = fleet.devices.find("port0");
+    expect((await session.history()).filter((entry) => entry.kind === 2)).toEqual([]);
+    expect((await session.slots()).map((slot) => slot.state)).toEqual([0, 0]);
+  });
+});
+
 describe("a gateway that can't write its state down", () => {
   const full = (): never => {
     throw new EdgePlugError("GATEWAY_STATE", "The disk is full.");

@@ -1,8 +1,11 @@
 /** The gateway as a process: killed, stopped in the middle, started twice, started wrongly. */
+import { readFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
-import { describe, expect, it, onTestFinished } from "vitest";
+import { Ajv2020 } from "ajv/dist/2020.js";
+
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { verifyAudit } from "../../src/gateway/audit.js";
 import { edgeplug } from "../../src/generated/messages.js";
@@ -12,6 +15,10 @@ import { epk } from "../support/sim-fleet.js";
 import type { Caller } from "../support/test-gateway.js";
 
 const { DEPLOYMENT_STATE_DONE } = edgeplug.gateway.v1.DeploymentState;
+// Processes take their time on a busy machine. This limit is for what hangs for good, and no measure of anything.
+vi.setConfig({ testTimeout: 120_000 });
+
+const SCHEMA = new URL("../../../docs/schemas/gateway.schema.json", import.meta.url);
 const LONG_TRIAL = { trial: { healthyScans: 150_000, deadlineScans: 200_000 } };
 
 async function serve(
@@ -101,6 +108,15 @@ describe("a gateway that is told to stop", () => {
     expect(refused).toMatchObject({ code: "GATEWAY_STOPPING" });
     expect(last).toBe("result");
     expect(await gateway.ended).toMatchObject({ code: 0, stderr: "" });
+    expect(gateway.events.map(({ event }) => event)).toEqual([
+      "serving",
+      "connected",
+      "stopping",
+      "deployment",
+      "stopped",
+    ]);
+    const holds = new Ajv2020({ strict: false }).compile(JSON.parse(readFileSync(SCHEMA, "utf8")) as object);
+    for (const event of gateway.events) expect(holds(event), JSON.stringify(event)).toBe(true);
   });
 
   it("leaves a push that takes too long as the board can resume it, and goes on at the next start", async () => {
