@@ -2,12 +2,20 @@
  * Turns wrong logins away before gRPC has any work with them: whoever fails a thousand times a second is not to cost what a
  * call costs. It only refuses; who gets past it is looked at again like everybody.
  */
-import type { Http2SecureServer, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type {
+  Http2SecureServer,
+  Http2Session,
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+  ServerHttp2Stream,
+} from "node:http2";
 import { TLSSocket } from "node:tls";
 
 import { EdgePlugError } from "../errors.js";
+import type { Remote } from "./connections.js";
+import { endingOf, explainEnding } from "./endings.js";
 import type { Peer, Refusal } from "./logins.js";
-import { DETAILS_TRAILER, SERVICE_NAME, toServiceError } from "./wire.js";
+import { SERVICE_NAME } from "./wire.js";
 
 const PATH = `/${SERVICE_NAME}/`;
 const BEARER = /^Bearer +(\S+) *$/i;
@@ -19,39 +27,37 @@ const MOST_HELD = 4_096;
 /** Different answers that are kept ready. */
 const MOST_ANSWERS = 64;
 
-type Answer = Record<string, string | number>;
-
 /** What stands behind `Bearer ` in the metadata; "" if that is no token, undefined if there is nothing. */
 export function bearerOf(authorization: unknown): string | undefined {
   return typeof authorization === "string" ? (BEARER.exec(authorization)?.[1] ?? "") : undefined;
 }
 
 export class FrontGate {
-  private readonly answers = new Map<string, Answer>();
+  private readonly answers = new Map<string, OutgoingHttpHeaders>();
   private readonly certificates = new WeakMap<Http2Session, { der: Uint8Array | undefined }>();
-  private held: { stream: ServerHttp2Stream; answer: Answer }[] = [];
+  private held: { stream: ServerHttp2Stream; answer: OutgoingHttpHeaders }[] = [];
   private atOnce = 0;
   private window: NodeJS.Timeout | undefined;
 
-  /** `refuse` tells what speaks against a caller, and counts it. */
-  constructor(private readonly refuse: (peer: Peer) => Refusal | undefined) {}
+  /** `refuse` tells what speaks against a caller, and counts it; `admitted` hears of connections with a good login. */
+  constructor(
+    private readonly refuse: (peer: Peer) => Refusal | undefined,
+    private readonly admitted: (remote: Remote) => void,
+  ) {}
 
   /** Stands before whatever listens to this server's calls now. */
   guard(server: Http2SecureServer): void {
     const behind = server.listeners("stream") as ((...args: unknown[]) => void)[];
     server.removeAllListeners("stream");
     server.on("stream", (stream, headers, ...rest) => {
-      const refusal = headers[":path"]?.startsWith(PATH)
-        ? this.refuse(this.peerOf(stream, headers))
-        : undefined;
-      if (refusal !== undefined) return this.turnAway(stream, this.answerTo(refusal));
+      if (headers[":path"]?.startsWith(PATH)) {
+        const refusal = this.refuse(this.peerOf(stream, headers));
+        if (refusal !== undefined) return this.turnAway(stream, this.answerTo(refusal));
+        if (stream.session !== undefined) this.admitted(stream.session.socket);
+      }
+      explainEnding(stream);
       for (const listener of behind) listener.call(server, stream, headers, ...rest);
     });
-  }
-
-  /** Calls whose answer waits. */
-  get waiting(): number {
-    return this.held.length;
   }
 
   private peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Peer {
@@ -74,7 +80,7 @@ export class FrontGate {
     return known.der;
   }
 
-  private turnAway(stream: ServerHttp2Stream, answer: Answer): void {
+  private turnAway(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
     stream.on("error", () => undefined); // a caller who doesn't wait
     stream.resume(); // the request is of no interest
     this.window ??= setTimeout(() => this.endWindow(), WINDOW_MS).unref();
@@ -95,26 +101,18 @@ export class FrontGate {
   }
 
   /** Headers that end a call with the error, as gRPC sends them. */
-  private answerTo({ name, message, detail }: Refusal): Answer {
+  private answerTo({ name, message, detail }: Refusal): OutgoingHttpHeaders {
     const key = `${name} ${message}`;
     const known = this.answers.get(key);
     if (known !== undefined) return known;
-    const error = toServiceError(new EdgePlugError(name, message, { detail }));
-    const [details] = error.metadata.get(DETAILS_TRAILER);
-    const answer = {
-      ":status": 200,
-      "content-type": "application/grpc+proto",
-      "grpc-status": error.code,
-      "grpc-message": encodeURI(error.details),
-      [DETAILS_TRAILER]: Buffer.from(details ?? "").toString("base64"),
-    };
+    const answer = endingOf(new EdgePlugError(name, message, { detail }));
     if (this.answers.size >= MOST_ANSWERS) this.answers.clear();
     this.answers.set(key, answer);
     return answer;
   }
 }
 
-function send(stream: ServerHttp2Stream, answer: Answer): void {
+function send(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
   if (stream.destroyed || stream.closed) return;
   stream.respond(answer, { endStream: true });
   // who goes on sending is not listened to

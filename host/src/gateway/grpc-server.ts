@@ -1,29 +1,24 @@
 /** The gRPC server around the service: health, reflection, limits on what a connection may do, and a clean end. */
 import type { Http2SecureServer } from "node:http2";
-import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer, type Server as NetServer } from "node:net";
 
 import {
-  Metadata,
   Server,
-  ServerInterceptingCall,
-  status,
   type ConnectionInjector,
   type ServerCredentials,
-  type ServerInterceptor,
   type ServiceDefinition,
-  type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
 
-import { EdgePlugError, type ErrorName } from "../errors.js";
+import { EdgePlugError } from "../errors.js";
 import type { HostPort } from "./config.js";
+import { Connections } from "./connections.js";
 import { FrontGate } from "./front-gate.js";
 import { settledWithin } from "./pause.js";
 import type { AnyCall } from "./service.js";
 import {
-  DETAILS_TRAILER,
   gatewayService,
   MAX_REQUEST,
   packageDefinition,
@@ -60,13 +55,12 @@ export class GrpcServer {
     private readonly injector: ConnectionInjector,
     private readonly listener: NetServer,
     private readonly health: HealthImplementation,
-    private readonly sockets: Set<Socket>,
+    private readonly connections: Connections,
   ) {}
 
   /** Throws GATEWAY_CONFIG if the address can't be served. */
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
     const server = new Server({
-      interceptors: [detailed],
       "grpc.max_receive_message_length": 2 * MAX_REQUEST, // what is little too large gets a better answer
       "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION,
       "grpc.keepalive_time_ms": PING_AFTER_MS,
@@ -80,24 +74,23 @@ export class GrpcServer {
     health.addToServer({ addService: (service, handlers) => addHealth(server, service, handlers) });
     addReflection(server, options.admit);
     const injector = server.createConnectionInjector(options.credentials);
-    for (const http2 of http2Servers(server)) new FrontGate(options.refuse).guard(http2);
-    const sockets = new Set<Socket>();
+    const connections = new Connections(options.connections);
+    const gate = new FrontGate(options.refuse, (remote) => connections.admit(remote));
+    for (const http2 of http2Servers(server)) gate.guard(http2);
     const listener = createServer((socket) => {
       socket.on("error", () => undefined); // its session tells
+      if (!connections.take(socket)) return;
       socket.setKeepAlive(true, TCP_PROBE_MS);
       socket.setNoDelay(true);
-      sockets.add(socket);
-      socket.once("close", () => sockets.delete(socket));
       injector.injectConnection(socket);
     });
-    listener.maxConnections = options.connections;
     try {
       await listen(listener, options.listen);
     } catch (error) {
       server.forceShutdown();
       throw error;
     }
-    return new GrpcServer(server, injector, listener, health, sockets);
+    return new GrpcServer(server, injector, listener, health, connections);
   }
 
   get port(): number {
@@ -118,7 +111,7 @@ export class GrpcServer {
     const quiet = new Promise<void>((resolve) => this.server.tryShutdown(() => resolve()));
     await settledWithin(quiet, SHUTDOWN_PATIENCE_MS);
     this.server.forceShutdown();
-    for (const socket of this.sockets) socket.destroy();
+    this.connections.destroy();
     await closed;
   }
 }
@@ -215,36 +208,4 @@ function addReflection(server: Server, admit: (call: AnyCall) => void): void {
   };
   const reflection = new ReflectionService(packageDefinition, { services: [SERVICE_NAME] });
   reflection.addToServer({ addService: guarded });
-}
-
-type Ending = Pick<StatusObject, "code" | "details"> & { metadata?: Metadata | null | undefined };
-
-/** What gRPC itself refuses, with our error in the details too. */
-const detailed: ServerInterceptor = (_method, call) =>
-  new ServerInterceptingCall(call, {
-    sendStatus: (ending, next) => {
-      next(ending.code === status.OK ? ending : withDetails(ending));
-    },
-  });
-
-function withDetails(ending: Ending): StatusObject {
-  const { code, details } = ending;
-  const metadata = ending.metadata ?? new Metadata();
-  if (metadata.get(DETAILS_TRAILER).length > 0) return { code, details, metadata };
-  const error = new EdgePlugError(errorOf(code, details), details === "" ? undefined : details);
-  for (const value of toServiceError(error).metadata.get(DETAILS_TRAILER))
-    metadata.set(DETAILS_TRAILER, value);
-  return { code, details, metadata };
-}
-
-/** Requests that are too large, can't be decoded or are for a call that there isn't: the request's fault. */
-function errorOf(code: status, details: string): ErrorName {
-  if (code === status.UNIMPLEMENTED || code === status.NOT_FOUND) return "GATEWAY_REQUEST";
-  if (code === status.RESOURCE_EXHAUSTED || (code === status.INTERNAL && /message/i.test(details))) {
-    return "GATEWAY_REQUEST";
-  }
-  if (code === status.DEADLINE_EXCEEDED) return "TIMEOUT";
-  if (code === status.CANCELLED) return "INTERRUPTED";
-  if (code === status.UNAVAILABLE) return "GATEWAY_STOPPING";
-  return "INTERNAL";
 }

@@ -37,6 +37,7 @@ const SERVER_DAYS = 365;
 const RENEW_DAYS = 30;
 const RENEW_CHECK_MS = 6 * 3_600_000;
 const MIN_VERSION = "TLSv1.2";
+const HANDSHAKE_MS = 15_000;
 
 /** Throws GATEWAY_STATE, GATEWAY_CONFIG, FILE_NOT_FOUND or FILE_UNREADABLE. */
 export async function openTls(folder: string, options: TlsOptions = {}): Promise<GatewayTls> {
@@ -161,7 +162,7 @@ export class GatewayTls {
  */
 class GatewayCredentials extends ServerCredentials {
   constructor(context: SecureContextOptions) {
-    super({ requestCert: true, rejectUnauthorized: false }, context);
+    super({ requestCert: true, rejectUnauthorized: false, handshakeTimeout: HANDSHAKE_MS }, context);
   }
 
   replace(context: SecureContextOptions): void {
