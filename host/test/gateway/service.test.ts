@@ -428,6 +428,12 @@ describe("a request that makes no sense", () => {
     expect(fromServiceError(error)).toMatchObject({ code: "GATEWAY_REQUEST" });
   });
 
+  it("that is too large is told the limit, before anybody looks into it", async () => {
+    const tooLarge = { device: board, package: Buffer.alloc(70_000) };
+    const error = await failure(attempt(operator, "deploy", tooLarge));
+    expect(error.message).toMatch(/70\d{3} bytes, not up to 65536/);
+  });
+
   it("to a call that there isn't is told so", async () => {
     const error = await new Promise<unknown>((resolve) => {
       viewer.client.makeUnaryRequest(
