@@ -47,6 +47,16 @@ describe("a simulated board as a device", () => {
     await session.close();
   });
 
+  it("remembers none of its flash's operations, so that it may run for months in little memory", async () => {
+    for (const path of ["", join(folder, "board.flash")]) {
+      const transport = await openSim(path);
+      const session = await DeviceSession.connect(transport);
+      expect(transport.board.flash.operations).toBeGreaterThan(0);
+      expect(transport.board.flash.log).toEqual([]);
+      await session.close();
+    }
+  });
+
   it("keeps its identity and boot count in the file", async () => {
     const device = `sim:${join(folder, "board.flash")}`;
     const first = await openPort(device);

@@ -21,6 +21,8 @@ const SLICE_MS = 10;
 const IDLE_MS = 20;
 /** Of the processor's time, for all idle boards of this process together. */
 const IDLE_SHARE = 0.2;
+/** A board that runs for months must not remember each of its flash's operations. */
+const FLASH_OPTIONS = { logLimit: 0 };
 /** How often a changed flash goes to its file. */
 const SAVE_INTERVAL_MS = 250;
 
@@ -29,7 +31,13 @@ export async function openSim(path: string, options: OpenOptions = {}): Promise<
   const baud = options.baud ?? DEFAULT_BAUD;
   const geometry = options.simGeometry ?? "l5";
   if (path === "") {
-    const board = await SimBoard.create({ geometry, boardId: randomBytes(12), serial: { baud } });
+    const flashOptions = FLASH_OPTIONS;
+    const board = await SimBoard.create({
+      geometry,
+      flashOptions,
+      boardId: randomBytes(12),
+      serial: { baud },
+    });
     return new SimTransport("sim:", board, baud);
   }
   const unlock = lockFile(path);
@@ -46,7 +54,7 @@ export async function openSim(path: string, options: OpenOptions = {}): Promise<
 
 async function openFlash(path: string, geometry: "l5" | "nor"): Promise<FlashFile> {
   try {
-    return await openFlashFile(path, geometry);
+    return await openFlashFile(path, geometry, FLASH_OPTIONS);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new EdgePlugError("FILE_UNREADABLE", `${path} can't be used as a board's flash: ${why}.`, {
