@@ -44,6 +44,19 @@ describe("trust", () => {
     expect(statSync(join(configFolder, "edgeplug")).mode & 0o777).toBe(0o700);
   });
 
+  it("a gateway that keeps its authority to itself needs --ca, and that is said", async () => {
+    const leaf = await authority.issue();
+    const gateway = new FakeGateway({ ...leaf, chain: leaf.certificate });
+    await gateway.start();
+    onTestFinished(() => gateway.stop());
+    const error = await failure(open(gateway));
+    expect(error).toMatchObject({ code: "GATEWAY_CERTIFICATE" });
+    expect(error.message).toContain("does not show the authority");
+    expect(error.action).toContain("--ca");
+    const ca = join(folderWith({ "ca.pem": authority.pem }), "ca.pem");
+    expect((await open(gateway, { trust: undefined, ca })).id).toBe(BOARD);
+  });
+
   it("a gateway whose authority has changed is refused with both fingerprints and hears no token", async () => {
     const gateway = await startGateway();
     await open(gateway);
