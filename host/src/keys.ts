@@ -4,7 +4,7 @@ import { open, readFile, stat } from "node:fs/promises";
 
 import { EdgePlugError } from "./errors.js";
 import { fileError, readInputFile } from "./files.js";
-import { keyId, publicKeyOf, PUBLIC_KEY_SIZE, SECRET_KEY_SIZE } from "./signing.js";
+import { isUsablePublicKey, keyId, publicKeyOf, PUBLIC_KEY_SIZE, SECRET_KEY_SIZE } from "./signing.js";
 
 /** What a key may sign: packages, or commands to boards. One key never does both. */
 export type KeyRole = "publisher" | "operator";
@@ -149,6 +149,8 @@ export async function readPublicKey(path: string): Promise<PublicKeyFile> {
   if (der.length !== SPKI_PREFIX.length + PUBLIC_KEY_SIZE)
     throw new EdgePlugError("KEY_FILE", `${path} is not an Ed25519 key.`);
   const publicKey = Uint8Array.from(der.subarray(SPKI_PREFIX.length));
+  if (!isUsablePublicKey(publicKey))
+    throw new EdgePlugError("KEY_FILE", `${path} is damaged: no signature can hold under its key.`);
   return { publicKey, keyId: keyId(publicKey), role: roleOf(text) };
 }
 

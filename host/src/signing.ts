@@ -36,6 +36,18 @@ export function sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array {
 }
 
 /**
+ * Whether signatures can hold under this key: a point of the curve in its one encoding (RFC 8032 section 5.1.3), not of
+ * small order. A board that got another one as its last operator's key would take no command any more.
+ */
+export function isUsablePublicKey(publicKey: Uint8Array): boolean {
+  try {
+    return !ed.Point.fromBytes(publicKey, false).isSmallOrder();
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Whether `signature` holds over `message`. Never throws: a key or signature of wrong size or encoding is
  * simply no valid one.
  */

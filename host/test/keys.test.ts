@@ -116,6 +116,20 @@ describe("a key file", () => {
     expect(await failure(readSecretKey(path))).toBe("KEY_FILE");
   });
 
+  it.each([
+    ["is no point of the curve", Buffer.from([2, ...new Uint8Array(31)])],
+    ["is of small order", Buffer.from([1, ...new Uint8Array(31)])],
+    ["is written in another way than the one there is", Buffer.alloc(32, 0xff)],
+  ])(
+    "whose public key %s is refused, so that no board is left without a key that counts",
+    async (_, point) => {
+      const path = join(folderWith(), "a.key.pub");
+      const body = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), point]).toString("base64");
+      writeFileSync(path, `-----BEGIN PUBLIC KEY-----\n${body}\n-----END PUBLIC KEY-----\n`);
+      await expect(readPublicKey(path)).rejects.toThrow("no signature can hold");
+    },
+  );
+
   it("with a public key can't sign", async () => {
     const path = join(folderWith(), "a.key");
     await writeKeyPair(path, newSecretKey(), "publisher");
