@@ -67,7 +67,8 @@ int ep_engine_remove_key(ep_hotswap_t *engine, const edgeplug_RemoveKey *key);
  * EP_ERR_KEY_ROLE if the new one is there in the other role. */
 int ep_engine_replace_key(ep_hotswap_t *engine, const edgeplug_ReplaceKey *key);
 
-/* EP_ERR_LOCKED, or EP_ERR_LOCK_REFUSED unless each confirmed package verifies and both roles have a key. */
+/* EP_ERR_LOCKED, or EP_ERR_LOCK_REFUSED unless both roles have a key and each package verifies that is confirmed or on
+ * trial. */
 int ep_engine_lock(ep_hotswap_t *engine);
 int ep_engine_unlock(ep_hotswap_t *engine);
 

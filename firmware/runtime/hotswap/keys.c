@@ -57,6 +57,11 @@ bool ep_hotswap_locked(const ep_hotswap_t *engine) {
 static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *change, ep_journal_kind_t kind) {
   int error = ep_journal_change(&engine->journal, change);
   if (error == EP_OK) (void)ep_journal_note(&engine->journal, kind, 0, 0, 0);
+  /* A session was let in by the keys and the lock of before. It begins anew, and what was received is resumed. */
+  if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_IDLE &&
+      engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) {
+    (void)ep_engine_drop(engine, EP_OK);
+  }
   return error;
 }
 
@@ -122,7 +127,8 @@ int ep_engine_lock(ep_hotswap_t *engine) {
   }
   for (uint32_t slot = 0; slot < 2u; slot++) {
     ep_record_read(journal, slot, &record);
-    if ((record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u &&
+    if ((record.state == edgeplug_SlotState_SLOT_STATE_TRIAL ||
+         (record.marks.set & EP_MARK_BIT(EP_MARK_CONFIRMED)) != 0u) &&
         ep_keys_verify(journal, edgeplug_KeyRole_KEY_ROLE_PUBLISHER, record.header.key_id,
                        record.header.manifest_length) != EP_OK) {
       return EP_ERR_LOCK_REFUSED;

@@ -123,6 +123,32 @@ static void run_in(flash_geometry_t geometry) {
     world_copy(&world, &base);
     CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
   }
+  TEST("nothing that was begun before the lock goes on behind it without a publisher's signature") {
+    edgeplug_BeginReply reply;
+    boot_new(geometry);
+    CHECK_EQ(add_key(1, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
+    CHECK_EQ(add_key(2, edgeplug_KeyRole_KEY_ROLE_OPERATOR), EP_OK);
+    package_make(&package, 1, AGENT_GOOD, 300, NULL);
+    base = world;
+    /* A session is over with each change of keys; it goes on with all that it had, if it may. */
+    CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_OK);
+    CHECK_EQ(add_key(3, edgeplug_KeyRole_KEY_ROLE_PUBLISHER), EP_OK);
+    CHECK_EQ(world.engine.phase, edgeplug_UpdatePhase_UPDATE_PHASE_IDLE);
+    CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_OK);
+    CHECK(reply.resumed);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
+    CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_ERR_UNSIGNED);
+    world_copy(&world, &base);
+    CHECK_EQ(world_stage(&world, &package), EP_OK);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_OK);
+    CHECK_EQ(ask(edgeplug_Request_activate_tag), EP_ERR_NO_SESSION);
+    CHECK_EQ(ep_hotswap_begin(&world.engine, &package.begin, &reply), EP_ERR_UNSIGNED);
+    /* On trial: it would be confirmed. */
+    world_copy(&world, &base);
+    CHECK_EQ(world_push(&world, &package), EP_OK);
+    CHECK_EQ(ep_engine_lock(&world.engine), EP_ERR_LOCK_REFUSED);
+    CHECK(!ep_hotswap_locked(&world.engine));
+  }
   TEST("a locked board refuses unsigned packages, unknown keys and every command that changes state") {
     edgeplug_BeginReply reply;
     boot_new(geometry);

@@ -10,7 +10,7 @@ import { withDevice, withSession, type DeviceOptions } from "./device-options.js
 import { hex, Output } from "./output.js";
 import { withSigner } from "./signer-options.js";
 
-const { SLOT_STATE_CONFIRMED } = edgeplug.SlotState;
+const { SLOT_STATE_CONFIRMED, SLOT_STATE_TRIAL } = edgeplug.SlotState;
 const SLOT_NAMES = ["A", "B"];
 
 export function lockCommand(): Command {
@@ -83,7 +83,7 @@ async function requireLockable(session: BoardSession, signal: AbortSignal): Prom
     actions.push(`\`edgeplug board keys add ${role}.key.pub\``);
   }
   for (const [index, slot] of (await session.slots({ signal })).entries()) {
-    if (slot.state !== SLOT_STATE_CONFIRMED) continue;
+    if (slot.state !== SLOT_STATE_CONFIRMED && slot.state !== SLOT_STATE_TRIAL) continue;
     const id = hex(slot.keyId);
     if (keys.some((key) => key.id === id && key.role === "publisher")) continue;
     const why =
