@@ -199,7 +199,10 @@ export class DeploymentRun {
     deployment.stopping = new AbortController();
     if (record.swapNumber === 0) return { failed: cancelled };
     const session = await this.board();
-    if ((await this.standing(session)).kind === "fresh") return { failed: cancelled };
+    const standing = await this.standing(session);
+    if (standing.kind === "fresh") return { failed: cancelled };
+    // What would be aborted now is somebody else's.
+    if (standing.kind === "superseded") return { done: this.resultOf(standing) };
     const { signal } = deployment.stopping;
     try {
       await session.execute(

@@ -132,8 +132,8 @@ export class Deployments {
 
   /** Its events behind `after`. Throws DEPLOYMENT_UNKNOWN. */
   watch(id: string, after: number, signal: AbortSignal): AsyncGenerator<DeployEvent, void, void> {
-    const live = this.live.get(id);
-    if (live !== undefined) return live.read(after, signal);
+    const held = this.held(id);
+    if (held !== undefined) return held.read(after, signal);
     const record = this.options.store.find(id);
     if (record === undefined) throw unknown(id);
     return Deployment.over(record).read(after, signal);
@@ -142,14 +142,14 @@ export class Deployments {
   /** Newest first. */
   list(device: string, limit: number): DeploymentView[] {
     return this.options.store.list(device, limit).map((record) => {
-      const live = this.live.get(record.order.id);
-      return live === undefined ? viewOf(record, 0) : live.view(this.position(live));
+      const held = this.held(record.order.id);
+      return held === undefined ? viewOf(record, 0) : held.view(this.position(held));
     });
   }
 
   find(id: string): DeploymentView {
-    const live = this.live.get(id);
-    if (live !== undefined) return live.view(this.position(live));
+    const held = this.held(id);
+    if (held !== undefined) return held.view(this.position(held));
     const record = this.options.store.find(id);
     if (record === undefined) throw unknown(id);
     return viewOf(record, 0);
@@ -174,8 +174,7 @@ export class Deployments {
       await settledWithin(deployment.ended, CANCEL_PATIENCE_MS, this.stopped.signal);
       return deployment.view(this.position(deployment));
     }
-    deployment.record.cancelledBy = by;
-    this.options.store.save(deployment.record);
+    this.markCancelled(deployment, by);
     const queue = this.queueOf(deployment.record.order.device);
     const at = queue.waiting.indexOf(deployment);
     if (at >= 0 && deployment.record.swapNumber === 0) {
@@ -208,6 +207,22 @@ export class Deployments {
     }
     await running;
     for (const deployment of [...this.live.values(), ...this.unsaved]) this.trySave(deployment);
+  }
+
+  /** One that the disk does not know better: it waits, runs, or is over and could not be written down yet. */
+  private held(id: string): Deployment | undefined {
+    return this.live.get(id) ?? [...this.unsaved].find((deployment) => deployment.id === id);
+  }
+
+  /** On disk when it returns. Throws GATEWAY_STATE: then it goes on as if nobody had asked. */
+  private markCancelled({ record }: Deployment, by: string): void {
+    record.cancelledBy = by;
+    try {
+      this.options.store.save(record);
+    } catch (error) {
+      record.cancelledBy = "";
+      throw error;
+    }
   }
 
   // ---- queues ------------------------------------------------------------------------------------

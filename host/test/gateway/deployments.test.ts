@@ -320,6 +320,21 @@ describe("a gateway that can't write its state down", () => {
     expect(fleet.deployments.load(id)).toEqual({ busy: false, queued: 0 });
   });
 
+  it("cancels nothing that it says it can't cancel", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    const save = fleet.store.save.bind(fleet.store);
+    const first = deploy(fleet, id, epk(1, {}, 13_000));
+    const second = deploy(fleet, id, epk(2));
+    await happens(first, "sending");
+    fleet.store.save = full;
+    expect((await failure(() => fleet.deployments.cancel(second.id, "eve"))).code).toBe("GATEWAY_STATE");
+    expect((await failure(() => fleet.deployments.cancel(first.id, "eve"))).code).toBe("GATEWAY_STATE");
+    fleet.store.save = save;
+    await second.ended;
+    expect([first, second].map(({ record }) => record.state)).toEqual([DONE, DONE]);
+  });
+
   it("ends what is over all the same, and writes it down as soon as it can", async () => {
     const fleet = await startFleet();
     const [id = ""] = await fleet.ids();
@@ -329,6 +344,10 @@ describe("a gateway that can't write its state down", () => {
     fleet.store.save = full;
     await deployment.ended;
     expect(fleet.store.find(deployment.id)?.state).not.toBe(DONE);
+    expect(fleet.deployments.find(deployment.id)).toMatchObject({ state: DONE });
+    const told: DeployEvent[] = [];
+    for await (const event of fleet.deployments.watch(deployment.id, 0, NEVER)) told.push(event);
+    expect(told.at(-1)?.result).toBeDefined();
     fleet.store.save = save;
     await fleet.stop();
     const again = await startFleet({ folder: fleet.folder, ports: fleet.ports });
