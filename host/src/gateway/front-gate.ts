@@ -19,10 +19,15 @@ import { SERVICE_NAME } from "./wire.js";
 
 const PATH = `/${SERVICE_NAME}/`;
 const BEARER = /^Bearer +(\S+) *$/i;
-/** Refusals in a window that are answered at once. The rest is answered at its end, all together, which costs half. */
+/** Refusals in a window that are answered at once. */
 const AT_ONCE = 16;
 const WINDOW_MS = 250;
-/** Calls that wait for the window's end. */
+/**
+ * Of the rest, so many at a window's end. HTTP/2 allows a connection only so many open calls: who waits for answers can't ask
+ * for more, so that this is also all that failed logins can cost.
+ */
+const LATER = 40;
+/** Calls that may wait. */
 const MOST_HELD = 4_096;
 /** Different answers that are kept ready. */
 const MOST_ANSWERS = 64;
@@ -35,8 +40,10 @@ export function bearerOf(authorization: unknown): string | undefined {
 export class FrontGate {
   private readonly answers = new Map<string, OutgoingHttpHeaders>();
   private readonly certificates = new WeakMap<Http2Session, { der: Uint8Array | undefined }>();
-  private held: { stream: ServerHttp2Stream; answer: OutgoingHttpHeaders }[] = [];
-  private atOnce = 0;
+  /** Calls to be answered later, in the order in which they came. */
+  private readonly held: { stream: ServerHttp2Stream; answer: OutgoingHttpHeaders }[] = [];
+  /** Calls that were answered in this window. */
+  private answered: ServerHttp2Stream[] = [];
   private window: NodeJS.Timeout | undefined;
 
   /** `refuse` tells what speaks against a caller, and counts it; `admitted` hears of connections with a good login. */
@@ -84,20 +91,26 @@ export class FrontGate {
     stream.on("error", () => undefined); // a caller who doesn't wait
     stream.resume(); // the request is of no interest
     this.window ??= setTimeout(() => this.endWindow(), WINDOW_MS).unref();
-    if (this.atOnce < AT_ONCE || this.held.length >= MOST_HELD) {
-      this.atOnce++;
+    if (this.held.length >= MOST_HELD || this.answered.length < AT_ONCE) {
       send(stream, answer);
+      this.answered.push(stream);
     } else {
       this.held.push({ stream, answer });
     }
   }
 
   private endWindow(): void {
-    const { held } = this;
-    this.held = [];
-    this.atOnce = 0;
-    this.window = undefined;
-    for (const { stream, answer } of held) send(stream, answer);
+    const { answered } = this;
+    this.answered = [];
+    // who goes on sending is not listened to; closed right after the answer, that would not get through
+    for (const stream of answered) if (!stream.closed && !stream.readableEnded) stream.close();
+    for (const { stream, answer } of this.held.splice(0, LATER)) {
+      if (stream.closed) continue;
+      send(stream, answer);
+      this.answered.push(stream);
+    }
+    const isQuiet = this.answered.length === 0 && this.held.length === 0;
+    this.window = isQuiet ? undefined : setTimeout(() => this.endWindow(), WINDOW_MS).unref();
   }
 
   /** Headers that end a call with the error, as gRPC sends them. */
@@ -113,8 +126,5 @@ export class FrontGate {
 }
 
 function send(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
-  if (stream.destroyed || stream.closed) return;
-  stream.respond(answer, { endStream: true });
-  // who goes on sending is not listened to
-  if (!stream.readableEnded && !stream.endAfterHeaders) stream.once("finish", () => stream.close());
+  if (!stream.destroyed && !stream.closed) stream.respond(answer, { endStream: true });
 }

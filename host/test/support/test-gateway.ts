@@ -29,6 +29,7 @@ export class TestGateway {
   readonly reports: Parameters<NonNullable<StartOptions["report"]>>[0][] = [];
   running!: RunningGateway;
   private readonly callers: Caller[] = [];
+  private tokens = 0;
 
   private constructor(readonly config: GatewayConfig) {}
 
@@ -55,7 +56,7 @@ export class TestGateway {
   }
 
   /** Somebody with this role, or with any other token. */
-  caller(role: RoleName, token = this.makeToken(role)): Caller {
+  caller(role: RoleName, token = this.token(role)): Caller {
     const caller = new Caller(this.address, this.running.caPem, token);
     this.callers.push(caller);
     return caller;
@@ -71,9 +72,10 @@ export class TestGateway {
       .map(({ id }) => id ?? "");
   }
 
-  private makeToken(role: RoleName): string {
+  /** A new one, for somebody with this role. */
+  token(role: RoleName): string {
     const token = newToken();
-    const name = `${role}${this.callers.length}`;
+    const name = `${role}${this.tokens++}`;
     this.running.logins.store.addToken({ name, role, hash: tokenHash(token), expires: 0 }, new Date());
     return token;
   }
