@@ -119,6 +119,7 @@ export class Gateway {
       identify: parts.identify,
       requireRole: parts.requireRole,
       audit: parts.audit,
+      onStateError: stateErrorOf(parts),
       onCall: (method, code, milliseconds) => parts.meter?.call(method, code, milliseconds),
       stopping: this.stopping.signal,
       ending: this.ending.signal,
@@ -131,18 +132,16 @@ export class Gateway {
   }
 }
 
-function makeDeployments({
-  config,
-  state,
-  audit,
-  report,
-  meter,
-  signaturePatienceMs,
-}: GatewayParts): Deployments {
-  const stateError = (error: EdgePlugError): void => {
+function stateErrorOf({ meter, report }: GatewayParts): (error: EdgePlugError) => void {
+  return (error) => {
     meter?.stateError();
     report?.({ event: "state", error });
   };
+}
+
+function makeDeployments(parts: GatewayParts): Deployments {
+  const { config, state, audit, report, meter, signaturePatienceMs } = parts;
+  const stateError = stateErrorOf(parts);
   return new Deployments({
     store: new DeploymentsStore(state),
     queueLimit: config.queue,
@@ -167,6 +166,7 @@ function makeDeployments({
 
 function makeDevices(parts: GatewayParts, boards: BoardsStore, deployments: Deployments): Devices {
   const { config, report } = parts;
+  const stateError = stateErrorOf(parts);
   return new Devices({
     ports: distinct(config.devices),
     findPorts: config.auto ? parts.findPorts : undefined,
@@ -176,8 +176,7 @@ function makeDevices(parts: GatewayParts, boards: BoardsStore, deployments: Depl
       try {
         boards.save(board);
       } catch (error) {
-        parts.meter?.stateError();
-        report?.({ event: "state", error: EdgePlugError.from(error) });
+        stateError(EdgePlugError.from(error));
       }
     },
     load: (id) => deployments.load(id),

@@ -68,6 +68,8 @@ export interface ServiceOptions extends CallsOptions {
   requireRole: (caller: Caller, role: RoleName) => void;
   /** On disk when it returns. Throws GATEWAY_STATE. */
   audit: (entry: AuditInput) => void;
+  /** Told when it is done and what came of it can't be written down. */
+  onStateError?: ((error: EdgePlugError) => void) | undefined;
   /** Told of every call that is over. */
   onCall?: ((method: MethodName, code: number, milliseconds: number) => void) | undefined;
   /** Aborted when no new calls are taken. */
@@ -222,19 +224,23 @@ class CallRecord {
 
   private known(error: unknown): EdgePlugError {
     const known = fromServiceError(error);
-    try {
-      this.finish(known.code);
-    } catch {
-      // Why the call failed says more; the next state-changing call is refused anyway.
-    }
+    this.finish(known.code);
     return known;
   }
 
+  /**
+   * That it was begun is on record. It is done now, or has failed: an outcome that can't be written changes nothing of that,
+   * and a caller who was told so would do it twice. The next state-changing call is refused anyway.
+   */
   private finish(outcome: string): void {
     if (this.deed === undefined) return;
     const { deed } = this;
     this.deed = undefined;
-    this.write(deed, outcome);
+    try {
+      this.write(deed, outcome);
+    } catch (error) {
+      this.options.onStateError?.(EdgePlugError.from(error));
+    }
   }
 
   private write(deed: Deed, outcome: string): void {

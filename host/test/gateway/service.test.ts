@@ -4,10 +4,10 @@ import { join } from "node:path";
 
 import { OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
 import { status } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { EdgePlugError } from "../../src/errors.js";
-import { verifyAudit } from "../../src/gateway/audit.js";
+import { AuditLog, verifyAudit, type AuditInput } from "../../src/gateway/audit.js";
 import { ROLE_OF } from "../../src/gateway/service.js";
 import {
   fromServiceError,
@@ -479,5 +479,29 @@ describe("streams", () => {
     call.cancel();
     expect(missed).toBeGreaterThan(1_000);
     expect(missed + seen).toBe(5_000);
+  });
+});
+
+describe("an outcome that can't be written down", () => {
+  it("makes no failure of what was done, and none of a deployment that was accepted", async () => {
+    const own = await TestGateway.start();
+    onTestFinished(() => own.stop());
+    const caller = own.caller("operator");
+    const [device = ""] = await own.boards();
+    const { append } = AuditLog.prototype;
+    const full = vi.spyOn(AuditLog.prototype, "append").mockImplementation(function (
+      this: AuditLog,
+      entry: AuditInput,
+    ) {
+      if (entry.outcome !== "begun") throw new EdgePlugError("GATEWAY_STATE", "The disk is full.");
+      append.call(this, entry);
+    });
+    try {
+      expect((await caller.call("clearSpent", { device })).status).toMatchObject({ spent: 0 });
+      expect((await push(caller, device, epk(1))).at(-1)).toBe("result");
+    } finally {
+      full.mockRestore();
+    }
+    expect(own.reports.filter(({ event }) => event === "state").length).toBeGreaterThanOrEqual(3);
   });
 });
