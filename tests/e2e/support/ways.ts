@@ -39,22 +39,15 @@ export const SERIAL: Way = {
   },
 };
 
-/** Its board is a real-time one: a simulated board would have the package before a caller can say stop. */
+/** A simulated board has a package before its sender can say stop, unless its line is slow. */
+const SLOW_BAUD = 4800;
+
 export const GATEWAY: Way = {
   name: "a gateway",
   open: async (folder) => {
-    const { board, port } = await boardOnPort();
-    try {
-      const gateway = await startGateway(folder, [port]);
-      const close = async (): Promise<void> => {
-        await gateway.close();
-        await board.close();
-      };
-      return { device: gateway.address, env: {}, close };
-    } catch (error) {
-      await board.close();
-      throw error;
-    }
+    const device = `sim:${join(folder, "board.flash")}`;
+    const gateway = await startGateway(folder, [device], { baud: SLOW_BAUD });
+    return { device: gateway.address, env: {}, close: () => gateway.close() };
   },
 };
 
@@ -78,13 +71,15 @@ export interface GatewayProcess extends Started {
 export async function startGateway(
   folder: string,
   devices: readonly string[],
-  { edgeplug = EDGEPLUG, port = 0 } = {},
+  { edgeplug = EDGEPLUG, port = 0, baud = 115_200 } = {},
 ): Promise<GatewayProcess> {
   const args = [
     "--listen",
     `127.0.0.1:${port}`,
     "--state",
     join(folder, "state"),
+    "--baud",
+    `${baud}`,
     "--metrics",
     "off",
     "--json",
