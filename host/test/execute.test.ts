@@ -212,6 +212,19 @@ describe("a command to a locked board", () => {
     },
   );
 
+  it("is not signed for another board that stands in the first one's place by then", async () => {
+    const { session, signer, authority } = await open({
+      disturb: (request, { board, authority: peer }) => {
+        if (!request.signedCommand) return undefined;
+        peer.reset(board);
+        peer.boardId = new Uint8Array(12).fill(8);
+        return undefined;
+      },
+    });
+    expect((await failure(session.execute({ kind: "unlock" }, { signer }))).code).toBe("PORT_LOST");
+    expect([signer.messages.length, authority.done]).toEqual([1, []]);
+  });
+
   it("gives a permission again that a reset has taken: nothing on the board shows it", async () => {
     const { session, signer, authority } = await open({
       disturb: loseFirst("signedCommand"),

@@ -177,6 +177,21 @@ describe("a push", () => {
     expect(result.payloadBytesSent).toBeLessThan(payload.length + 4096);
   });
 
+  it("ends when another board answers after a reset in the middle, and sends that one nothing", async () => {
+    const { board, session } = await open({
+      script: (request, peer) => {
+        if (!request.chunk || peer.nextOffset <= 5000) return undefined;
+        peer.reset();
+        peer.options.hello = { boardId: new Uint8Array(12).fill(8) };
+        return null;
+      },
+    });
+    const error = await failure(push(session, payload));
+    expect(error).toMatchObject({ code: "PORT_LOST", message: expect.stringContaining("08".repeat(12)) });
+    expect(board.requests.filter(({ begin }) => begin)).toHaveLength(1);
+    expect(board.requests.filter(({ abort }) => abort)).toEqual([]);
+  });
+
   it("sends only what is missing when an earlier push got part of the way", async () => {
     const { board, session } = await open();
     const controller = new AbortController();

@@ -24,6 +24,7 @@ import {
 } from "./commands.js";
 import type { RequestOptions } from "./connection.js";
 import { keyRoleName, type Hello, type KeyInfo, type Status } from "./messages.js";
+import { requireSameBoard } from "./mismatch.js";
 import type { DeviceSession } from "./session.js";
 
 /** A command with its signature, as it goes to the board. */
@@ -56,13 +57,14 @@ export async function carryOut(
 ): Promise<void> {
   const { signer, ...request } = options;
   const signs = signer !== undefined && isSignable(command);
+  const { boardId } = session.hello;
   // A staging may be aborted by anybody, a trial only by an operator: the board knows which of them it has.
   if (!signs || !session.hello.locked || command.kind === "abort") {
     try {
       return await sendPlain(session, command, request);
     } catch (error) {
       if (!signs || EdgePlugError.from(error).code !== "LOCKED") throw error;
-      await session.refresh(request);
+      requireSameBoard(boardId, await session.refresh(request));
     }
   }
   await executeSigned(session, command, signer, request);
@@ -78,9 +80,11 @@ export async function executeSigned(
   signer: OperatorSigner,
   options: RequestOptions = {},
 ): Promise<Status> {
+  const { boardId } = target.hello;
   for (let count = 1; ; count++) {
     const nonce = await target.challenge(options);
-    const signed = await signCommand(signer, target.hello.boardId, nonce, command, options.signal);
+    requireSameBoard(boardId, target.hello); // it may have been asked anew since
+    const signed = await signCommand(signer, boardId, nonce, command, options.signal);
     try {
       return await target.sendSigned({ command: encodeCommand(command), nonce, ...signed }, options);
     } catch (error) {

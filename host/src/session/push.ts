@@ -10,7 +10,7 @@ import { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
 import { carryOut } from "./execute.js";
 import { toBeginReply, type DeviceEvent, type Status } from "./messages.js";
-import { explainMismatch } from "./mismatch.js";
+import { explainMismatch, isSameBoard, requireSameBoard } from "./mismatch.js";
 import type { Deliverable, PushResult, PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
 import { Transfer } from "./transfer.js";
@@ -52,6 +52,8 @@ type Outcome = { ok: true } | { ok: false; error: EdgePlugError };
 class Push {
   private readonly manifest: AgentManifest;
   private readonly asking: Asking;
+  /** The board that was meant, whatever answers later. */
+  private readonly boardId: Uint8Array;
   private readonly result = {
     swapNumber: 0,
     slot: 0,
@@ -75,6 +77,7 @@ class Push {
     private readonly options: SessionPushOptions,
   ) {
     this.manifest = decodeManifest(pkg.manifestBytes);
+    this.boardId = session.hello.boardId;
     const { signal, timeoutMs = this.defaultTimeout(), silenceMs = DEFAULT_SILENCE_MS } = options;
     this.asking = new Asking(session, { signal, timeoutMs, silenceMs });
   }
@@ -115,6 +118,7 @@ class Push {
   /** Tidies up after an early end: before activation the board forgets the session and keeps the bytes. */
   async leave(): Promise<void> {
     if (this.stage !== "staging" || this.session.connection.lossReason !== undefined) return;
+    if (!isSameBoard(this.boardId, this.session.hello)) return; // what is under way there is not this push's
     try {
       await this.session.connection.request(
         { abort: {} },
@@ -140,7 +144,7 @@ class Push {
       if (outcome.ok) return;
       if (++this.result.restarts > MOST_RESTARTS) throw outcome.error;
       yield { step: "interrupted", error: outcome.error };
-      await this.session.refresh(this.asking.request());
+      requireSameBoard(this.boardId, await this.session.refresh(this.asking.request()));
     }
   }
 

@@ -52,6 +52,8 @@ export class FakeAuthority {
   readonly done: string[] = [];
   private boots = 1;
   private asked = 0;
+  /** Another one: another board has been put in its place. */
+  boardId = BOARD_ID;
   private answered: { command: string; answer: ResponseProperties } | undefined;
 
   /** A reset: nonces and permissions are gone, what was carried out stays. */
@@ -66,7 +68,7 @@ export class FakeAuthority {
   answer(request: edgeplug.Request, board: FakeBoard): Answer {
     if (request.hello) {
       const { hello = {} } = board.answer(request);
-      return { hello: { ...hello, locked: this.locked, boardId: BOARD_ID } };
+      return { hello: { ...hello, locked: this.locked, boardId: this.boardId } };
     }
     if (request.status) return { status: { ...board.answer(request).status, locked: this.locked } };
     if (request.listKeys)
