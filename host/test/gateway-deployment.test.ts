@@ -265,6 +265,20 @@ describe("a signature", () => {
     expect([turn, gateway.signatures.length]).toEqual([2, 1]);
   });
 
+  it("that a gateway no longer waits for is no failure: it asks anew, and is answered", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => {
+      for (const body of [BEGUN, ACTIVATED, wanted(confirm)]) gateway.emit(body);
+    };
+    gateway.onSignature = () => {
+      if (gateway.signatures.at(-1)?.request === 2) return gateway.emit(RESULT);
+      gateway.emit(wanted(confirm, { request: 2 }));
+      throw new EdgePlugError("GATEWAY_REQUEST", "It waits for no signature 1.");
+    };
+    await push(await open(gateway), { signer }, undefined, patient);
+    expect(gateway.signatures.map(({ request }) => request)).toEqual([1, 2]);
+  });
+
   it("that was taken is not given a second time after a lost connection", async () => {
     const gateway = await startGateway();
     gateway.onDeploy = () => {

@@ -38,7 +38,6 @@ export class Deployment implements RemoteSigner {
   private readonly readers = new Set<() => void>();
   private readonly signatures = new Map<number, PendingSignature>();
   private sequence: number;
-  private signaturesWanted = 0;
   private beganAt: number | undefined;
   private settle!: () => void;
 
@@ -179,7 +178,7 @@ export class Deployment implements RemoteSigner {
 
   /** Asks whoever watches. Throws LOCKED if nobody signs in time, or the reason why the deployment stops. */
   async signCommand(wanted: WantedSignature): Promise<CommandSignature> {
-    const request = ++this.signaturesWanted;
+    const request = this.sequence + 1; // of its event: no restart asks by the same number for something else
     const { signal } = this.stopping;
     let give: (act: () => void) => void = () => undefined;
     const stopped = (): void => give(() => undefined);

@@ -5,7 +5,10 @@ import { describe, expect, it } from "vitest";
 import { EdgePlugError } from "../../src/errors.js";
 import type { Deployment } from "../../src/gateway/deployment.js";
 import { DeploymentState, type DeployEvent } from "../../src/gateway/deployments-store.js";
+import { edgeplug } from "../../src/generated/messages.js";
 import { serializePackage } from "../../src/package.js";
+import { commandMessage } from "../../src/session/commands.js";
+import { keyId, sign } from "../../src/signing.js";
 import { agent, epk, newBoard, startFleet, until, type Fleet } from "../support/sim-fleet.js";
 
 const { DEPLOYMENT_STATE_DONE: DONE, DEPLOYMENT_STATE_FAILED: FAILED } = DeploymentState;
@@ -356,16 +359,22 @@ describe("a gateway that can't write its state down", () => {
   });
 });
 
+/** Waits for its host's word once it has been healthy for a moment. */
+const PATIENT = { trial: { healthyScans: 20, confirmByHost: true } };
+
+async function lock(fleet: Fleet, id: string): Promise<void> {
+  const { session } = fleet.devices.find(id);
+  await session.execute({ kind: "addKey", role: "publisher", publicKey: publicKeyOf(PUBLISHER) });
+  await session.execute({ kind: "addKey", role: "operator", publicKey: publicKeyOf(OPERATOR) });
+  await session.execute({ kind: "lock" });
+}
+
 describe("a signature that nobody gives", () => {
   it("fails the deployment with LOCKED when its time is over", async () => {
     const fleet = await startFleet({ deployments: { signaturePatienceMs: 30 } });
     const [id = ""] = await fleet.ids();
-    const { session } = fleet.devices.find(id);
-    await session.execute({ kind: "addKey", role: "publisher", publicKey: publicKeyOf(PUBLISHER) });
-    await session.execute({ kind: "addKey", role: "operator", publicKey: publicKeyOf(OPERATOR) });
-    await session.execute({ kind: "lock" });
-    const patient = { trial: { healthyScans: 20, confirmByHost: true } };
-    const deployment = deploy(fleet, id, epk(1, patient), true);
+    await lock(fleet, id);
+    const deployment = deploy(fleet, id, epk(1, PATIENT), true);
     const { signatureWanted } = await happens(deployment, "signatureWanted");
     await deployment.ended;
     expect(deployment.record.error).toMatchObject({ name: "LOCKED" });
@@ -431,6 +440,27 @@ describe("a gateway that starts again", () => {
     expect((await again.devices.find(id).session.history()).filter((entry) => entry.kind === 2)).toHaveLength(
       1,
     );
+  });
+
+  it("asks anew for the signature that it was waiting for, and takes none for the old question", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await lock(fleet, id);
+    const deployment = deploy(fleet, id, epk(1, PATIENT), true);
+    const { signatureWanted: first } = await happens(deployment, "signatureWanted");
+    await fleet.stop();
+    const again = await startFleet({ folder: fleet.folder, ports: fleet.ports });
+    const answer = async (wanted: typeof first): Promise<void> => {
+      const { boardId, nonce, command, request } = edgeplug.gateway.v1.SignatureWanted.create(wanted ?? {});
+      const signature = sign(commandMessage(boardId, nonce, command), OPERATOR);
+      again.deployments.provide(deployment.id, request, { keyId: keyId(publicKeyOf(OPERATOR)), signature });
+    };
+    for await (const { signatureWanted } of again.deployments.watch(deployment.id, 0, NEVER)) {
+      if (!signatureWanted || signatureWanted.request === first?.request) continue;
+      expect((await failure(() => answer(first))).code).toBe("GATEWAY_REQUEST");
+      await answer(signatureWanted);
+    }
+    expect(again.deployments.find(deployment.id)).toMatchObject({ state: DONE });
   });
 
   it("keeps to a cancelling that came just before", async () => {

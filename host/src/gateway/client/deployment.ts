@@ -197,7 +197,12 @@ class Deployment {
   private async sign(): Promise<void> {
     const wanted = this.owed?.signatureWanted;
     if (!wanted) return;
-    await answerWanted(this.client, this.id, wanted, this.options.signer, this.asked());
+    try {
+      await answerWanted(this.client, this.id, wanted, this.options.signer, this.asked());
+    } catch (thrown) {
+      // A gateway that was started anew has a new nonce to be signed, and asks for that; or it is too late, and it says so.
+      if (EdgePlugError.from(thrown).code !== "GATEWAY_REQUEST") throw thrown;
+    }
     this.owed = undefined;
   }
 
