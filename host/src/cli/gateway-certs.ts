@@ -50,7 +50,11 @@ function issueCommand(): Command {
         )
         .argument("<name>", "whose it is, as the audit log will call them")
         .option("--out <file>", "where the certificate goes (default: NAME.pem)")
-        .option("--expires <time>", "when it ends, from now: 12h, 30d, 2w, 1y", duration, 365 * DAY_MS),
+        .addOption(
+          new Option("--expires <time>", "when it ends, from now: 12h, 30d, 2w, 1y")
+            .argParser(duration)
+            .default(365 * DAY_MS, "1y"),
+        ),
     ).addHelpText(
       "after",
       "\nExample:\n  edgeplug gateway cert issue maria --role operator --out maria.pem\n" +
