@@ -97,7 +97,7 @@ const log = (): string => readFileSync(join(gateway.config.state, "audit.log"), 
 const flash = (): Uint8Array => encodeFlashFile({ flash: board.flash, boardId: Uint8Array.of(1) });
 
 describe.each(METHODS)("%s", (name, method) => {
-  it("refuses in words makes no sense, leaves the board alone and the record clean", async () => {
+  it("refuses in words what makes no sense, leaves the board alone, and puts nothing on record", async () => {
     const before = { operations: board.flash.operations, flash: flash(), log: log() };
     const cases = [
       ...hostileMessages(),

@@ -18,9 +18,6 @@ class Attacker {
       ATTACKER,
       [gateway.port, join(gateway.folder, "ca.pem"), rate, CONNECTIONS].map(String),
     );
-    child.on("message", ({ error }) => {
-      if (error !== undefined) console.error(`failed logins: ${error}`);
-    });
     return new Attacker(child);
   }
 
@@ -36,10 +33,17 @@ class Attacker {
     this.child.send("stop");
   }
 
-  async count() {
-    this.child.send("count");
-    const [count] = await once(this.child, "message");
-    return count;
+  /** {sent, answered, statuses} so far. */
+  count() {
+    return new Promise((resolve, reject) => {
+      const ended = () => reject(new Error("the process that fails to log in has ended"));
+      this.child.once("exit", ended);
+      this.child.once("message", (count) => {
+        this.child.off("exit", ended);
+        resolve(count);
+      });
+      this.child.send("count");
+    });
   }
 
   async end() {
@@ -48,15 +52,15 @@ class Attacker {
   }
 }
 
-/** One segment: {seconds, pushes, times, cpuMs, failed} */
+/** One segment: {seconds, pushes, times, cpuMs, asked, answered} */
 async function segment(gateway, load, attacker, attacked, ms) {
   if (attacked) attacker.start();
   await pause(BETWEEN_MS);
-  const failedBefore = (await attacker.count()).answered;
+  const before = await attacker.count();
   const [start, cpu, first] = [performance.now(), gateway.cpu, load.total];
   await pause(ms);
   const [end, cpuEnd, last] = [performance.now(), gateway.cpu, load.total];
-  const failed = (await attacker.count()).answered - failedBefore;
+  const after = await attacker.count();
   if (attacked) attacker.stop();
   await pause(BETWEEN_MS);
   const times = load.times.slice(first, last).map((push) => push.ms);
@@ -66,7 +70,8 @@ async function segment(gateway, load, attacker, attacked, ms) {
     pushes: last - first,
     times,
     cpuMs: cpuEnd - cpu,
-    failed,
+    asked: after.sent - before.sent,
+    answered: after.answered - before.answered,
   };
 }
 
