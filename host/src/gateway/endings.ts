@@ -34,9 +34,18 @@ function explained(headers: OutgoingHttpHeaders | undefined): OutgoingHttpHeader
   const code = Number(headers?.["grpc-status"] ?? status.OK);
   if (headers === undefined || code === status.OK || headers[DETAILS_TRAILER] !== undefined) return headers;
   const message = headers["grpc-message"];
-  const details = typeof message === "string" ? decodeURI(message) : "";
+  const details = typeof message === "string" ? unescaped(message) : "";
   const error = new EdgePlugError(errorOf(code, details), details === "" ? undefined : details);
   return { ...headers, [DETAILS_TRAILER]: trailerOf(error) };
+}
+
+/** gRPC escapes its sentences, but not those that name a path: and a path is whatever a caller has sent. */
+function unescaped(message: string): string {
+  try {
+    return decodeURI(message);
+  } catch {
+    return message;
+  }
 }
 
 function trailerOf(error: EdgePlugError): string {

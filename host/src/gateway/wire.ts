@@ -20,6 +20,9 @@ export { eventOfStep, fromDeployResult, stepOfEvent, toDeployResult, type EventB
 
 import v1 = edgeplug.gateway.v1;
 
+// gRPC's library prints what it doesn't like, among that what callers have sent: tokens with a slip in them, or anything else.
+if (process.env["GRPC_VERBOSITY"] === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 export const SERVICE_NAME = "edgeplug.gateway.v1.Gateway";
 export const DEFAULT_GATEWAY_PORT = 50051;
 /** The largest request that a gateway takes, and the largest answer that a client does, bytes. */

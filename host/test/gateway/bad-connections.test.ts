@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { verifyAudit } from "../../src/gateway/audit.js";
 import { edgeplug } from "../../src/generated/messages.js";
@@ -186,6 +186,26 @@ describe("a call that", () => {
     expect(ending.status).toMatch(new RegExp(`^(${allowed})`));
     if (!/^(OK|HTTP|RST)/.test(ending.status)) expect(ending.name).not.toBe("");
     await isServed();
+  });
+
+  it.each(["/%", "/no.such.Service/%zz", "/edgeplug.gateway.v1.Gateway/%E0", "/\u00ff", "no path"])(
+    "has no login, and for its path %j, ends nobody's work",
+    async (path) => {
+      const ending = RawCaller.ending(new RawCaller(gateway, "none").open("", { ":path": path }));
+      expect((await ending).status).toMatch(/^(UNIMPLEMENTED|UNAUTHENTICATED|RST)/);
+      await isServed();
+    },
+  );
+
+  it("has signs in its metadata that can't be there leaves none of them in the log", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => printed.mockRestore());
+    const raw = new RawCaller(gateway, `${gateway.token("viewer")}\u00e9`);
+    const stream = raw.open("", { ":path": "/grpc.health.v1.Health/Check" });
+    const ending = RawCaller.ending(stream);
+    stream.end(framed(Buffer.alloc(0)));
+    await ending;
+    expect(printed.mock.calls).toEqual([]);
   });
 
   it("is given up in the middle of its request leaves nothing behind", async () => {
