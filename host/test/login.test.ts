@@ -133,6 +133,19 @@ describe("edgeplug login", () => {
     expect([gateway.tokens.size, existsSync(pinsIn(home))]).toEqual([0, false]);
   });
 
+  it("that waits for a token on a pipe ends at the first Ctrl-C", async () => {
+    const gateway = await startGateway();
+    const home = folderWith();
+    const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: home };
+    const args = [EDGEPLUG, "login", `127.0.0.1:${gateway.port}`, "--trust", authority.fingerprint];
+    const child = spawn(process.execPath, args, { env, stdio: ["pipe", "ignore", "ignore"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    // trust is settled before the token is read
+    while (!existsSync(pinsIn(home))) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill("SIGINT");
+    expect(await new Promise((resolve) => child.once("close", resolve))).toBe(130);
+  });
+
   it.each(["plant", "sim:", "plant:50051/3f2a"])("%s is no gateway to log in at", async (name) => {
     expect((await edgeplug(folderWith(), ["login", name])).code).toBe(2);
   });

@@ -1,4 +1,6 @@
 /** edgeplug login HOST:PORT | edgeplug logout HOST:PORT */
+import { addAbortSignal } from "node:stream";
+
 import { Command } from "commander";
 
 import { EdgePlugError } from "../errors.js";
@@ -52,7 +54,8 @@ async function login(name: string, options: LoginOptions): Promise<void> {
     const settings = { ...gatewayOptions(options, options.json !== true), signal };
     // Whose gateway it is comes first: nobody types a token for somebody else's.
     const trust = await establishTrust(address, settings);
-    const token = options.tokenFile === undefined ? cleanToken(await readToken(), "The input") : undefined;
+    const token =
+      options.tokenFile === undefined ? cleanToken(await readToken(signal), "The input") : undefined;
     const means = loginMeans(address.gateway, { ...settings, token });
     const client = GatewayClient.over(address, trust, means);
     try {
@@ -92,13 +95,17 @@ async function parseGateway(name: string): Promise<GatewayAddress> {
   });
 }
 
-/** A line from a terminal, without echo, or all of the input. */
-async function readToken(): Promise<string> {
+/** A line from a terminal, without echo, or all of the input, until the signal. */
+async function readToken(signal: AbortSignal): Promise<string> {
   if (process.stdin.isTTY === true) {
     const { askOnTerminal } = await import("../signer/passphrase.js");
     return (await askOnTerminal("Token: ")) ?? "";
   }
   const parts: Buffer[] = [];
-  for await (const part of process.stdin) parts.push(part as Buffer);
+  try {
+    for await (const part of addAbortSignal(signal, process.stdin)) parts.push(part as Buffer);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
   return Buffer.concat(parts).toString("utf8");
 }
