@@ -1,5 +1,6 @@
 /** The one error class of host library and commands, over the error list that the firmware shares. */
 import { ERRORS } from "./generated/errors.js";
+import { printable } from "./printable.js";
 
 export type ErrorName = keyof typeof ERRORS;
 
@@ -88,7 +89,7 @@ export class EdgePlugError extends Error {
     }
     const { cause } = ERRORS[name];
     if (message === "") return new EdgePlugError(name, cause, { detail });
-    return new EdgePlugError(name, `${cause.replace(/\.$/, "")}: ${message}`, { detail });
+    return new EdgePlugError(name, `${cause.replace(/\.$/, "")}: ${printable(message)}`, { detail });
   }
 
   /** Any thrown value as an EdgePlugError; what is none counts as a defect of the tool. */

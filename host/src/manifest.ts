@@ -10,6 +10,7 @@ import {
 } from "./generated/limits.js";
 import { edgeplug } from "./generated/messages.js";
 import { RECORD_MANIFEST_MAX, RECORD_PAYLOAD_MAX } from "./generated/record-layout.js";
+import { printable } from "./printable.js";
 
 export const MANIFEST_FORMAT = 1;
 export const MANIFEST_MAX = RECORD_MANIFEST_MAX;
@@ -285,6 +286,7 @@ function checkTrial(trial: AgentTrial): void {
 function checkText(field: string, text: string, max: number): void {
   const size = Buffer.byteLength(text);
   if (size > max) throw bad(`its ${field} takes ${size} bytes, more than ${max}`);
+  if (printable(text) !== text) throw bad(`its ${field} has control characters`);
 }
 
 function checkLimits(limits: AgentLimits): void {

@@ -148,6 +148,8 @@ describe("a manifest", () => {
     ["no name", { name: "" }, "MANIFEST"],
     ["a name of 21 bytes", { name: "ä".repeat(10) + "a" }, "MANIFEST"],
     ["a version of 17 bytes", { version: "1".repeat(17) }, "MANIFEST"],
+    ["a name that begins a new line", { name: "a\nerror EP1" }, "MANIFEST"],
+    ["a version that moves a cursor", { version: "1\u001b[2J" }, "MANIFEST"],
     ["no payload", { payloadSize: 0 }, "MANIFEST"],
     ["a payload over a slot", { payloadSize: 13_825 }, "PACKAGE_TOO_LARGE"],
     ["a short digest", { payloadSha512: new Uint8Array(63) }, "MANIFEST"],

@@ -452,6 +452,17 @@ describe("a session", () => {
     expect(texts).toEqual(["one", "two", "three"]);
   });
 
+  it("gives texts of boards and agents without what would move a terminal's cursor", async () => {
+    const name = "x\u001b[2J\r\ny\u009b";
+    const { session } = await open({
+      script: (request) =>
+        request.status ? { status: { active: { name, version: "1" }, lastMessage: "a\u0007b" } } : undefined,
+    });
+    const status = await session.status();
+    expect([status.active?.name, status.lastMessage]).toEqual(["x [2J  y ", "a b"]);
+    expect(EdgePlugError.fromBoard(3001, 0, name).message).not.toMatch(/\p{Cc}/u);
+  });
+
   it("gives 64-bit counters as numbers", async () => {
     const { session } = await open({
       script: (request) =>

@@ -15,6 +15,7 @@ import {
   type AuditReport,
 } from "../gateway/audit.js";
 import { FolderLock } from "../gateway/folder-lock.js";
+import { printable } from "../printable.js";
 import { stateFolder, withStateFolder, type StateOptions } from "./gateway-state-options.js";
 import { Output, plural } from "./output.js";
 
@@ -158,7 +159,7 @@ function line({ seq, time, who, address, what, device, detail, outcome }: AuditE
     ...(device === undefined ? [] : [device]),
     outcome,
     // what boards and callers named: nothing of it may move the cursor
-    ...(detail === undefined ? [] : [detail.replace(/\p{Cc}/gu, " ")]),
+    ...(detail === undefined ? [] : [printable(detail)]),
   ];
   return parts.join("  ");
 }

@@ -1,6 +1,7 @@
 /** The board's answers as plain, complete objects: every field present, 64-bit counters as numbers. */
 import type { edgeplug } from "../generated/messages.js";
 import { edgeplug as messages } from "../generated/messages.js";
+import { printable } from "../printable.js";
 
 type Complete<T, Optional extends keyof T = never> = {
   [K in Exclude<keyof T, "$unknowns" | Optional>]-?: NonNullable<T[K]>;
@@ -28,7 +29,15 @@ interface Codec {
 const NUMBERS = { defaults: true, longs: Number, arrays: true };
 
 function plain(codec: Codec, message: unknown): Record<string, unknown> {
-  return codec.toObject(message as never, NUMBERS);
+  return tame(codec.toObject(message as never, NUMBERS)) as Record<string, unknown>;
+}
+
+/** Names, versions and logs are whatever a board or its agent says. */
+function tame(value: unknown): unknown {
+  if (typeof value === "string") return printable(value);
+  if (Array.isArray(value)) return value.map(tame);
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, tame(field)]));
 }
 
 export function toHello(message: unknown): Hello {
