@@ -67,7 +67,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function until(condition: () => boolean, limit = 5000): Promise<boolean> {
+async function until(condition: () => boolean, limit = 60_000): Promise<boolean> {
   const end = Date.now() + limit;
   while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
   return condition();
