@@ -43,7 +43,8 @@ export type DeviceReport =
   | { event: "no-board"; port: string; error: EdgePlugError };
 
 const HEARTBEAT_MS = 5_000;
-const HEARTBEAT_TIMEOUT_MS = 4_000;
+/** A board that checks a signature answers nothing for a second or two, and the machine may be busy. */
+const HEARTBEAT_TIMEOUT_MS = 10_000;
 const SEARCH_MS = 1_000;
 /** Events that a reader may be behind. */
 const EVENTS_KEPT = 256;
@@ -301,8 +302,10 @@ export class Devices {
 
   private async heartbeat(id: string, session: DeviceSession): Promise<EdgePlugError | undefined> {
     const board = this.boards.get(id);
-    // A push notices by itself when the board falls silent, and has the line for itself.
-    if (this.options.load?.(id).busy === true) return undefined;
+    // A push, or a command, notices by itself when the board falls silent, and has the line for itself.
+    if (this.options.load?.(id).busy === true || board?.isAtWork === true) return undefined;
+    const { connection } = session;
+    const begun = connection.transport.clock.now();
     try {
       const hello = await session.refresh({ timeoutMs: HEARTBEAT_TIMEOUT_MS });
       const now = boardIdText(hello.boardId);
@@ -310,7 +313,9 @@ export class Devices {
       if (board !== undefined) await this.look(board);
       return undefined;
     } catch (error) {
-      return EdgePlugError.from(error);
+      const why = EdgePlugError.from(error);
+      // Whoever says something else meanwhile is there.
+      return why.code === "TIMEOUT" && connection.lastHeard > begun ? undefined : why;
     }
   }
 

@@ -31,6 +31,7 @@ export class GatewayBoard {
   readonly rivals = new Map<string, DeviceSession>();
   private present: DeviceSession | undefined;
   private commands: Promise<unknown> = Promise.resolve();
+  private commandsLeft = 0;
 
   constructor(private memory: BoardMemory) {}
 
@@ -106,7 +107,17 @@ export class GatewayBoard {
     const before = this.commands;
     const mine = before.then(act, act);
     this.commands = mine.catch(() => undefined);
-    return mine;
+    this.commandsLeft++;
+    try {
+      return await mine;
+    } finally {
+      this.commandsLeft--;
+    }
+  }
+
+  /** A command is under way. */
+  get isAtWork(): boolean {
+    return this.commandsLeft > 0;
   }
 
   view(load: Load): DeviceView {

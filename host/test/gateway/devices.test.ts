@@ -92,6 +92,21 @@ describe("a board", () => {
     await until(() => fleet.devices.find(id).isPresent);
     expect(eventsOf(fleet)).toEqual(expect.arrayContaining(["connected", "disconnected"]));
   });
+
+  it("that is silent over a command is given up only when that is over", async () => {
+    const fleet = await startFleet({ heartbeatMs: 5 });
+    const [id = ""] = await fleet.ids();
+    let end: () => void = () => undefined;
+    const command = fleet.devices.find(id).exclusively(() => new Promise<void>((done) => (end = done)));
+    // a look that had begun before is over by then
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    fleet.ports[0]?.board?.cutPower();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(fleet.devices.present).toBe(1);
+    end();
+    await command;
+    await until(() => fleet.devices.present === 0);
+  });
 });
 
 describe("names", () => {
