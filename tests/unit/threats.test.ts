@@ -32,7 +32,7 @@ describe("the threat model", () => {
     expect(existsSync(path)).toBe(true);
     // A C test's name may go over two literals, one of TypeScript may hold an escaped quote.
     const source = squeeze(readFileSync(path, "utf8").replace(/"\s*\n\s*"/g, ""));
-    expect(source).toContain(name);
+    expect(source.includes(name), `${file} has a test called "${name}"`).toBe(true);
   });
 
   it.each(entries)(
