@@ -130,12 +130,17 @@ function evenness(spreads) {
   return spreads.reduce((worst, step) => (step.least / step.most < worst.least / worst.most ? step : worst));
 }
 
-async function measureLogins(gateway, load, { logins, pairs, segment }) {
-  const { segments, statuses } = await attackInSegments(gateway, load, {
-    rate: logins,
-    pairs,
-    ms: segment * 1000,
-  });
+async function measureLogins(gateway, load, { logins, pairs, segment, state }) {
+  const decoy = await GatewayProcess.start(1, { state });
+  try {
+    const options = { rate: logins, pairs, ms: segment * 1000 };
+    return judgeLogins(await attackInSegments(gateway, decoy, load, options), pairs);
+  } finally {
+    await decoy.stop();
+  }
+}
+
+function judgeLogins({ segments, statuses }, pairs) {
   const figures = (wanted) => {
     const chosen = segments.filter(({ attacked }) => attacked === wanted);
     const times = chosen.flatMap((one) => one.times);
@@ -147,6 +152,7 @@ async function measureLogins(gateway, load, { logins, pairs, segment }) {
       cpuMs: sum("cpuMs") / sum("pushes"),
       asked: sum("asked") / sum("seconds"),
       answered: sum("answered") / sum("seconds"),
+      decoyBusy: sum("decoyMs") / 1000 / sum("seconds"),
     };
   };
   const slowdowns = Array.from({ length: pairs }, (_, pair) => {
@@ -167,6 +173,8 @@ async function measureLogins(gateway, load, { logins, pairs, segment }) {
     statuses,
     slower: spread("wall"),
     moreCpu: spread("cpu"),
+    // what the same logins take of a gateway that has nothing else to do
+    alone: figures(false).decoyBusy - figures(true).decoyBusy,
   };
 }
 
@@ -194,6 +202,7 @@ async function measureAll(options) {
     logins: Number(options.logins),
     pairs: Number(options.pairs),
     segment: Number(options.segment),
+    state: options.state,
   };
   const rows = [];
   const direct = [measureDirect()];
@@ -246,17 +255,17 @@ function print({ load, direct, rows }) {
   }
 }
 
-function printLogins({ without, under, slower, moreCpu, statuses }) {
+function printLogins({ without, under, slower, moreCpu, alone, statuses }) {
   console.log(
     `  failed logins a second: ${number(under.asked)} asked for, ${number(under.answered)} answered, the rest made to wait ` +
       `(gRPC status → count: ${JSON.stringify(statuses)})`,
   );
   for (const [name, row] of [
-    ["without", without],
-    ["with", under],
+    ["elsewhere", without],
+    ["here", under],
   ])
     console.log(
-      `    ${name.padEnd(7)}: ${number(row.perSecond, 1)} pushes a second, p50 ${number(row.p50, 1)} ms, p95 ${number(row.p95, 1)} ms, ` +
+      `    ${name.padEnd(9)}: ${number(row.perSecond, 1)} pushes a second, p50 ${number(row.p50, 1)} ms, p95 ${number(row.p95, 1)} ms, ` +
         `${number(row.cpuMs, 2)} ms of processor a push`,
     );
   const spread = ({ median: middle, least, most }) =>
@@ -264,6 +273,7 @@ function printLogins({ without, under, slower, moreCpu, statuses }) {
   console.log(
     `    pushes take ${spread(slower)} longer by the clock, ${spread(moreCpu)} more of the gateway's processor time`,
   );
+  console.log(`    they take ${percent(alone)} of a processor from a gateway that has nothing else to do`);
 }
 
 export async function main(args) {

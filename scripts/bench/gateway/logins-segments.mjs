@@ -1,4 +1,6 @@
-// Pushes with and without failed logins beside them, in short segments by turns, so that both meet the same machine.
+// Pushes with and without failed logins beside them, in short segments by turns, so that both meet the same machine. In the
+// segments without, the same process fails to log in at another gateway that has nothing else to do: what an attacker takes of
+// this machine's processors is the same in both, and is not the gateway's.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -52,24 +54,24 @@ class Attacker {
   }
 }
 
-/** One segment: {seconds, pushes, times, cpuMs, asked, answered} */
-async function segment(gateway, load, attacker, attacked, ms) {
-  if (attacked) attacker.start();
+/** One segment: {seconds, pushes, times, cpuMs, decoyMs, asked, answered} */
+async function segment(gateway, decoy, load, attacker, ms) {
+  attacker.start();
   await pause(BETWEEN_MS);
   const before = await attacker.count();
-  const [start, cpu, first] = [performance.now(), gateway.cpu, load.total];
+  const [start, cpu, decoyCpu, first] = [performance.now(), gateway.cpu, decoy.cpu, load.total];
   await pause(ms);
-  const [end, cpuEnd, last] = [performance.now(), gateway.cpu, load.total];
+  const [end, cpuEnd, decoyEnd, last] = [performance.now(), gateway.cpu, decoy.cpu, load.total];
   const after = await attacker.count();
-  if (attacked) attacker.stop();
+  attacker.stop();
   await pause(BETWEEN_MS);
   const times = load.times.slice(first, last).map((push) => push.ms);
   return {
-    attacked,
     seconds: (end - start) / 1000,
     pushes: last - first,
     times,
     cpuMs: cpuEnd - cpu,
+    decoyMs: decoyEnd - decoyCpu,
     asked: after.sent - before.sent,
     answered: after.answered - before.answered,
   };
@@ -77,10 +79,11 @@ async function segment(gateway, load, attacker, attacked, ms) {
 
 /**
  * `pairs` of segments of `ms` each, with the one under attack first in every other pair, while `load` pushes as fast as it can.
- * Gives all segments.
+ * `decoy`: the other gateway. Gives all segments, and what the attacker was answered.
  */
-export async function attackInSegments(gateway, load, { rate, pairs, ms }) {
+export async function attackInSegments(gateway, decoy, load, { rate, pairs, ms }) {
   const attacker = await Attacker.start(gateway, rate);
+  const elsewhere = await Attacker.start(decoy, rate);
   let over = false;
   const pushing = load.run(Infinity, { stopped: () => over });
   const segments = [];
@@ -88,11 +91,16 @@ export async function attackInSegments(gateway, load, { rate, pairs, ms }) {
     await pause(2 * BETWEEN_MS);
     for (let pair = 0; pair < pairs; pair++)
       for (const attacked of pair % 2 === 0 ? [false, true] : [true, false])
-        segments.push({ pair, ...(await segment(gateway, load, attacker, attacked, ms)) });
+        segments.push({
+          pair,
+          attacked,
+          ...(await segment(gateway, decoy, load, attacked ? attacker : elsewhere, ms)),
+        });
     return { segments, statuses: (await attacker.count()).statuses };
   } finally {
     over = true;
     await pushing;
     await attacker.end();
+    await elsewhere.end();
   }
 }
