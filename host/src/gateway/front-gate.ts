@@ -2,12 +2,13 @@
  * Turns wrong logins away before gRPC has any work with them: whoever fails a thousand times a second is not to cost what a
  * call costs. It only refuses; who gets past it is looked at again like everybody.
  */
-import type {
-  Http2SecureServer,
-  Http2Session,
-  IncomingHttpHeaders,
-  OutgoingHttpHeaders,
-  ServerHttp2Stream,
+import {
+  constants,
+  type Http2SecureServer,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
 } from "node:http2";
 import { TLSSocket } from "node:tls";
 
@@ -42,8 +43,8 @@ export class FrontGate {
   private readonly certificates = new WeakMap<Http2Session, { der: Uint8Array | undefined }>();
   /** Calls to be answered later, in the order in which they came. */
   private readonly held: { stream: ServerHttp2Stream; answer: OutgoingHttpHeaders }[] = [];
-  /** Calls that were answered in this window. */
-  private answered: ServerHttp2Stream[] = [];
+  /** Calls of this window that were answered at once. */
+  private atOnce = 0;
   private window: NodeJS.Timeout | undefined;
 
   /** `refuse` tells what speaks against a caller, and counts it; `admitted` hears of connections with a good login. */
@@ -57,14 +58,25 @@ export class FrontGate {
     const behind = server.listeners("stream") as ((...args: unknown[]) => void)[];
     server.removeAllListeners("stream");
     server.on("stream", (stream, headers, ...rest) => {
-      if (headers[":path"]?.startsWith(PATH)) {
-        const refusal = this.refuse(this.peerOf(stream, headers));
-        if (refusal !== undefined) return this.turnAway(stream, this.answerTo(refusal));
-        if (stream.session !== undefined) this.admitted(stream.session.socket);
+      try {
+        if (this.isTurnedAway(stream, headers)) return;
+        explainEnding(stream);
+        for (const listener of behind) listener.call(server, stream, headers, ...rest);
+      } catch (error) {
+        // A defect that one call meets must not end everybody else's: an event's listener has nobody above it.
+        process.emitWarning(error instanceof Error ? error : String(error));
+        stream.on("error", () => undefined); // what it is closed with
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       }
-      explainEnding(stream);
-      for (const listener of behind) listener.call(server, stream, headers, ...rest);
     });
+  }
+
+  private isTurnedAway(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+    if (headers[":path"]?.startsWith(PATH) !== true) return false;
+    const refusal = this.refuse(this.peerOf(stream, headers));
+    if (refusal !== undefined) this.turnAway(stream, this.answerTo(refusal));
+    else if (stream.session !== undefined) this.admitted(stream.session.socket);
+    return refusal !== undefined;
   }
 
   private peerOf(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Peer {
@@ -87,30 +99,27 @@ export class FrontGate {
     return known.der;
   }
 
+  /**
+   * A caller who never ends the request is not closed: right behind the answer that would make the answer vanish, and who
+   * leaves calls open has fewer to ask with.
+   */
   private turnAway(stream: ServerHttp2Stream, answer: OutgoingHttpHeaders): void {
     stream.on("error", () => undefined); // a caller who doesn't wait
     stream.resume(); // the request is of no interest
     this.window ??= setTimeout(() => this.endWindow(), WINDOW_MS).unref();
-    if (this.held.length >= MOST_HELD || this.answered.length < AT_ONCE) {
+    if (this.held.length >= MOST_HELD || this.atOnce < AT_ONCE) {
+      this.atOnce++;
       send(stream, answer);
-      this.answered.push(stream);
     } else {
       this.held.push({ stream, answer });
     }
   }
 
   private endWindow(): void {
-    const { answered } = this;
-    this.answered = [];
-    // who goes on sending is not listened to; closed right after the answer, that would not get through
-    for (const stream of answered) if (!stream.closed && !stream.readableEnded) stream.close();
-    for (const { stream, answer } of this.held.splice(0, LATER)) {
-      if (stream.closed) continue;
-      send(stream, answer);
-      this.answered.push(stream);
-    }
-    const isQuiet = this.answered.length === 0 && this.held.length === 0;
-    this.window = isQuiet ? undefined : setTimeout(() => this.endWindow(), WINDOW_MS).unref();
+    this.atOnce = 0;
+    const due = this.held.splice(0, LATER);
+    for (const { stream, answer } of due) send(stream, answer);
+    this.window = due.length === 0 ? undefined : setTimeout(() => this.endWindow(), WINDOW_MS).unref();
   }
 
   /** Headers that end a call with the error, as gRPC sends them. */
