@@ -268,13 +268,13 @@ describe("a deployment", () => {
 
 describe("failed logins by the hundred", () => {
   it("are all answered, some at once and the rest together, and good ones get in between", async () => {
-    const wrong = new RawCaller(gateway, `epg_${"A".repeat(43)}`);
+    const wrong = await new RawCaller(gateway, `epg_${"A".repeat(43)}`).ready();
     const endings: Promise<Ending>[] = [];
     for (let count = 0; count < 300; count++) {
       const stream = wrong.open("Deploy");
       endings.push(RawCaller.ending(stream));
-      // half of them never end their request
-      if (count % 2 === 0) stream.end(framed(Buffer.alloc(2_000)));
+      // some never end their request
+      if (count % 10 !== 0) stream.end(framed(Buffer.alloc(2_000)));
       else stream.write(framed(Buffer.alloc(2_000), 60_000));
       if (count % 100 === 50) await isServed();
     }

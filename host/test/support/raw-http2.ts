@@ -30,6 +30,12 @@ export class RawCaller {
     onTestFinished(() => void this.session.destroy());
   }
 
+  /** The gateway has said how many calls may be open; more would be refused by HTTP/2 itself. */
+  async ready(): Promise<this> {
+    await new Promise((resolve) => this.session.once("remoteSettings", resolve));
+    return this;
+  }
+
   /** A call whose request is still to be written. */
   open(method: string, headers: OutgoingHttpHeaders = {}): ClientHttp2Stream {
     return this.session.request({
@@ -47,7 +53,7 @@ export class RawCaller {
     return new Promise((resolve) => {
       let ending: Ending | undefined;
       const note = (headers: Record<string, unknown>): void => {
-        if (headers["grpc-status"] !== undefined) ending = endingOf(headers);
+        if (headers["grpc-status"] !== undefined) resolve((ending = endingOf(headers)));
         else if (headers[":status"] !== 200 && headers[":status"] !== undefined)
           ending = { status: `HTTP ${String(headers[":status"])}`, name: "" };
       };
