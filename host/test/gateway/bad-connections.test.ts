@@ -269,25 +269,28 @@ describe("a deployment", () => {
 describe("failed logins by the hundred", () => {
   it("are all answered, some at once and the rest together, and good ones get in between", async () => {
     const wrong = await new RawCaller(gateway, `epg_${"A".repeat(43)}`).ready();
-    const endings: Promise<Ending>[] = [];
-    for (let count = 0; count < 300; count++) {
-      const stream = wrong.open("Deploy");
-      endings.push(RawCaller.ending(stream));
-      // some never end their request
-      if (count % 10 !== 0) stream.end(framed(Buffer.alloc(2_000)));
-      else stream.write(framed(Buffer.alloc(2_000), 60_000));
-      if (count % 100 === 50) await isServed();
-    }
     const counts = new Map<string, number>();
-    for (const { status, name } of await Promise.all(endings)) {
-      const key = `${status} ${name}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
+    let asked = 0;
+    const ask = async (): Promise<void> => {
+      while (asked < 200) {
+        const stream = wrong.open("Deploy");
+        const ending = RawCaller.ending(stream);
+        // some never end their request
+        if (++asked % 20 !== 0) stream.end(framed(Buffer.alloc(2_000)));
+        else stream.write(framed(Buffer.alloc(2_000), 60_000));
+        if (asked % 60 === 0) await isServed();
+        const { status, name } = await ending;
+        const key = `${status} ${name}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
+    };
+    // with those that stay open fewer than HTTP/2 allows, which would refuse more by itself
+    await Promise.all(Array.from({ length: 40 }, ask));
     expect([...counts.keys()].sort()).toEqual([
       "RESOURCE_EXHAUSTED GATEWAY_LIMIT",
       "UNAUTHENTICATED GATEWAY_LOGIN",
     ]);
-    expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(300);
+    expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(asked);
     await isServed();
   });
 });
