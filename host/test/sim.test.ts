@@ -1,14 +1,18 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { decodeFlashFile } from "@edgeplug/sim";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { EdgePlugError } from "../src/errors.js";
+import { edgeplug } from "../src/generated/messages.js";
 import { openPort } from "../src/open-device.js";
+import { readPackage } from "../src/package.js";
 import { DeviceSession } from "../src/session/session.js";
 import { openSim } from "../src/transports/sim.js";
+import { epk } from "./support/sim-fleet.js";
 
 describe("a simulated board as a device", () => {
   let folder = "";
@@ -69,6 +73,21 @@ describe("a simulated board as a device", () => {
     const other = await openPort("sim:");
     expect(Buffer.compare(other.hello.boardId, boardId)).not.toBe(0);
     await other.close();
+  });
+
+  it("has in its file whatever it has answered for, so that a killed process takes nothing back", async () => {
+    const path = join(folder, "board.flash");
+    const transport = await openSim(path);
+    const session = await DeviceSession.connect(transport);
+    const inFile: boolean[] = [];
+    session.connection.onEvent(({ kind }) => {
+      if (kind !== edgeplug.EventKind.EVENT_KIND_CONFIRMED) return;
+      const { flash } = decodeFlashFile(readFileSync(path));
+      inFile.push(Buffer.compare(flash.image(), transport.board.flash.image()) === 0);
+    });
+    for (const release of [1, 2, 3]) for await (const _ of session.push(readPackage(epk(release)))) void _;
+    expect(inFile).toEqual([true, true, true]);
+    await session.close();
   });
 
   it("belongs to one process at a time, and a lock left behind by a dead one is no obstacle", async () => {

@@ -2,12 +2,13 @@
  * A simulated board as a device. Its time is virtual: it passes while this side waits for something, as fast as
  * the processor allows, and the session's clock is the board's. While nothing is waited for it passes as on the wall,
  * or slower where many boards are idle in one process: together they take a fifth of a processor at most. Closing it
- * is a power cut at rest.
+ * is a power cut at rest. Whatever the board says, its flash is in its file before: a process that is killed takes
+ * back nothing that anybody was told.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 
-import { openFlashFile, saveFlashFile, SimBoard, type FlashFile } from "@edgeplug/sim";
+import { FlashStorage, openFlashFile, SimBoard, type FlashFile } from "@edgeplug/sim";
 
 import type { Clock } from "../clock.js";
 import { EdgePlugError } from "../errors.js";
@@ -23,7 +24,7 @@ const IDLE_MS = 20;
 const IDLE_SHARE = 0.2;
 /** A board that runs for months must not remember each of its flash's operations. */
 const FLASH_OPTIONS = { logLimit: 0 };
-/** How often a changed flash goes to its file. */
+/** How often a flash that changed in silence goes to its file; before the board says anything it goes there at once. */
 const SAVE_INTERVAL_MS = 250;
 
 /** Opens `sim:` (path empty) or `sim:PATH`; a file that is not there yet becomes a blank board. */
@@ -45,7 +46,10 @@ export async function openSim(path: string, options: OpenOptions = {}): Promise<
     const file = await openFlash(path, geometry);
     const { flash, boardId } = file;
     const board = await SimBoard.create({ geometry: flash.geometry.name, flash, boardId, serial: { baud } });
-    return new SimTransport(`sim:${path}`, board, baud, { path, file, unlock });
+    return new SimTransport(`sim:${path}`, board, baud, {
+      file: new FlashStorage(path, { flash: board.flash, boardId }),
+      unlock,
+    });
   } catch (error) {
     unlock();
     throw error;
@@ -88,8 +92,7 @@ function lockFile(path: string): () => void {
 }
 
 interface Storage {
-  path: string;
-  file: FlashFile;
+  file: FlashStorage;
   unlock: () => void;
 }
 
@@ -141,8 +144,6 @@ export class SimTransport implements Transport {
   private settle!: (reason: EdgePlugError | undefined) => void;
   private pumping = false;
   private isClosed = false;
-  private savedOperations: number;
-  private saving: Promise<void> = Promise.resolve();
 
   constructor(
     readonly name: string,
@@ -152,13 +153,12 @@ export class SimTransport implements Transport {
   ) {
     this.closed = new Promise((resolve) => (this.settle = resolve));
     this.clock = { now: () => board.milliseconds, after: (ms, callback) => this.after(ms, callback) };
-    this.savedOperations = board.flash.operations;
-    board.onSerial = (bytes) => this.sink.deliver(bytes);
+    board.onSerial = (bytes) => this.deliver(bytes);
     this.leaveIdle = IDLE_TIME.join(() => {
       if (!this.pumping) this.guard(() => board.powered && board.run(IDLE_MS));
     });
     if (storage !== undefined) {
-      this.saver = setInterval(() => this.save(), SAVE_INTERVAL_MS);
+      this.saver = setInterval(() => this.guard(() => storage.file.saveChanges()), SAVE_INTERVAL_MS);
       this.saver.unref();
     }
   }
@@ -175,9 +175,8 @@ export class SimTransport implements Transport {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.stop();
-    this.save();
     try {
-      await this.saving;
+      this.storage?.file.saveChanges();
     } finally {
       this.storage?.unlock();
       this.settle(undefined);
@@ -212,7 +211,7 @@ export class SimTransport implements Transport {
     let answered = false;
     board.onSerial = (bytes) => {
       answered = true;
-      this.sink.deliver(bytes);
+      this.deliver(bytes);
     };
     const time = Math.min(SLICE_MS, Math.max(0.001, next - board.milliseconds));
     if (board.powered) board.runUntil(() => answered, time);
@@ -236,22 +235,14 @@ export class SimTransport implements Transport {
     }
   }
 
+  private deliver(bytes: Uint8Array): void {
+    this.storage?.file.saveChanges();
+    this.sink.deliver(bytes);
+  }
+
   private stop(): void {
     this.isClosed = true;
     this.leaveIdle();
     clearInterval(this.saver);
-  }
-
-  private save(): void {
-    const { storage, board } = this;
-    if (storage === undefined || board.flash.operations === this.savedOperations) return;
-    this.savedOperations = board.flash.operations;
-    const flash = board.flash.fork();
-    this.saving = this.saving.then(() => saveFlashFile(storage.path, { ...storage.file, flash }));
-    this.saving.catch((error: unknown) =>
-      this.guard(() => {
-        throw error;
-      }),
-    );
   }
 }

@@ -66,9 +66,9 @@ describe("a gateway that is killed (-9) in the middle", () => {
     const before = caller(first);
     const [one = "", two = ""] = (await before.call("listDevices", {})).devices.map(({ id }) => id);
     const done = await deployUntil(before, one, epk(1), "result");
-    const sending = await deployUntil(before, one, epk(2, {}, 13_500), "sending");
-    const waiting = await deployUntil(before, one, epk(3), "queued");
     const trial = await deployUntil(before, two, epk(1, LONG_TRIAL), "trial");
+    const sending = await deployUntil(before, one, epk(2, {}, 13_500), "begun");
+    const waiting = await deployUntil(before, one, epk(3), "queued");
     first.kill("SIGKILL");
     expect((await first.ended).signal).toBe("SIGKILL");
 
@@ -78,7 +78,7 @@ describe("a gateway that is killed (-9) in the middle", () => {
     for (const id of [sending, waiting, trial]) expect(await outcome(after, id)).toBe("result");
     const { deployments } = await after.call("listDeployments", {});
     expect(deployments.map(({ id, state }) => ({ id, state }))).toEqual(
-      [trial, waiting, sending, done].map((id) => ({ id, state: DEPLOYMENT_STATE_DONE })),
+      [waiting, sending, trial, done].map((id) => ({ id, state: DEPLOYMENT_STATE_DONE })),
     );
     expect((await after.call("getStatus", { device: one })).active).toMatchObject({ version: "3" });
     const { entries } = await after.call("getHistory", { device: one });

@@ -6,11 +6,11 @@ import type { Duplex, Readable } from "node:stream";
 
 import {
   BoardCrash,
+  FlashStorage,
   FlashViolation,
   observerFrame,
   openFlashFile,
   PowerCut,
-  saveFlashFile,
   SimBoard,
   type FlashOptions,
   type GeometryName,
@@ -62,24 +62,24 @@ export class InProcessBoard implements Board {
   /** The board itself, for what only an emulation in this process can do: cuts, tears, faults, snapshots. */
   readonly sim: SimBoard;
 
-  readonly #options: SimOptions;
   readonly #serial = new Cable();
   readonly #observer = new Cable();
   readonly #hub = new EventHub();
   readonly #speed: number;
+  readonly #storage: FlashStorage | undefined;
   #server: { readonly server: Server; readonly path: string; readonly folder: string } | undefined;
   #guest: Socket | undefined;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #origin = { real: 0, virtual: 0 };
-  #savedAt = -1;
   #paused = false;
   #closed = false;
 
   constructor(sim: SimBoard, options: SimOptions) {
     this.sim = sim;
-    this.#options = options;
     this.#speed = options.speed ?? 20;
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
+    const { flashFile } = options;
+    this.#storage = flashFile === undefined ? undefined : new FlashStorage(flashFile, sim);
     sim.onReset = (cause) => {
       if (cause === "watchdog") this.#hub.emit({ kind: "watchdog" });
       if (cause !== "power-on") this.#hub.emit({ kind: "reset", cause });
@@ -88,6 +88,7 @@ export class InProcessBoard implements Board {
       this.#observer.receive(observerFrame(observation));
     };
     sim.onSerial = (bytes) => {
+      this.#storage?.saveChanges(); // what the board says is true of its flash file, too
       if (this.#guest) this.#guest.write(bytes);
       else if (!this.#server) this.#serial.receive(bytes);
     };
@@ -145,7 +146,8 @@ export class InProcessBoard implements Board {
   async powerOff(): Promise<void> {
     if (!this.sim.powered) return;
     this.sim.cutPower();
-    await this.#powerGone();
+    this.#powerGone();
+    await Promise.resolve();
   }
 
   /** In this process no write is lost on its way: the same as powerOff(). */
@@ -187,7 +189,8 @@ export class InProcessBoard implements Board {
   async writeFlash(offset: number, bytes: Uint8Array): Promise<void> {
     if (this.sim.powered) throw new HarnessError("BOARD_ON", "cut the power before you write the flash");
     this.sim.flash.poke(this.sim.geometry.base + offset, bytes);
-    await this.#save();
+    this.#storage?.save();
+    await Promise.resolve();
   }
 
   async virtualTime(): Promise<number> {
@@ -198,7 +201,7 @@ export class InProcessBoard implements Board {
     if (this.#closed) return;
     this.#closed = true;
     await this.powerOff();
-    await this.#save();
+    this.#storage?.save();
     this.#guest?.destroy();
     if (this.#server) {
       this.#server.server.close();
@@ -277,7 +280,7 @@ export class InProcessBoard implements Board {
       return;
     }
     if (this.#paused || !this.sim.powered) return;
-    this.#saveSometimes();
+    this.#storage?.saveChanges();
     this.#schedule(this.sim.milliseconds < due || this.sim.serial.pendingIn > 0);
   }
 
@@ -300,34 +303,13 @@ export class InProcessBoard implements Board {
       const reason = known ? `${error.code}: ${error.message}` : String(error);
       this.#hub.emit({ kind: "ended", reason });
     }
-    void this.#powerGone();
+    this.#powerGone();
   }
 
-  async #powerGone(): Promise<void> {
+  #powerGone(): void {
     this.#halt();
     this.#serial.detach();
+    this.#storage?.save();
     this.#hub.emit({ kind: "power-off" });
-    await this.#save();
-  }
-
-  #saveSometimes(): void {
-    const { operations, busy } = this.sim.flash;
-    if (this.#options.flashFile === undefined || busy || operations === this.#savedAt) return;
-    this.#savedAt = operations;
-    setTimeout(() => {
-      if (!this.#closed) void this.#save();
-    }, 200).unref();
-  }
-
-  #saving: Promise<void> = Promise.resolve();
-
-  #save(): Promise<void> {
-    const path = this.#options.flashFile;
-    if (path === undefined) return Promise.resolve();
-    // one after the other: an older state must not overtake a newer one
-    this.#saving = this.#saving.then(() =>
-      saveFlashFile(path, { flash: this.sim.flash, boardId: this.sim.boardId }),
-    );
-    return this.#saving;
   }
 }

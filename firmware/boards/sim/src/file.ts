@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { deflateSync, inflateSync } from "node:zlib";
 
 import { Flash, type FlashOptions } from "./flash.js";
@@ -83,11 +84,32 @@ export async function openFlashFile(
   return { flash: new Flash(geometryOf(geometry), options), boardId: Uint8Array.from(randomBytes(12)) };
 }
 
-/** Writes `path` anew; whoever is killed meanwhile leaves the old file or the new one. */
-export async function saveFlashFile(path: string, file: FlashFile): Promise<void> {
-  const temporary = `${path}.${process.pid}.new`;
-  await writeFile(temporary, encodeFlashFile(file));
-  await rename(temporary, path);
+/** Keeps a board's flash in a file, so that a process which is killed takes back nothing that it has saved. */
+export class FlashStorage {
+  #saved: number;
+
+  /** `file` is what `path` holds, or will hold with the first save. */
+  constructor(
+    readonly path: string,
+    readonly file: FlashFile,
+  ) {
+    this.#saved = file.flash.operations;
+  }
+
+  /** Writes the file if an operation has ended since the last save. Throws what the file system says. */
+  saveChanges(): void {
+    if (this.file.flash.operations !== this.#saved) this.save();
+  }
+
+  /** Writes the file anew; whoever is killed meanwhile leaves the old one or the new one. */
+  save(): void {
+    const { flash } = this.file;
+    const temporary = `${this.path}.${process.pid}.new`;
+    writeFileSync(temporary, encodeFlashFile(this.file));
+    renameSync(temporary, this.path);
+    // an operation under way is not in the file yet
+    this.#saved = flash.operations - (flash.busy ? 1 : 0);
+  }
 }
 
 function parseTrailer(file: Buffer, from: number, to: number): Trailer {
