@@ -11,7 +11,7 @@ import type { DeviceSession } from "../session/session.js";
 import type { Deployment } from "./deployment.js";
 import type { Devices } from "./devices.js";
 import { boardIdText } from "./gateway-board.js";
-import { pause } from "./pause.js";
+import { pause } from "../pause.js";
 import { eventOfStep, toErrorDetail } from "./wire.js";
 
 export interface RunOptions {

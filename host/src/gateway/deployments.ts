@@ -14,7 +14,7 @@ import { DeploymentRun, type RunEnd } from "./deployment-run.js";
 import type { DeployEvent, DeploymentsStore } from "./deployments-store.js";
 import type { Devices } from "./devices.js";
 import type { Load } from "./gateway-board.js";
-import { pause, settledWithin } from "./pause.js";
+import { pause, settledWithin } from "../pause.js";
 import { toDeployResult } from "./wire.js";
 
 type DeploymentView = edgeplug.gateway.v1.Deployment.$Properties;

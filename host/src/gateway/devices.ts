@@ -8,7 +8,7 @@ import type { DeviceEvent } from "../session/messages.js";
 import type { DeviceSession } from "../session/session.js";
 import { BoundedQueue } from "./bounded-queue.js";
 import { boardIdText, GatewayBoard, type BoardMemory, type DeviceView, type Load } from "./gateway-board.js";
-import { pause } from "./pause.js";
+import { pause } from "../pause.js";
 import { PortLink } from "./port-link.js";
 
 type WatchedEvent = edgeplug.gateway.v1.WatchedEvent.$Properties;

@@ -16,7 +16,7 @@ import { EdgePlugError } from "../errors.js";
 import type { HostPort } from "./config.js";
 import { Connections } from "./connections.js";
 import { FrontGate } from "./front-gate.js";
-import { settledWithin } from "./pause.js";
+import { settledWithin } from "../pause.js";
 import type { AnyCall } from "./service.js";
 import {
   gatewayService,

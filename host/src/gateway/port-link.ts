@@ -1,7 +1,7 @@
 /** One port of the gateway, for as long as it is configured: opened, lost, and opened again with patience. */
 import { EdgePlugError } from "../errors.js";
 import type { DeviceSession } from "../session/session.js";
-import { pause, settledWithin } from "./pause.js";
+import { pause, settledWithin } from "../pause.js";
 
 export interface PortLinkOptions {
   /** Opens the port and finds the board there. */

@@ -7,6 +7,7 @@ import { EdgePlugError } from "../../errors.js";
 import { edgeplug } from "../../generated/messages.js";
 import { decodeManifest, type AgentManifest } from "../../manifest.js";
 import { serializePackage } from "../../package.js";
+import { pause } from "../../pause.js";
 import type { SessionPushOptions } from "../../session/board-session.js";
 import { interrupted } from "../../session/connection.js";
 import type { Deliverable, PushResult, PushStep } from "../../session/push.js";
@@ -225,7 +226,7 @@ class Deployment {
     for (;;) {
       const left = outage.until - performance.now();
       if (left <= 0) throw this.goneForGood(loss);
-      await delay(Math.min(outage.pauseMs, left), signal);
+      await pause(Math.min(outage.pauseMs, left), signal);
       outage.pauseMs = Math.min(outage.pauseMs * 2, LONGEST_BACKOFF_MS);
       if (signal?.aborted === true) throw await this.stop();
       if (!(await this.client.isReachable(LONGEST_BACKOFF_MS))) continue;
@@ -301,17 +302,4 @@ function stoppedInTrial(): EdgePlugError {
     "Stopped by the user; the new agent runs, and its trial goes on by itself.",
     { action: "See how it ends with --status, or take it back with --rollback." },
   );
-}
-
-function delay(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, milliseconds);
-    signal?.addEventListener("abort", finish);
-    if (signal?.aborted === true) finish();
-  });
 }

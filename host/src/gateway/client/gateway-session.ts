@@ -9,9 +9,14 @@ import type {
   HistoryOptions,
   SessionPushOptions,
 } from "../../session/board-session.js";
-import { BOARD_ID_SIZE, commandRequest, isSignable, NONCE_SIZE } from "../../session/commands.js";
-import { decodeCommand } from "../../session/commands.js";
-import type { LineCounters, RequestOptions } from "../../session/connection.js";
+import {
+  BOARD_ID_SIZE,
+  commandRequest,
+  decodeCommand,
+  isSignable,
+  NONCE_SIZE,
+} from "../../session/commands.js";
+import { silentLine, type RequestOptions } from "../../session/connection.js";
 import { executeSigned, type CommandTarget, type SignedCommand } from "../../session/execute.js";
 import {
   boardClassName,
@@ -59,14 +64,7 @@ const READ_MS = 180_000;
 
 export class GatewaySession implements BoardSession, CommandTarget {
   /** The line is the gateway's; nothing is known of it here. */
-  readonly line: LineCounters = {
-    bytesSent: 0,
-    bytesReceived: 0,
-    framesSent: 0,
-    framesReceived: 0,
-    framesDropped: 0,
-    repeats: 0,
-  };
+  readonly line = silentLine();
 
   private constructor(
     readonly device: string,

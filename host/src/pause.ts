@@ -1,4 +1,5 @@
 /** Waiting by the wall clock, so that nothing is left behind which would keep the process. */
+import { linkSignals } from "./abort.js";
 
 /** Resolves after so long, or at once when the signal comes. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
@@ -20,8 +21,8 @@ export async function settledWithin(
   milliseconds: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  const over = new AbortController();
-  const signals = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal]);
-  await Promise.race([promise.catch(() => undefined), pause(milliseconds, signals)]);
+  const over = linkSignals([signal]);
+  await Promise.race([promise.catch(() => undefined), pause(milliseconds, over.signal)]);
   over.abort();
+  over.unlink();
 }
