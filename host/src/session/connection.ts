@@ -37,6 +37,11 @@ export interface LineCounters {
   repeats: number;
 }
 
+/** The counters of a line on which nothing went yet. */
+export function silentLine(): LineCounters {
+  return { bytesSent: 0, bytesReceived: 0, framesSent: 0, framesReceived: 0, framesDropped: 0, repeats: 0 };
+}
+
 /** One frame on its way. */
 export interface Posted {
   /** Stops listening for the answer. */
@@ -51,14 +56,7 @@ const EVENTS_KEPT = 1_000;
 const FIRST_WINDOW = 1;
 
 export class Connection {
-  readonly counters: LineCounters = {
-    bytesSent: 0,
-    bytesReceived: 0,
-    framesSent: 0,
-    framesReceived: 0,
-    framesDropped: 0,
-    repeats: 0,
-  };
+  readonly counters = silentLine();
   /** When the last frame that held came in, by the transport's clock. */
   lastHeard: number;
   private readonly decoder = new FrameDecoder();
