@@ -1,7 +1,6 @@
 /** Commands to open and locked boards over a line that loses answers, and boards that are reset in between. */
 import { describe, expect, it } from "vitest";
 
-import { EdgePlugError } from "../src/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
 import type { BoardCommand, SignableCommand, WantedSignature } from "../src/session/board-session.js";
 import { encodeCommand } from "../src/session/commands.js";
@@ -16,6 +15,7 @@ import {
   PUBLISHER,
 } from "./support/fake-authority.js";
 import { FakeBoard } from "./support/fake-board.js";
+import { failure } from "./support/failure.js";
 
 const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
 const { SLOT_STATE_TRIAL } = edgeplug.SlotState;
@@ -57,15 +57,6 @@ function inTrial({ board }: Pick<Bench, "board">): void {
   board.phase = UPDATE_PHASE_TRIAL;
   board.active.state = SLOT_STATE_TRIAL;
   board.options.trialScans = Infinity;
-}
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgePlugError);
-  return error as EdgePlugError;
 }
 
 const sent = (board: FakeBoard, kind: keyof edgeplug.Request.$Properties): number =>

@@ -8,7 +8,8 @@ import { describe, expect, it } from "vitest";
 import { edgeplug } from "../src/generated/messages.js";
 import { parseGatewayName } from "../src/gateway/client/address.js";
 import { BOARD } from "./support/fake-gateway.js";
-import { authority, failure, open, serve, startGateway } from "./support/gateway-caller.js";
+import { authority, open, serve, startGateway } from "./support/gateway-caller.js";
+import { failure } from "./support/failure.js";
 
 const v1 = edgeplug.gateway.v1;
 

@@ -9,8 +9,9 @@ import { commandMessage, encodeCommand } from "../src/session/commands.js";
 import type { PushStep } from "../src/session/push.js";
 import { keyId, newSecretKey, publicKeyOf, sha512, sign, verifySignature } from "../src/signing.js";
 import { BOARD, BOARD_ID, DEPLOYMENT } from "./support/fake-gateway.js";
-import { failure, names, open, push, startGateway } from "./support/gateway-caller.js";
+import { names, open, push, startGateway } from "./support/gateway-caller.js";
 import { packageOf } from "./support/packages.js";
+import { failure } from "./support/failure.js";
 
 const BEGUN = { begun: { offset: 0, size: 100, slot: 1, swapNumber: 3 } };
 const SENT = { sending: { acknowledged: 100, size: 100, sent: 100, chunkSize: 100, page: 0, pages: 1 } };

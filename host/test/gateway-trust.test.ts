@@ -9,15 +9,8 @@ import { readFingerprint } from "../src/gateway/fingerprint.js";
 import { type LeafOptions } from "./support/authority.js";
 import { BOARD, FakeGateway, TOKEN } from "./support/fake-gateway.js";
 import { folderWith } from "./support/files.js";
-import {
-  authority,
-  configFolder,
-  failure,
-  open,
-  serve,
-  startGateway,
-  stranger,
-} from "./support/gateway-caller.js";
+import { authority, configFolder, open, serve, startGateway, stranger } from "./support/gateway-caller.js";
+import { failure } from "./support/failure.js";
 
 describe("trust", () => {
   it("an unknown gateway is refused where nobody can be asked, and the message says what to pass", async () => {

@@ -11,6 +11,7 @@ import { DeviceSession } from "../src/session/session.js";
 import { CountingSigner, FakeAuthority } from "./support/fake-authority.js";
 import { FakeBoard } from "./support/fake-board.js";
 import { packageOf } from "./support/packages.js";
+import { failure } from "./support/failure.js";
 
 const { UPDATE_PHASE_TRIAL, UPDATE_PHASE_IDLE, UPDATE_PHASE_RECEIVING } = edgeplug.UpdatePhase;
 const { SLOT_STATE_CONFIRMED } = edgeplug.SlotState;
@@ -47,15 +48,6 @@ async function push({ session }: Bench, pkg: Deliverable, options: SessionPushOp
     const step = await run.next();
     if (step.done === true) return step.value;
   }
-}
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgePlugError);
-  return error as EdgePlugError;
 }
 
 describe("the confirmation of a trial on a locked board", () => {

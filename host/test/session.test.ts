@@ -8,6 +8,7 @@ import { DeviceSession } from "../src/session/session.js";
 import { FakeBoard, type FakeBoardOptions } from "./support/fake-board.js";
 import { packageOf } from "./support/packages.js";
 import { printedSeed, TestRandom } from "./support/random.js";
+import { failure } from "./support/failure.js";
 
 const { UpdatePhase, SlotState, Reason } = edgeplug;
 const PAYLOAD_CRC = ERRORS.PAYLOAD_CRC.code;
@@ -31,15 +32,6 @@ async function push(
     if (step.done === true) return step.value;
     onStep(step.value);
   }
-}
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgePlugError);
-  return error as EdgePlugError;
 }
 
 const chunkSizes = (board: FakeBoard): number[] =>

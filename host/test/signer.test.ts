@@ -15,6 +15,7 @@ import { fileSigner } from "../src/signer/file.js";
 import { checkSignerOptions, openSigner } from "../src/signer/open.js";
 import { newSecretKey, verifySignature } from "../src/signing.js";
 import { folderWith } from "./support/files.js";
+import { failure } from "./support/failure.js";
 
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const message = commandMessage(new Uint8Array(12).fill(1), new Uint8Array(8).fill(2), { kind: "confirm" });
@@ -31,15 +32,6 @@ beforeAll(async () => {
 });
 
 afterEach(() => vi.unstubAllEnvs());
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgePlugError);
-  return error as EdgePlugError;
-}
 
 const OPENSSL = (): string => `openssl pkeyutl -sign -rawin -inkey ${at("operator")} -in /dev/stdin`;
 

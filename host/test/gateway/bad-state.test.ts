@@ -15,17 +15,9 @@ import { folderWith } from "../support/files.js";
 import { GatewayProcess } from "../support/gateway-process.js";
 import { epk } from "../support/sim-fleet.js";
 import { TestGateway, type Caller } from "../support/test-gateway.js";
+import { failure } from "../support/failure.js";
 
 const DAY_MS = 86_400_000;
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  try {
-    await promise;
-  } catch (error) {
-    return EdgePlugError.from(error);
-  }
-  throw new Error("it went well");
-}
 
 /** How a deployment ends: "result", or the failure's name. */
 async function deploy(caller: Caller, device: string, release: number): Promise<string> {

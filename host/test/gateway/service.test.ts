@@ -21,6 +21,7 @@ import { commandMessage, encodeCommand } from "../../src/session/commands.js";
 import { keyId, sha512, sign } from "../../src/signing.js";
 import { epk } from "../support/sim-fleet.js";
 import { TestGateway, type Caller } from "../support/test-gateway.js";
+import { failure } from "../support/failure.js";
 
 const { DEPLOYMENT_STATE_DONE } = edgeplug.gateway.v1.DeploymentState;
 const { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN } = edgeplug.gateway.v1.Role;
@@ -40,15 +41,6 @@ beforeAll(async () => {
   [board = "", other = ""] = await gateway.boards();
 });
 afterAll(() => gateway.stop());
-
-async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  try {
-    await promise;
-  } catch (error) {
-    return EdgePlugError.from(error);
-  }
-  throw new Error("it went well");
-}
 
 /** Any call, to see how it is refused; of a stream the first message. */
 async function attempt(caller: Caller, method: MethodName, request: object = {}): Promise<unknown> {

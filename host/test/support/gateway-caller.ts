@@ -1,9 +1,8 @@
 /** What the suites of the gateway's client share: authorities, gateways, and a user with no settings of their own. */
 import { type AddressInfo, type Server, type Socket } from "node:net";
 
-import { afterEach, beforeAll, beforeEach, expect, onTestFinished } from "vitest";
+import { afterEach, beforeAll, beforeEach, onTestFinished } from "vitest";
 
-import { EdgePlugError } from "../../src/errors.js";
 import type { GatewayOptions } from "../../src/gateway/client/options.js";
 import { GatewaySession } from "../../src/gateway/client/gateway-session.js";
 import type { PushResult, PushStep } from "../../src/session/push.js";
@@ -65,16 +64,6 @@ export async function serve(server: Server): Promise<{ port: number }> {
     for (const socket of sockets) socket.destroy();
   });
   return { port: (server.address() as AddressInfo).port };
-}
-
-/** The error that a promise ends with, which must be one of ours. */
-export async function failure(promise: Promise<unknown>): Promise<EdgePlugError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(EdgePlugError);
-  return error as EdgePlugError;
 }
 
 /** A push to its end; `onStep` sees each step. */
