@@ -6,9 +6,6 @@ import type { AgentPackage } from "edgeplug/package";
 import { parseArguments, type Settings, type Verb } from "./options.js";
 import { Report } from "./report.js";
 
-/** A second Ctrl-C doesn't wait for the board any more. */
-const INTERRUPTED_EXIT = 130;
-
 export async function run(args: readonly string[], version: string): Promise<number> {
   let report = new Report({ json: args.includes("--json"), debug: args.includes("--debug") });
   try {
@@ -36,38 +33,41 @@ async function execute(settings: Settings, report: Report): Promise<void> {
   const { openSigner } = await import("edgeplug/signer");
   const signer = await openSigner(settings.operator, "operator");
 
-  const { signal, stop } = interruptSignal();
-  let session: BoardSession | undefined;
-  try {
-    session = await connect(settings, signal);
-    if (session.device !== settings.device) tellChoice(session, verb, report);
-    const options = { signal, timeoutMs: settings.timeoutMs, signer };
-    switch (verb.kind) {
-      case "push":
-        return await pushVerified(session, pkg as AgentPackage, settings, report, options);
-      case "dry-run":
-        return await foretell(session, pkg as AgentPackage, settings, report, options);
-      case "info":
-        return await verbs.info(session, report, options);
-      case "status":
-        return await verbs.status(session, report, options);
-      case "history":
-        return await verbs.history(session, report, options);
-      case "rollback":
-        return await verbs.rollback(session, report, { ...options, allowDowngrade: settings.allowDowngrade });
-      case "abort":
-        return await verbs.abort(session, report, options);
-      case "confirm":
-        return await verbs.confirm(session, report, options);
-      case "save":
-        return await verbs.save(session, report, { ...options, file: verb.file });
-      case "request":
-        return await verbs.request(session, report, { ...options, bytes });
+  const { interruptible } = await import("edgeplug/interrupt");
+  await interruptible(async (signal) => {
+    const session = await connect(settings, signal);
+    try {
+      if (session.device !== settings.device) tellChoice(session, verb, report);
+      const options = { signal, timeoutMs: settings.timeoutMs, signer };
+      switch (verb.kind) {
+        case "push":
+          return await pushVerified(session, pkg as AgentPackage, settings, report, options);
+        case "dry-run":
+          return await foretell(session, pkg as AgentPackage, settings, report, options);
+        case "info":
+          return await verbs.info(session, report, options);
+        case "status":
+          return await verbs.status(session, report, options);
+        case "history":
+          return await verbs.history(session, report, options);
+        case "rollback":
+          return await verbs.rollback(session, report, {
+            ...options,
+            allowDowngrade: settings.allowDowngrade,
+          });
+        case "abort":
+          return await verbs.abort(session, report, options);
+        case "confirm":
+          return await verbs.confirm(session, report, options);
+        case "save":
+          return await verbs.save(session, report, { ...options, file: verb.file });
+        case "request":
+          return await verbs.request(session, report, { ...options, bytes });
+      }
+    } finally {
+      await session.close();
     }
-  } finally {
-    await session?.close();
-    stop();
-  }
+  });
 }
 
 /** Whoever let the tool choose the board is told what it chose; scripts read one object of all verbs but a push. */
@@ -116,21 +116,4 @@ async function foretell(
 ): Promise<void> {
   const { dryRun } = await import("./dry-run.js");
   await dryRun(session, pkg, report, { ...options, allowDowngrade, baud });
-}
-
-/** Ctrl-C, and its likes, end the work in good order; a second one ends the process. */
-function interruptSignal(): { signal: AbortSignal; stop: () => void } {
-  const controller = new AbortController();
-  const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT);
-    controller.abort(new EdgePlugError("INTERRUPTED"));
-  };
-  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const name of signals) process.on(name, interrupt);
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const name of signals) process.off(name, interrupt);
-    },
-  };
 }
