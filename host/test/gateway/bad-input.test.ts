@@ -30,6 +30,7 @@ const CLEAR: readonly number[] = [
 /** Streams without an end, and how long they are read. */
 const ENDLESS = /WatchEvents$/;
 const STREAM_MS = 300;
+const AT_ONCE = 4;
 
 let gateway: TestGateway;
 let admin: Caller;
@@ -105,13 +106,16 @@ describe.each(METHODS)("%s", (name, method) => {
       { what: "nothing", bytes: new Uint8Array() },
       ...hostileFields(method, others(method)),
     ];
-    const answers = await Promise.all(
-      cases.map(async ({ what, bytes }) => {
-        const why = objection(name, await send(method, bytes));
-        return why === undefined ? [] : [`${what}: ${why}`];
-      }),
-    );
-    expect(answers.flat()).toEqual([]);
+    const objections: string[] = [];
+    // a few at a time: HTTP/2 itself refuses, without our words, what all of them together would hold in one session
+    for (let at = 0; at < cases.length; at += AT_ONCE) {
+      const some = cases.slice(at, at + AT_ONCE);
+      const whys = await Promise.all(
+        some.map(async ({ what, bytes }) => ({ what, why: objection(name, await send(method, bytes)) })),
+      );
+      for (const { what, why } of whys) if (why !== undefined) objections.push(`${what}: ${why}`);
+    }
+    expect(objections).toEqual([]);
     expect(board.flash.operations).toBe(before.operations);
     expect(Buffer.compare(flash(), before.flash)).toBe(0);
     // nothing of it went on record but what was about to be done to a board
