@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdtempSync, openSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import type { Duplex, Readable } from "node:stream";
 import { HarnessError, type Board, type BoardEvent } from "./board.js";
 import { Cable } from "./cable.js";
 import { EventHub } from "./event-hub.js";
+import { FileTail } from "./file-tail.js";
 import { patchFlashImage, prepareFlashImage, readFlashImage, type FlashImageOptions } from "./flash-image.js";
 import { disownFolder, leash, ownFolder, type Leashed } from "./leash.js";
 import { Qmp, type QmpEvent } from "./qmp.js";
@@ -30,7 +31,7 @@ export interface QemuOptions {
   readonly startTimeout?: number;
 }
 
-const LINES = ["serial", "observer", "qmp"] as const;
+const LINES = ["serial", "qmp"] as const;
 type LineName = (typeof LINES)[number];
 
 /** One QEMU process and what connects to it. */
@@ -38,6 +39,7 @@ interface Machine {
   readonly process: Leashed;
   readonly qmp: Qmp;
   readonly sockets: readonly Socket[];
+  readonly observer: FileTail;
   readonly pty: { readonly path: string; readonly held: number } | undefined;
 }
 
@@ -125,6 +127,7 @@ export class QemuBoard implements Board {
     if (this.#machine) return;
     this.#ending = false;
     const accepted = new Map([...this.#servers.keys()].map((name) => [name, this.#nextConnection(name)]));
+    writeFileSync(this.#observerPath, "");
     const process = await leash(this.#program(), this.#arguments(), this.#folder);
     const gone = process.ended.then(({ code, output }): never => {
       throw new HarnessError("EMULATOR_ENDED", `QEMU ended with ${code} before it was up: ${output}`);
@@ -217,6 +220,10 @@ export class QemuBoard implements Board {
     return this.#machine;
   }
 
+  get #observerPath(): string {
+    return join(this.#folder, "observer");
+  }
+
   #program(): string {
     return this.#options.program ?? process.env["QEMU_SYSTEM_ARM"] ?? "qemu-system-arm";
   }
@@ -228,7 +235,13 @@ export class QemuBoard implements Board {
     return [
       ...["-M", machine ?? "ast1030-evb,fmc-model=w25q80bl", "-display", "none", "-monitor", "none", "-S"],
       ...["-chardev", line === "pty" ? "pty,id=serial" : socket("serial"), "-serial", "chardev:serial"],
-      ...["-chardev", socket("observer"), "-serial", "chardev:observer"],
+      // QEMU drops what a socket or a pipe can't take at once; a file takes everything
+      ...[
+        "-chardev",
+        `file,id=observer,path=${escapeCommas(this.#observerPath)}`,
+        "-serial",
+        "chardev:observer",
+      ],
       ...["-chardev", socket("qmp"), "-mon", "chardev=qmp,mode=control"],
       ...["-drive", `if=mtd,format=raw,file=${escapeCommas(this.flashPath)}`],
       ...["-kernel", elf],
@@ -269,14 +282,14 @@ export class QemuBoard implements Board {
   }
 
   async #connect(process: Leashed, accepted: ReadonlyMap<LineName, Promise<Socket>>): Promise<Machine> {
-    const [serial, observer, control] = await Promise.all(LINES.map((name) => accepted.get(name)));
-    if (!observer || !control) throw new HarnessError("EMULATOR_ENDED", "QEMU opened only some of its lines");
+    const [serial, control] = await Promise.all(LINES.map((name) => accepted.get(name)));
+    if (!control) throw new HarnessError("EMULATOR_ENDED", "QEMU opened only some of its lines");
     const qmp = await Qmp.open(control);
     qmp.on("event", (event) => {
       this.#qmpEvent(event);
     });
     const pty = this.#options.line === "pty" ? await openPty(qmp) : undefined;
-    observer.on("data", (bytes: Buffer) => {
+    const observer = new FileTail(this.#observerPath, (bytes) => {
       this.#observer.receive(bytes);
     });
     serial?.on("data", (bytes: Buffer) => {
@@ -292,7 +305,8 @@ export class QemuBoard implements Board {
       process,
       qmp,
       pty,
-      sockets: [serial, observer, control].filter((socket) => socket !== undefined),
+      observer,
+      sockets: [serial, control].filter((socket) => socket !== undefined),
     };
   }
 
@@ -329,6 +343,7 @@ export class QemuBoard implements Board {
     this.#serial.detach();
     if (machine.pty) closeSync(machine.pty.held);
     for (const socket of machine.sockets) socket.destroy();
+    machine.observer.close();
     this.#hub.emit({ kind: "power-off" });
   }
 
