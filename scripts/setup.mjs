@@ -184,7 +184,7 @@ function main() {
     "tsconfig.base.json",
     "proto",
     "firmware/boards/sim",
-    ...["renode-test-harness", "support", "report", "power", "qemu", "stress", "chaos"].map(
+    ...["renode-test-harness", "support", "report", "power", "arm", "stress", "chaos"].map(
       (at) => `tests/${at}`,
     ),
     "host",

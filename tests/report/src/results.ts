@@ -50,7 +50,7 @@ export interface CutScenario {
   readonly operations: readonly CutOperation[];
 }
 
-/** tests/power on sim, and the cuts of tests/qemu. */
+/** tests/power on sim, and the cuts of tests/arm. */
 export interface PowerResult extends ResultBase {
   readonly suite: "power";
   readonly points: number;

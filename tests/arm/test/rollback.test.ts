@@ -1,5 +1,5 @@
 // Rollback as somebody sees it who has the machine's outputs and nothing else.
-import { FAILURES, watchFailure, watchMissedDeadline } from "@edgeplug/qemu-suite";
+import { FAILURES, watchFailure, watchMissedDeadline } from "@edgeplug/arm-suite";
 import { describe, expect, it, vi } from "vitest";
 
 vi.setConfig({ testTimeout: 300_000 });

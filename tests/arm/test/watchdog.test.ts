@@ -1,6 +1,6 @@
 // A core that is lost, by the emulator's own count of instructions; no wall clock decides anything here.
 import { push, standing } from "@edgeplug/test-support/push";
-import { boardBefore, judge, lockUp, loseCore, LOSSES, measurePeriod, type Loss } from "@edgeplug/qemu-suite";
+import { boardBefore, judge, lockUp, loseCore, LOSSES, measurePeriod, type Loss } from "@edgeplug/arm-suite";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 
 vi.setConfig({ testTimeout: 300_000 });

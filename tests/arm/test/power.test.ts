@@ -8,7 +8,7 @@ import {
   violationsOf,
   type CutsRun,
   type Kill,
-} from "@edgeplug/qemu-suite";
+} from "@edgeplug/arm-suite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const SEED = 1;
