@@ -1,14 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-/**
- * These come last, one after the other. The sweeps of power cuts keep all cores busy by themselves; the stress run reads a record
- * of each scan of the Arm image, and QEMU drops what a starved reader leaves on its line.
- */
-const ALONE = [
-  "tests/stress/test/stress.test.ts",
-  "tests/power/test/power.test.ts",
-  "tests/power/test/oracle.test.ts",
-];
+/** These come last, one after the other: each keeps all cores busy by itself. */
+const ALONE = ["tests/power/test/power.test.ts", "tests/power/test/oracle.test.ts"];
 const EXCLUDE = ["**/node_modules/**", "**/dist/**", "build/**"];
 
 // eslint-disable-next-line no-restricted-exports -- vitest reads its configuration from the default export
