@@ -1,18 +1,27 @@
 /**
- * What the suites leave behind for the report: one JSON file per suite and board under build/results, of its last run. A
+ * What the suites leave behind for the report: one JSON file per suite and board under build/results (or where EDGEPLUG_RESULTS says), of its last run. A
  * run that stops half-way leaves the file of the run before.
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Where the files lie. */
-export const RESULTS_FOLDER = fileURLToPath(new URL("../../../build/results/", import.meta.url));
+/** A path as whoever typed it means it: npm runs its scripts in another folder than it was called in. */
+export function fromCaller(path: string): string {
+  return resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
+}
+
+const ELSEWHERE = process.env["EDGEPLUG_RESULTS"];
+
+/** Where the files lie: in EDGEPLUG_RESULTS, if that is set. */
+export const RESULTS_FOLDER = ELSEWHERE
+  ? fromCaller(ELSEWHERE)
+  : fileURLToPath(new URL("../../../build/results/", import.meta.url));
 
 /** What every result begins with. */
 export interface ResultBase {
   readonly suite: string;
-  /** "sim" or "qemu". */
+  /** "sim", "qemu", "renode"; "native" for what runs on none. */
   readonly board: string;
   /** When the run began, ISO 8601. */
   readonly when: string;
