@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/agents.h"
+#include "core/guards.h"
 #include "core/host_functions.h"
 #include "core/vectors.h"
 #include "errors.h"
@@ -18,6 +19,7 @@ typedef struct {
   ep_channels_t channels;
   ep_event_queue_t log;
   edgeplug_Event event;
+  float applied[EP_BOARD_MAX_OUTPUTS];
 } engine_t;
 
 static engine_t *engine; /* set once, by engine_place() */
@@ -80,6 +82,7 @@ int engine_load(uint32_t size, uint32_t kind, uint32_t inputs, uint32_t outputs)
   ep_events_init(&engine->log);
   bank->log = &engine->log;
   memset(&engine->channels, 0, sizeof engine->channels);
+  memset(engine->applied, 0, sizeof engine->applied);
   error = ep_agents_instantiate(bank);
   bank->channels = &engine->channels;
   return error;
@@ -104,6 +107,34 @@ float *engine_inputs(void) {
 EXPORT(engine_outputs) float *engine_outputs(void);
 float *engine_outputs(void) {
   return engine->channels.wanted;
+}
+
+/* A guard of channel `channel`, the channels in order: `list` is 0 for min, 1 max, 2 slew, 3 fail-safe. */
+EXPORT(engine_guard) void engine_guard(uint32_t list, uint32_t channel, float value);
+void engine_guard(uint32_t list, uint32_t channel, float value) {
+  edgeplug_Guards *guards = &engine->bank.manifest.guards;
+  float *values[] = {guards->min, guards->max, guards->slew, guards->fail_safe};
+  pb_size_t *counts[] = {&guards->min_count, &guards->max_count, &guards->slew_count,
+                         &guards->fail_safe_count};
+  values[list][channel] = value;
+  *counts[list] = (pb_size_t)(channel + 1u);
+}
+
+EXPORT(engine_no_guards) void engine_no_guards(void);
+void engine_no_guards(void) {
+  memset(&engine->bank.manifest.guards, 0, sizeof engine->bank.manifest.guards);
+}
+
+/* What the machine gets: what the agent wrote, within its guards. The number of outputs that had to be changed. */
+EXPORT(engine_apply) uint32_t engine_apply(void);
+uint32_t engine_apply(void) {
+  const edgeplug_Manifest *manifest = &engine->bank.manifest;
+  return ep_guards_apply(&manifest->guards, engine->channels.wanted, engine->applied, manifest->outputs);
+}
+
+EXPORT(engine_applied) float *engine_applied(void);
+float *engine_applied(void) {
+  return engine->applied;
 }
 
 EXPORT(engine_set_scan) void engine_set_scan(double scan, double time_us);
@@ -176,4 +207,21 @@ const char *engine_message(void) {
 EXPORT(engine_log_line) const char *engine_log_line(void);
 const char *engine_log_line(void) {
   return ep_events_take(&engine->log, &engine->event) ? engine->event.text : NULL;
+}
+
+/* Whether `error` is one of those of which the engine knows where they happened. */
+EXPORT(engine_trapped) bool engine_trapped(int error);
+bool engine_trapped(int error) {
+  return error == EP_ERR_AGENT_TRAP || error == EP_ERR_AGENT_FUEL;
+}
+
+/* Where the last failing call ended: byte offset in the module, and function index. */
+EXPORT(engine_trap_offset) uint32_t engine_trap_offset(void);
+uint32_t engine_trap_offset(void) {
+  return ep_wasm_last_error(&engine->bank.instance)->offset;
+}
+
+EXPORT(engine_trap_function) uint32_t engine_trap_function(void);
+uint32_t engine_trap_function(void) {
+  return ep_wasm_last_error(&engine->bank.instance)->function;
 }

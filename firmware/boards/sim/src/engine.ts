@@ -17,12 +17,23 @@ export interface EngineLimits {
   readonly ioBufferBytes: number;
 }
 
+/** A manifest's guards; each list is empty, or has one value for each output. */
+export interface EngineGuards {
+  readonly min: readonly number[];
+  readonly max: readonly number[];
+  /** Largest change a scan. */
+  readonly slew: readonly number[];
+  readonly failSafe: readonly number[];
+}
+
 export interface EngineModule {
   readonly code: Uint8Array;
   readonly kind: "control" | "request";
   readonly inputs: number;
   readonly outputs: number;
   readonly limits: EngineLimits;
+  /** For applyGuards(). Default: none. */
+  readonly guards?: EngineGuards;
 }
 
 export interface ScanResult {
@@ -47,10 +58,15 @@ export class EngineError extends Error {
     /** The trap, the limit, the import, or the agent's own abort text. May be empty. */
     readonly detail: string,
     readonly log: readonly string[],
+    /** Where a trap happened: byte offset in the module, and index of the function; undefined for what is no trap. */
+    readonly place?: { readonly offset: number; readonly functionIndex: number },
   ) {
     super(detail === "" ? `error ${code}` : detail);
   }
 }
+
+/** In the order that engine_guard() of engine.c knows them by. */
+const GUARD_LISTS = ["min", "max", "slew", "failSafe"] as const;
 
 const KINDS = { control: 1, request: 2 } as const;
 const PAGE = 65536;
@@ -93,6 +109,12 @@ export class Engine {
       limits.initFuel,
       limits.ioBufferBytes,
     );
+    exports.engine_no_guards();
+    GUARD_LISTS.forEach((name, list) =>
+      module.guards?.[name].forEach((value, channel) => {
+        exports.engine_guard(list, channel, value);
+      }),
+    );
     this.#check(exports.engine_load(code.length, KINDS[module.kind], module.inputs, module.outputs));
     this.#module = module;
   }
@@ -108,15 +130,39 @@ export class Engine {
   /** One scan; its time is its number times `tickMicros`, unless told. */
   scan(inputs: readonly number[], timeMicros = ++this.#scans * 1000): ScanResult {
     const { exports } = this.#instance;
-    const { outputs, limits } = this.#loaded();
+    const { limits } = this.#loaded();
     new Float32Array(exports.memory.buffer, exports.engine_inputs(), inputs.length).set(inputs);
     exports.engine_set_scan(Math.floor(timeMicros / 1000), timeMicros);
     this.#check(exports.engine_scan());
     return {
-      outputs: [...new Float32Array(exports.memory.buffer, exports.engine_outputs(), outputs)],
+      outputs: [...this.#floats(exports.engine_outputs())],
       fuelUsed: limits.fuel - exports.engine_fuel_left(),
       log: this.#log(),
     };
+  }
+
+  /**
+   * What the machine gets of what the last scan wrote: within the guards, and counted from what it had before. `hits`
+   * outputs had to be changed for that.
+   */
+  applyGuards(): { readonly outputs: readonly number[]; readonly hits: number } {
+    const hits = this.#instance.exports.engine_apply();
+    return { outputs: [...this.#floats(this.#instance.exports.engine_applied())], hits };
+  }
+
+  /** What the agent has written, whether its last scan came to an end or not. */
+  wanted(): readonly number[] {
+    return [...this.#floats(this.#instance.exports.engine_outputs())];
+  }
+
+  /** The machine's outputs as they are now: what guards count from. */
+  setApplied(outputs: readonly number[]): void {
+    this.#floats(this.#instance.exports.engine_applied()).set(outputs);
+  }
+
+  /** What outputs are that the agent doesn't write. */
+  setWanted(outputs: readonly number[]): void {
+    this.#floats(this.#instance.exports.engine_outputs()).set(outputs);
   }
 
   /** One request to a request agent. */
@@ -166,7 +212,15 @@ export class Engine {
   #check(error: number): void {
     if (error === 0) return;
     const { exports } = this.#instance;
-    throw new EngineError(-error, readText(exports.memory, exports.engine_message()), this.#log());
+    const place = exports.engine_trapped(error)
+      ? { offset: exports.engine_trap_offset(), functionIndex: exports.engine_trap_function() }
+      : undefined;
+    throw new EngineError(-error, readText(exports.memory, exports.engine_message()), this.#log(), place);
+  }
+
+  /** One value for each output of the module. */
+  #floats(address: number): Float32Array {
+    return new Float32Array(this.#instance.exports.memory.buffer, address, this.#loaded().outputs);
   }
 
   #log(): string[] {

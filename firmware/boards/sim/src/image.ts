@@ -23,6 +23,10 @@ export interface SimExports {
     initFuel: number,
     ioBufferBytes: number,
   ): void;
+  engine_no_guards(): void;
+  engine_guard(list: number, channel: number, value: number): void;
+  engine_apply(): number;
+  engine_applied(): number;
   engine_load(size: number, kind: number, inputs: number, outputs: number): number;
   engine_vectors(): number;
   engine_inputs(): number;
@@ -35,6 +39,9 @@ export interface SimExports {
   engine_restore(size: number): number;
   engine_fuel_left(): number;
   engine_message(): number;
+  engine_trapped(error: number): number;
+  engine_trap_offset(): number;
+  engine_trap_function(): number;
   engine_log_line(): number;
 }
 

@@ -3,7 +3,7 @@ export type { Observation, ResetCause, SimBoardOptions, Snapshot } from "./board
 export { Clock } from "./clock.js";
 export type { ClockEvents, ClockState } from "./clock.js";
 export { Engine, EngineError } from "./engine.js";
-export type { CallResult, EngineLimits, EngineModule, ScanResult } from "./engine.js";
+export type { CallResult, EngineGuards, EngineLimits, EngineModule, ScanResult } from "./engine.js";
 export { decodeFlashFile, encodeFlashFile, FlashFileError, FlashStorage, openFlashFile } from "./file.js";
 export type { FlashFile } from "./file.js";
 export { Flash, FLASH_ECC, FLASH_FAILED, FLASH_OK, FlashViolation, PowerCut, TEAR_SHAPES } from "./flash.js";
