@@ -19,6 +19,7 @@ const PACKAGES = [
   "tests/renode-test-harness",
   "host",
   "tools/edgeplug-push",
+  "tools/testing",
 ];
 const INSTALL_MS = 180_000;
 

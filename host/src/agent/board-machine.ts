@@ -7,12 +7,13 @@ import { INPUTS_MAX, OUTPUTS_MAX, type AgentManifest } from "../manifest.js";
 import type { MachineFactory } from "./check.js";
 import type { AgentConfig } from "./config.js";
 import type { AgentMachine } from "./machine.js";
+import type { AgentSourceMap } from "./source-map.js";
+import { engineFailure } from "./trap.js";
 
 /** Fuel that agent.json leaves open is as much as any board gives. */
-export async function boardMachine(wasm: Uint8Array, config: AgentConfig): Promise<MachineFactory> {
+export function engineModule(wasm: Uint8Array, config: AgentConfig): EngineModule {
   const { limits } = config;
-  const engine = await createEngine();
-  const module: EngineModule = {
+  return {
     code: wasm,
     kind: config.kind,
     inputs: config.inputs.length,
@@ -26,11 +27,25 @@ export async function boardMachine(wasm: Uint8Array, config: AgentConfig): Promi
       ioBufferBytes: limits.ioBuffer,
     },
   };
-  return () => new BoardMachine(engine, module);
+}
+
+/** With a source map, traps name file and line. */
+export async function boardMachine(
+  wasm: Uint8Array,
+  config: AgentConfig,
+  map?: AgentSourceMap,
+): Promise<MachineFactory> {
+  const engine = await createEngine();
+  const module = engineModule(wasm, config);
+  return () => new BoardMachine(engine, module, map);
 }
 
 /** What a board does with a package's module before it stages it: loads and starts it, and runs its test vectors. */
-export async function runPackedModule(wasm: Uint8Array, manifest: AgentManifest): Promise<void> {
+export async function runPackedModule(
+  wasm: Uint8Array,
+  manifest: AgentManifest,
+  map?: AgentSourceMap,
+): Promise<void> {
   const { limits, kind, inputs, outputs } = manifest;
   const module: EngineModule = {
     code: wasm,
@@ -46,19 +61,24 @@ export async function runPackedModule(wasm: Uint8Array, manifest: AgentManifest)
       ioBufferBytes: limits.ioBuffer,
     },
   };
-  const machine = new BoardMachine(await createEngine(), module);
+  const machine = new BoardMachine(await createEngine(), module, map);
   machine.start();
   machine.runVectors();
 }
 
 /** Runs the module's own test vectors the way a board does before it lets the agent start. */
-export async function runVectorsOnBoard(wasm: Uint8Array, config: AgentConfig): Promise<void> {
-  const machine = (await boardMachine(wasm, config))() as BoardMachine;
+export async function runVectorsOnBoard(
+  wasm: Uint8Array,
+  config: AgentConfig,
+  map?: AgentSourceMap,
+): Promise<void> {
+  const machine = (await boardMachine(wasm, config, map))() as BoardMachine;
   machine.start();
   machine.runVectors();
 }
 
-async function createEngine(): Promise<Engine> {
+/** Throws SETUP if the engine is not there. */
+export async function createEngine(): Promise<Engine> {
   try {
     return await Engine.create();
   } catch (error) {
@@ -82,6 +102,7 @@ class BoardMachine implements AgentMachine {
   constructor(
     readonly engine: Engine,
     readonly module: EngineModule,
+    readonly map: AgentSourceMap | undefined,
   ) {}
 
   start(): void {
@@ -138,7 +159,7 @@ class BoardMachine implements AgentMachine {
       return body();
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      throw EdgePlugError.fromBoard(error.code, 0, error.detail);
+      throw engineFailure(error, this.module.code, this.map);
     }
   }
 }

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { EdgePlugError } from "../errors.js";
 import { fileError } from "../files.js";
 import { boardMachine, runVectorsOnBoard } from "./board-machine.js";
 import { checkAgent, type CheckResult } from "./check.js";
@@ -13,6 +14,7 @@ import { parseAgentConfig, readAgentJson, type AgentConfig } from "./config.js";
 import { DETAILS_SECTION, encodeDetails } from "./details.js";
 import { inspectModule } from "./inspect-module.js";
 import { V8Machine } from "./machine.js";
+import { AgentSourceMap, sealSourceMap } from "./source-map.js";
 import { withCustomSection, withoutCustomSection } from "./wasm-outline.js";
 
 export const MODULE_FILE = "agent.wasm";
@@ -39,6 +41,7 @@ export interface BuildResult {
   /** With fuel filled in. */
   config: AgentConfig;
   wasm: Uint8Array;
+  map: AgentSourceMap | undefined;
   out: string;
   check: CheckResult;
   warnings: string;
@@ -64,30 +67,56 @@ export async function buildAgent(folder: string, options: BuildOptions = {}): Pr
     const present = await readUnchanged(directory, out);
     if (present !== undefined) return present;
   }
-  const json = await readAgentJson(directory);
-  const config = parseAgentConfig(json);
-  const compiled = await compileAgent(directory, {
-    memory: config.limits.memory,
-    generate: config.generate,
-    colors: options.colors ?? false,
-  });
-  const plain = withoutCustomSection(compiled.wasm, "sourceMappingURL");
-  const wasm = withCustomSection(plain, DETAILS_SECTION, encodeDetails(config, SOURCE_MAP_FILE));
+  const assembled = await assembleAgent(directory, { colors: options.colors ?? false });
+  const { json, config, wasm, map, warnings } = assembled;
   inspectModule(wasm, { kind: config.kind, ioBuffer: config.limits.ioBuffer, stateId: config.stateId });
-  const board = await boardMachine(wasm, config);
+  const board = await boardMachine(wasm, config, map);
   const check = checkAgent(config, board, () => new V8Machine(wasm, config.limits.ioBuffer));
   const complete = withFuel(json, config, check);
-  await runVectorsOnBoard(wasm, parseAgentConfig(complete));
-  const sources = [...compiled.sources, join(directory, CONFIG_FILE)];
-  const stamp: Stamp = { tools: await toolsHash(), sources: await hashes(directory, sources), check };
+  await runVectorsOnBoard(wasm, parseAgentConfig(complete), map);
+  const stamp: Stamp = {
+    tools: await toolsHash(),
+    sources: await hashes(directory, assembled.sources),
+    check,
+  };
   await write(out, [
     [MODULE_FILE, wasm],
-    [SOURCE_MAP_FILE, compiled.sourceMap],
+    [SOURCE_MAP_FILE, map.json],
     [CONFIG_FILE, `${JSON.stringify(complete, null, 2)}\n`],
     [STAMP_FILE, `${JSON.stringify(stamp, null, 2)}\n`],
   ]);
-  const { warnings } = compiled;
-  return { config: parseAgentConfig(complete), wasm, out, check, warnings, unchanged: false };
+  return { config: parseAgentConfig(complete), wasm, map, out, check, warnings, unchanged: false };
+}
+
+/** A compiled module with its details inside, not yet checked or measured. */
+export interface AssembledAgent {
+  /** agent.json as it stands. */
+  json: unknown;
+  config: AgentConfig;
+  wasm: Uint8Array;
+  map: AgentSourceMap;
+  /** Of the compiler. */
+  warnings: string;
+  /** Files that went into it, absolute, agent.json among them. */
+  sources: string[];
+}
+
+/** Compiles the agent in `directory`. Throws what reading agent.json and the compiler throw. */
+export async function assembleAgent(
+  directory: string,
+  { colors = false }: { colors?: boolean } = {},
+): Promise<AssembledAgent> {
+  const json = await readAgentJson(directory);
+  const config = parseAgentConfig(json);
+  const { memory } = config.limits;
+  const compiled = await compileAgent(directory, { memory, generate: config.generate, colors });
+  const plain = withoutCustomSection(compiled.wasm, "sourceMappingURL");
+  const wasm = withCustomSection(plain, DETAILS_SECTION, encodeDetails(config, SOURCE_MAP_FILE));
+  const sealed = sealSourceMap(compiled.sourceMap, wasm);
+  const map = AgentSourceMap.of(sealed, wasm);
+  if (map === undefined) throw new EdgePlugError("INTERNAL", "The compiler's source map can't be read.");
+  const sources = [...compiled.sources, join(directory, CONFIG_FILE)];
+  return { json, config, wasm, map, warnings: compiled.warnings, sources };
 }
 
 /** agent.json with the fuel that it left open. */
@@ -115,7 +144,8 @@ async function write(out: string, files: [string, string | Uint8Array][]): Promi
   }
 }
 
-async function readUnchanged(directory: string, out: string): Promise<BuildResult | undefined> {
+/** The last build, if sources and tools are still the same. */
+export async function readUnchanged(directory: string, out: string): Promise<BuildResult | undefined> {
   try {
     const stamp = JSON.parse(await readFile(join(out, STAMP_FILE), "utf8")) as Stamp;
     const paths = Object.keys(stamp.sources).map((path) => resolve(directory, path));
@@ -124,14 +154,16 @@ async function readUnchanged(directory: string, out: string): Promise<BuildResul
       return undefined;
     const config = parseAgentConfig(await readAgentJson(out));
     const wasm = Uint8Array.from(await readFile(join(out, MODULE_FILE)));
-    return { config, wasm, out, check: stamp.check, warnings: "", unchanged: true };
+    const map = AgentSourceMap.of(await readFile(join(out, SOURCE_MAP_FILE), "utf8"), wasm);
+    return { config, wasm, map, out, check: stamp.check, warnings: "", unchanged: true };
   } catch {
     // no earlier build, or a damaged one: either way it is built anew
     return undefined;
   }
 }
 
-async function hashes(directory: string, paths: readonly string[]): Promise<Record<string, string>> {
+/** SHA-256 by path, relative to `directory`. */
+export async function hashes(directory: string, paths: readonly string[]): Promise<Record<string, string>> {
   const entries = await Promise.all(
     [...new Set(paths)].sort().map(async (path) => {
       const digest = createHash("sha256")

@@ -22,6 +22,7 @@ import { buildAgent, MODULE_FILE } from "./build.js";
 import { readAgentConfig, type AgentConfig } from "./config.js";
 import { DETAILS_SECTION } from "./details.js";
 import { inspectModule } from "./inspect-module.js";
+import { findSourceMap, type AgentSourceMap } from "./source-map.js";
 
 export interface PackOptions {
   /** The publisher's secret key, 32 bytes. Without one the package is unsigned, for open boards only. */
@@ -32,6 +33,8 @@ export interface PackOptions {
 export interface BuiltAgent {
   config: AgentConfig;
   wasm: Uint8Array;
+  /** Undefined if none lies there that is this module's. */
+  map: AgentSourceMap | undefined;
   folder: string;
 }
 
@@ -42,8 +45,8 @@ export interface BuiltAgent {
 export async function findBuiltAgent(path: string): Promise<BuiltAgent> {
   if (!(await isDirectory(path))) return readBuilt(path);
   if (!(await exists(join(path, MODULE_FILE)))) {
-    const { config, wasm, out } = await buildAgent(path, { skipUnchanged: true });
-    return { config, wasm, folder: out };
+    const { config, wasm, map, out } = await buildAgent(path, { skipUnchanged: true });
+    return { config, wasm, map, folder: out };
   }
   return readBuilt(join(path, MODULE_FILE));
 }
@@ -51,7 +54,7 @@ export async function findBuiltAgent(path: string): Promise<BuiltAgent> {
 async function readBuilt(path: string): Promise<BuiltAgent> {
   const folder = dirname(path);
   const wasm = Uint8Array.from(await readInputFile(path, (name) => readFile(name)));
-  return { config: await readAgentConfig(folder), wasm, folder };
+  return { config: await readAgentConfig(folder), wasm, map: await findSourceMap(wasm, path), folder };
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -127,7 +130,7 @@ function manifestOf(config: AgentConfig, limits: AgentManifest["limits"], wasm: 
 }
 
 /** Lists that say nothing are left out: four bytes an output are a good part of 304. */
-function guardsOf({ outputs }: AgentConfig): AgentGuards {
+export function guardsOf({ outputs }: AgentConfig): AgentGuards {
   const some = (field: "slew" | "failSafe"): boolean => outputs.some((output) => output[field] !== undefined);
   return {
     min: outputs.map(({ min }) => Math.fround(min)),

@@ -15,6 +15,9 @@ export interface WasmExport {
 }
 
 export interface WasmFunction {
+  /** Where its body begins and ends, bytes of the module; both 0 for an imported one. */
+  start: number;
+  end: number;
   calls: number[];
   callsIndirectly: boolean;
   growsMemory: boolean;
@@ -31,7 +34,25 @@ export interface WasmOutline {
   /** Declared minimum, in pages of 64 KiB; undefined = no memory. */
   memoryPages?: number;
   custom: { name: string; contents: Uint8Array }[];
+  /** In the module's order; a custom one as `custom NAME`. `size` is that of its contents. */
+  sections: { name: string; size: number }[];
 }
+
+const SECTION_NAMES = [
+  "custom",
+  "type",
+  "import",
+  "function",
+  "table",
+  "memory",
+  "global",
+  "export",
+  "start",
+  "element",
+  "code",
+  "data",
+  "data count",
+] as const;
 
 const KINDS = ["func", "table", "memory", "global", "tag"] as const;
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
@@ -39,7 +60,11 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 /** A cursor over bytes, in the encodings of the WebAssembly spec section 5. */
 class Reader {
   at = 0;
-  constructor(readonly bytes: Uint8Array) {}
+  /** `base` is where `bytes` begin in the module. */
+  constructor(
+    readonly bytes: Uint8Array,
+    readonly base = 0,
+  ) {}
 
   get left(): number {
     return this.bytes.length - this.at;
@@ -68,6 +93,12 @@ class Reader {
     return this.bytes.subarray(this.at - size, this.at);
   }
 
+  /** A reader of the next `size` bytes, which this one leaves behind. */
+  part(size: number): Reader {
+    const base = this.base + this.at;
+    return new Reader(this.take(size), base);
+  }
+
   name(): string {
     return Buffer.from(this.take(this.u32())).toString("utf8");
   }
@@ -91,7 +122,7 @@ export function isWasm(bytes: Uint8Array): boolean {
 export function readWasm(bytes: Uint8Array): WasmOutline {
   if (!isWasm(bytes)) throw new EdgePlugError("MODULE_MALFORMED", "This is no WebAssembly module.");
   try {
-    return readSections(new Reader(bytes.subarray(MAGIC.length)));
+    return readSections(new Reader(bytes.subarray(MAGIC.length), MAGIC.length));
   } catch (error) {
     if (error instanceof EdgePlugError) throw error;
     throw new EdgePlugError("MODULE_MALFORMED", `The module can't be read: ${(error as Error).message}.`, {
@@ -101,21 +132,35 @@ export function readWasm(bytes: Uint8Array): WasmOutline {
 }
 
 function readSections(reader: Reader): WasmOutline {
-  const outline: WasmOutline = { imports: [], exports: [], functions: [], indirect: [], custom: [] };
+  const outline: WasmOutline = {
+    imports: [],
+    exports: [],
+    functions: [],
+    indirect: [],
+    custom: [],
+    sections: [],
+  };
   while (reader.left > 0) {
     const id = reader.byte();
-    const section = new Reader(reader.take(reader.u32()));
+    const section = reader.part(reader.u32());
+    const size = section.left;
     if (id === 0) outline.custom.push({ name: section.name(), contents: section.take(section.left) });
-    else if (id === 2) readImports(section, outline);
+    const name = id === 0 ? `custom ${outline.custom.at(-1)?.name ?? ""}` : (SECTION_NAMES[id] ?? `${id}`);
+    outline.sections.push({ name, size });
+    if (id === 2) readImports(section, outline);
     else if (id === 5) outline.memoryPages = section.list(() => readLimits(section))[0] ?? 0;
     else if (id === 6) readGlobals(section, outline);
     else if (id === 7) readExports(section, outline);
     else if (id === 8) outline.start = section.u32();
     else if (id === 9) readElements(section, outline);
     else if (id === 10)
-      section.list(() => outline.functions.push(readBody(new Reader(section.take(section.u32())), outline)));
+      section.list(() => outline.functions.push(readBody(section.part(section.u32()), outline)));
   }
   return outline;
+}
+
+function newFunction(start: number, end: number): WasmFunction {
+  return { start, end, calls: [], callsIndirectly: false, growsMemory: false };
 }
 
 function readLimits(reader: Reader): number {
@@ -132,7 +177,7 @@ function readImports(reader: Reader, outline: WasmOutline): void {
     const kind = kindOf(reader.byte());
     if (kind === "func") {
       reader.u32();
-      outline.functions.push({ calls: [], callsIndirectly: false, growsMemory: false });
+      outline.functions.push(newFunction(0, 0));
     } else if (kind === "table") {
       reader.byte();
       readLimits(reader);
@@ -181,13 +226,13 @@ function readElements(reader: Reader, outline: WasmOutline): void {
 }
 
 function readExpression(reader: Reader, outline: WasmOutline): void {
-  const body: WasmFunction = { calls: [], callsIndirectly: false, growsMemory: false };
+  const body = newFunction(0, 0);
   for (let opcode = reader.byte(); opcode !== 0x0b; opcode = reader.byte())
     readInstruction(opcode, reader, body, outline);
 }
 
 function readBody(reader: Reader, outline: WasmOutline): WasmFunction {
-  const body: WasmFunction = { calls: [], callsIndirectly: false, growsMemory: false };
+  const body = newFunction(reader.base, reader.base + reader.left);
   reader.list(() => {
     reader.u32();
     reader.byte();

@@ -8,7 +8,7 @@ import { sha512 } from "../signing.js";
 import { openSigner, type SignerOptions } from "../signer/open.js";
 import { withDevice, withSession, type DeviceOptions } from "./device-options.js";
 import { hex, Output, plural } from "./output.js";
-import { readPackageFile } from "./package-file.js";
+import { readPackageFile } from "../package-file.js";
 import { withSigner } from "./signer-options.js";
 
 const DIGEST_SIZE = 16;

@@ -5,7 +5,7 @@ import { readDetails, type AgentDetails } from "../agent/details.js";
 import { boardName, TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import { verifyPackage, type AgentPackage } from "../package.js";
 import { count, hex, Output, plural } from "./output.js";
-import { readPackageFile } from "./package-file.js";
+import { readPackageFile } from "../package-file.js";
 
 interface InspectOptions {
   agent?: string;

@@ -51,7 +51,8 @@ async function pack(path: string, options: PackOptions): Promise<void> {
     signer === undefined ? unsigned : await interruptible((signal) => signPackage(unsigned, signer, signal));
   const epk = options.out ?? join(agent.folder, "agent.epk");
   const bytes = serializePackage(pkg);
-  const files: [string, Uint8Array][] = [[epk, bytes]];
+  const files: [string, Uint8Array | string][] = [[epk, bytes]];
+  if (agent.map !== undefined) files.push([`${epk}.map`, agent.map.json]);
   if (options.split === true) files.push(...splitFiles(dirname(epk), pkg));
   for (const [file, contents] of files) await write(file, contents);
   const { manifest, manifestBytes, keyId } = pkg;
@@ -86,7 +87,7 @@ function splitFiles(folder: string, pkg: AgentPackage): [string, Uint8Array][] {
   return files;
 }
 
-async function write(path: string, contents: Uint8Array): Promise<void> {
+async function write(path: string, contents: Uint8Array | string): Promise<void> {
   try {
     await writeFile(path, contents);
   } catch (error) {

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { readPublicKey } from "../keys.js";
 import { verifyPackage } from "../package.js";
 import { count, hex, Output } from "./output.js";
-import { readPackageFile } from "./package-file.js";
+import { readPackageFile } from "../package-file.js";
 
 interface VerifyOptions {
   key?: string;

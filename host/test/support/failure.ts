@@ -12,3 +12,12 @@ export async function failure(promise: Promise<unknown>): Promise<EdgePlugError>
   expect(error).toBeInstanceOf(EdgePlugError);
   return error as EdgePlugError;
 }
+
+/** The error that a call ends with, at once or by its promise. */
+export async function failureOf(call: () => unknown): Promise<EdgePlugError> {
+  return failure(
+    (async () => {
+      await call();
+    })(),
+  );
+}

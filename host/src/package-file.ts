@@ -1,8 +1,8 @@
 /** Package files as arguments of commands. */
 import { open } from "node:fs/promises";
 
-import { readInputFile } from "../files.js";
-import { PACKAGE_MAX, readPackage, readSplitPackage, type AgentPackage } from "../package.js";
+import { readInputFile } from "./files.js";
+import { PACKAGE_MAX, readPackage, readSplitPackage, type AgentPackage } from "./package.js";
 
 /** Reads an .epk, or with `agent` the loose pair manifest.pb and agent.bin. */
 export async function readPackageFile(path: string, agent?: string): Promise<AgentPackage> {

@@ -1,0 +1,2 @@
+/** What tests of agents import: `import { simulate } from "@edgeplug/testing"`. */
+export * from "edgeplug/simulate";
