@@ -10,6 +10,7 @@ export default tseslint.config(
     "**/generated/",
     "firmware/sdk/",
     "firmware/agents/",
+    "host/templates/",
     "tests/bench/workloads/",
     "node_modules/",
   ]),

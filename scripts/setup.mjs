@@ -2,7 +2,16 @@
 // TypeScript, agents. Each step runs only when what it depends on has changed since it last succeeded.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -158,6 +167,19 @@ function buildFirmware() {
   }
 }
 
+/** npm links only commands that are there when it installs, and these are compiled after it. */
+function linkCommands() {
+  const { workspaces } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  for (const folder of workspaces) {
+    const { name, bin = {} } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
+    for (const [command, file] of Object.entries(bin)) {
+      const link = join(ROOT, "node_modules/.bin", command);
+      chmodSync(join(ROOT, folder, file), 0o755);
+      if (!existsSync(link)) symlinkSync(join("..", name, file), link);
+    }
+  }
+}
+
 function main() {
   checkNode();
   installDebianPackages();
@@ -191,12 +213,13 @@ function main() {
     "tools",
     "demo",
   ];
-  const compiled = ["host", "tests/power", "tests/chaos", "tools/edgeplug-push"].map(
+  const compiled = ["host", "tests/power", "tests/chaos", "tools/edgeplug-push", "tools/testing"].map(
     (at) => `${at}/dist/tsconfig.tsbuildinfo`,
   );
   step("typescript", typescript, compiled, "compiling the TypeScript packages", () => {
     run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
   });
+  linkCommands();
   const scripts = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts;
   if (scripts["build:agents"] === undefined) return;
   const sources = ["firmware/sdk", "firmware/agents", "firmware/boards/sim", "firmware/runtime", "host/src"];

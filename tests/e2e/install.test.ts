@@ -1,7 +1,7 @@
 /** What users install: the packed tools in an empty folder, with nothing of a C toolchain in sight. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -91,6 +91,18 @@ describe("the packed tools in an empty folder", () => {
     },
     INSTALL_MS,
   );
+
+  it("begin an agent, which finds the tools where they are, and has to fetch only what tests it", async () => {
+    const made = JSON.parse(await tool("edgeplug", "new", "fresh", "--json")) as Record<string, unknown>;
+    expect(made).toMatchObject({ name: "fresh", ready: false });
+    expect(made["next"]).toContain("npm install");
+    expect(made["files"]).toContain(".gitignore");
+    const { devDependencies } = JSON.parse(await readFile(join(folder, "fresh/package.json"), "utf8")) as {
+      devDependencies: object;
+    };
+    expect(Object.keys(devDependencies)).toEqual(["vitest", "typescript", "@types/node"]);
+    expect(await tool("edgeplug", "build", "fresh")).toContain("V8 and the board's engine agree");
+  });
 
   it("serve a board over a gateway, and push through it", async () => {
     const edgeplug = join(folder, "node_modules/edgeplug/dist/cli/main.js");

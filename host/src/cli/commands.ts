@@ -14,6 +14,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./keygen.js")).keygenCommand(),
   },
   {
+    name: "new",
+    summary: "begin an agent: source, manifest, a test that passes",
+    load: async () => (await import("./new.js")).newCommand(),
+  },
+  {
     name: "build",
     summary: "compile an agent and check it in the board's own engine",
     load: async () => (await import("./build.js")).buildCommand(),
