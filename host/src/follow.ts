@@ -11,7 +11,12 @@ import type { DeviceEvent, Hello, Status } from "./session/messages.js";
 /** What a follower is told, in order. */
 export type Followed =
   | { kind: "connected"; device: string; hello: Hello; status: Status }
-  | { kind: "event"; event: DeviceEvent }
+  | {
+      kind: "event";
+      event: DeviceEvent;
+      /** Of a trap, with `digests`: that of the agent's manifest, as slots have it. */
+      digest?: Uint8Array | undefined;
+    }
   /** The board was reset, and its own word of it got lost. */
   | { kind: "reset"; bootNumber: number }
   /** So many events didn't fit into the board's queue. */
@@ -33,6 +38,8 @@ export interface FollowOptions {
   /** Opens a device by its name, as openDevice() does. */
   open: (device: string, signal: AbortSignal | undefined) => Promise<BoardSession>;
   signal?: AbortSignal | undefined;
+  /** Ask the board which package a trap was of. Default: false. */
+  digests?: boolean;
   /** Between two looks whether the board is still there, milliseconds. Default 2,000. */
   checkMs?: number;
   /** How long the first attempt to come back waits, milliseconds; each later one twice as long. Default 250. */
@@ -41,7 +48,7 @@ export interface FollowOptions {
   longestRetryMs?: number;
 }
 
-const { EVENT_KIND_BOOT } = edgeplug.EventKind;
+const { EVENT_KIND_BOOT, EVENT_KIND_TRAP } = edgeplug.EventKind;
 
 const CHECK_MS = 2_000;
 const FIRST_RETRY_MS = 250;
@@ -121,11 +128,11 @@ async function statusOrClose(session: BoardSession, signal: AbortSignal | undefi
 async function* attend(
   session: BoardSession,
   status: Status,
-  { signal, checkMs = CHECK_MS }: FollowOptions,
+  { signal, checkMs = CHECK_MS, digests = false }: FollowOptions,
 ): AsyncGenerator<Followed, EdgePlugError | undefined, void> {
   const { signal: ended, abort, unlink } = linkSignals([signal]);
   const inbox = new Inbox<Followed>();
-  const listening = listen(session, inbox, ended);
+  const listening = listen(session, inbox, ended, digests);
   const checking = check(session, status, inbox, { signal: ended, checkMs });
   try {
     return yield* inbox.items(ended);
@@ -136,10 +143,18 @@ async function* attend(
   }
 }
 
-async function listen(session: BoardSession, inbox: Inbox<Followed>, signal: AbortSignal): Promise<void> {
+async function listen(
+  session: BoardSession,
+  inbox: Inbox<Followed>,
+  signal: AbortSignal,
+  digests: boolean,
+): Promise<void> {
+  const ofSwap = new Map<number, Uint8Array>();
   try {
     for await (const event of session.events(signal)) {
-      inbox.put({ kind: "event", event });
+      if (digests && event.kind === EVENT_KIND_TRAP && !ofSwap.has(event.swapNumber))
+        await learnDigests(session, signal, ofSwap);
+      inbox.put({ kind: "event", event, digest: ofSwap.get(event.swapNumber) });
       // Which boot this is has to be known before the line is lost: later nobody could tell whether there was another.
       if (event.kind === EVENT_KIND_BOOT)
         void session.refresh({ signal, timeoutMs: SILENCE_MS }).catch(() => undefined);
@@ -148,6 +163,16 @@ async function listen(session: BoardSession, inbox: Inbox<Followed>, signal: Abo
   } catch (error) {
     inbox.end(EdgePlugError.from(error));
   }
+}
+
+/** A slot keeps its swap number after a rollback too. What can't be learnt is no reason to lose an event. */
+async function learnDigests(
+  session: BoardSession,
+  signal: AbortSignal,
+  ofSwap: Map<number, Uint8Array>,
+): Promise<void> {
+  const slots = await session.slots({ signal, timeoutMs: SILENCE_MS }).catch(() => []);
+  for (const { swapNumber, digest } of slots) if (digest.length > 0) ofSwap.set(swapNumber, digest);
 }
 
 interface CheckOptions {

@@ -42,16 +42,22 @@ export function checkAgent(config: AgentConfig, board: MachineFactory, v8: Machi
   return onBoard.result;
 }
 
-function runAgent(config: AgentConfig, create: MachineFactory): Trace {
+/** Starts the agent and runs its test vectors, in one engine. Throws as checkAgent() does. */
+export function checkVectors(config: AgentConfig, create: MachineFactory): CheckResult {
   const result = { vectors: 0, runs: 0, worstFuel: 0, worstInitFuel: 0, guardHits: 0, stateSize: 0 };
-  const trace: Trace = { steps: [], result };
-  const ofVectors = new Instance(config, create(), result);
+  const instance = new Instance(config, create(), result);
   config.vectors.forEach((vector, index) => {
     inContext(`vector ${index + 1}`, () => {
-      runVector(ofVectors, vector);
+      runVector(instance, vector);
     });
     result.vectors++;
   });
+  return result;
+}
+
+function runAgent(config: AgentConfig, create: MachineFactory): Trace {
+  const result = checkVectors(config, create);
+  const trace: Trace = { steps: [], result };
   const instance = new Instance(config, create(), result);
   if (config.kind === "control") runScans(instance, trace);
   else runRequests(instance, trace);

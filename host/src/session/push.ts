@@ -66,6 +66,7 @@ class Push {
   private stagedMs = 0;
   private stage: "before" | "staging" | "activated" | "over" = "before";
   private activation: DeviceEvent | undefined;
+  private trap: DeviceEvent | undefined;
   /** Part of the payload is what the board had kept of an earlier session. */
   private goesOn = false;
   /** The boot in which an operator allowed this package although it is older. */
@@ -85,6 +86,7 @@ class Push {
   async *run(): AsyncGenerator<PushStep, PushResult, void> {
     const off = this.session.connection.onEvent((event) => {
       if (event.kind === EventKind.EVENT_KIND_ACTIVATED) this.activation = event;
+      if (event.kind === EventKind.EVENT_KIND_TRAP) this.trap = event;
     });
     try {
       if (this.options.activated === undefined) yield* this.stageAndActivate();
@@ -96,6 +98,7 @@ class Push {
         this.pkg.payload,
         this.result,
         this.options,
+        () => this.trap,
       );
       const active = yield* trial.run();
       const totalMs = this.now() - this.asking.start;

@@ -8,6 +8,7 @@ import {
   type PushStep,
   type SessionPushOptions,
 } from "edgeplug/device";
+import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
 import { count } from "./progress.js";
@@ -16,9 +17,11 @@ import type { Report } from "./report.js";
 /** Without a terminal, progress is told at each of these shares. */
 const QUARTERS = 4;
 
+/** `path` is where the package was read from: its source map lies beside it. */
 export async function push(
   session: BoardSession,
   pkg: AgentPackage,
+  path: string,
   report: Report,
   options: SessionPushOptions,
 ): Promise<void> {
@@ -38,10 +41,15 @@ export async function push(
   );
   const run = session.push(pkg, options);
   const teller = new Teller(session, report);
-  for (;;) {
-    const step = await run.next();
-    if (step.done !== true) teller.tell(step.value);
-    else return finish(report, step.value);
+  try {
+    for (;;) {
+      const step = await run.next();
+      if (step.done !== true) teller.tell(step.value);
+      else return finish(report, step.value);
+    }
+  } catch (error) {
+    const { explainRejection, mapOfPackage } = await import("edgeplug/rejection");
+    throw await explainRejection(EdgePlugError.from(error), pkg, await mapOfPackage(pkg, path));
   }
 }
 

@@ -41,7 +41,14 @@ async function execute(settings: Settings, report: Report): Promise<void> {
       const options = { signal, timeoutMs: settings.timeoutMs, signer };
       switch (verb.kind) {
         case "push":
-          return await pushVerified(session, pkg as AgentPackage, settings, report, options);
+          return await pushVerified(
+            session,
+            pkg as AgentPackage,
+            verb.agentFile ?? verb.packageFile,
+            settings,
+            report,
+            options,
+          );
         case "dry-run":
           return await foretell(session, pkg as AgentPackage, settings, report, options);
         case "info":
@@ -99,12 +106,16 @@ async function connect(settings: Settings, signal: AbortSignal): Promise<BoardSe
 async function pushVerified(
   session: BoardSession,
   pkg: AgentPackage,
+  path: string,
   settings: Settings,
   report: Report,
   options: CommandOptions,
 ): Promise<void> {
   const { push } = await import("./push.js");
-  await push(session, pkg, report, { ...options, allowDowngrade: settings.allowDowngrade });
+  await push(session, pkg, path, report, {
+    ...options,
+    allowDowngrade: settings.allowDowngrade,
+  });
 }
 
 async function foretell(
