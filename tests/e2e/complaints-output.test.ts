@@ -123,6 +123,7 @@ describe("can't script, JSON mixed with prose", () => {
       ["build", ["build", AGENT, "--out", file("built")]],
       ["pack", ["pack", file("built"), "--key", file("key"), "--out", file("built.epk")]],
       ["verify", ["verify", file("built.epk"), "--key", file("key.pub")]],
+      ["inspect", ["inspect", file("built.epk")]],
     ];
     for (const [name, args] of verbs) {
       const { code, stdout, stderr } = await desk.edgeplug([...args, "--json"]);

@@ -36,6 +36,8 @@ export interface WasmOutline {
   custom: { name: string; contents: Uint8Array }[];
   /** In the module's order; a custom one as `custom NAME`. `size` is that of its contents. */
   sections: { name: string; size: number }[];
+  /** Where the static data end, bytes of linear memory; 0 without any. */
+  dataEnd: number;
 }
 
 const SECTION_NAMES = [
@@ -139,6 +141,7 @@ function readSections(reader: Reader): WasmOutline {
     indirect: [],
     custom: [],
     sections: [],
+    dataEnd: 0,
   };
   while (reader.left > 0) {
     const id = reader.byte();
@@ -153,6 +156,7 @@ function readSections(reader: Reader): WasmOutline {
     else if (id === 7) readExports(section, outline);
     else if (id === 8) outline.start = section.u32();
     else if (id === 9) readElements(section, outline);
+    else if (id === 11) readData(section, outline);
     else if (id === 10)
       section.list(() => outline.functions.push(readBody(section.part(section.u32()), outline)));
   }
@@ -224,6 +228,21 @@ function readElements(reader: Reader, outline: WasmOutline): void {
       });
   });
 }
+
+/** Data segments in all three forms (spec section 5.5.14); those with a constant place reach up to dataEnd. */
+function readData(reader: Reader, outline: WasmOutline): void {
+  reader.list(() => {
+    const flags = reader.u32();
+    if (flags === 2) reader.u32();
+    const constant = new Reader(reader.bytes.subarray(reader.at));
+    if (flags !== 1) readExpression(reader, outline);
+    const size = reader.take(reader.u32()).length;
+    if (flags !== 1 && constant.byte() === I32_CONST)
+      outline.dataEnd = Math.max(outline.dataEnd, constant.u32() + size);
+  });
+}
+
+const I32_CONST = 0x41;
 
 function readExpression(reader: Reader, outline: WasmOutline): void {
   const body = newFunction(0, 0);

@@ -1,36 +1,123 @@
 /** edgeplug inspect */
 import { Command } from "commander";
 
+import { packagedConfig } from "../agent/packaged.js";
 import { readDetails, type AgentDetails } from "../agent/details.js";
+import { findAgent, type FoundAgent } from "../agent/find.js";
+import { profileAgent, type FunctionProfile, type ModuleProfile } from "../agent/profile.js";
+import { findSourceMap, placeText } from "../agent/source-map.js";
+import { EdgePlugError } from "../errors.js";
 import { boardName, TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import { verifyPackage, type AgentPackage } from "../package.js";
-import { count, hex, Output, plural } from "./output.js";
 import { readPackageFile } from "../package-file.js";
+import { count, hex, Output, plural } from "./output.js";
 
 interface InspectOptions {
   agent?: string;
+  scans?: string;
   json?: boolean;
 }
 
+const SCANS_MAX = 1_000_000;
+
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .summary("show what a package says of itself")
-    .description("Shows manifest, limits, guards, trial rules and channels of a package whose digests hold.")
-    .argument("<file>", "an .epk, or a manifest.pb with --agent")
+    .summary("show what a package says of itself, what it is made of, and the fuel that it takes")
+    .description(
+      "Shows manifest, limits, guards, trial rules and channels of a package whose digests hold; the sections, imports, memory " +
+        "and largest functions of its module; and the worst fuel of a scan in 10,000, with the margin to its limit. Takes a module " +
+        "or an agent's folder too.",
+    )
+    .argument("<path>", "an .epk, an agent.wasm, an agent's folder, or a manifest.pb with --agent")
     .option("--agent <file>", "the agent.bin that belongs to a manifest.pb")
+    .option("--scans <count>", "scans or requests to run, 0 for none (default: 10,000 scans, 1,000 requests)")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
-      "\nExamples:\n  edgeplug inspect agent.epk\n  edgeplug inspect manifest.pb --agent agent.bin --json",
+      "\nExamples:\n  edgeplug inspect agent.epk\n  edgeplug inspect my-agent --scans 100000\n" +
+        "  edgeplug inspect manifest.pb --agent agent.bin --json",
     )
     .action(inspect);
 }
 
-async function inspect(file: string, options: InspectOptions): Promise<void> {
-  const pkg = await readPackageFile(file, options.agent);
+async function inspect(path: string, options: InspectOptions): Promise<void> {
+  const scans = options.scans === undefined ? undefined : Number(options.scans);
+  if (scans !== undefined && !(Number.isInteger(scans) && scans >= 0 && scans <= SCANS_MAX))
+    throw new EdgePlugError("USAGE", `--scans ${options.scans} is no number from 0 to ${count(SCANS_MAX)}.`);
+  const found = await find(path, options.agent);
+  const profile = await profileAgent(found, scans);
+  const { pkg } = found;
+  const details = readDetails(found.wasm);
+  const about = pkg === undefined ? aboutSource(found) : describe(pkg, details);
+  new Output(options).result([...about, "", ...describeModule(profile, found)], {
+    ...(pkg === undefined ? sourceRecord(found) : record(pkg, details)),
+    module: moduleRecord(profile),
+  });
+}
+
+async function find(path: string, agent: string | undefined): Promise<FoundAgent> {
+  if (agent === undefined) return findAgent(path);
+  const pkg = await readPackageFile(path, agent);
   verifyPackage(pkg);
-  const details = readDetails(pkg.payload);
-  new Output(options).result(describe(pkg, details), record(pkg, details));
+  const map = await findSourceMap(pkg.payload, agent);
+  return { config: packagedConfig(pkg), wasm: pkg.payload, map, pkg };
+}
+
+const LABEL_WIDTH = 10;
+
+function aboutSource({ config }: FoundAgent): string[] {
+  return [
+    `${"agent".padEnd(LABEL_WIDTH)}${config.name} ${config.version}, release ${config.release}, not packed`,
+    `${"kind".padEnd(LABEL_WIDTH)}${config.kind}, board ${config.board}`,
+  ];
+}
+
+function sourceRecord({ config: { name, version, release, kind, board, limits } }: FoundAgent): object {
+  return { name, version, release, kind, board, limits };
+}
+
+function describeModule(
+  { bytes, sections, imports, exports, memory, functions, worst }: ModuleProfile,
+  found: FoundAgent,
+): string[] {
+  const rows: [string, string][] = [
+    [
+      "module",
+      `${count(bytes)} bytes: ${sections.map(({ name, size }) => `${name} ${count(size)}`).join(", ")}`,
+    ],
+    ["imports", imports.length === 0 ? "none" : imports.join(", ")],
+    ["exports", exports.join(", ")],
+    [
+      "memory",
+      `${count(memory.limit)} bytes, static data up to ${count(memory.staticData)}; declares ${plural(memory.declaredPages, "page")}`,
+    ],
+    ["functions", `${functions.count}, the largest:`],
+    ...functions.largest.map((one): [string, string] => ["", functionText(one)]),
+    ["worst", worstText(worst, found)],
+  ];
+  if (worst.failure !== undefined) rows.push(["", `ended there: ${worst.failure.message}`]);
+  return rows.map(([label, text]) => `${label.padEnd(LABEL_WIDTH)}${text}`);
+}
+
+function functionText({ index, name, bytes, place }: FunctionProfile): string {
+  const called = name === "" ? `function ${index}` : `${name} (function ${index})`;
+  return `${`${count(bytes)} bytes`.padStart(12)}  ${called}${place === undefined ? "" : `, ${placeText(place)}`}`;
+}
+
+function worstText(
+  { runs, fuel, at, limit, margin }: ModuleProfile["worst"],
+  { config }: FoundAgent,
+): string {
+  const unit = config.kind === "control" ? "scan" : "request";
+  if (runs === 0) return `no ${unit} was run`;
+  const head = `${count(fuel)} fuel in ${unit} ${count(at)} of ${count(runs)}`;
+  if (limit === undefined || margin === undefined)
+    return `${head}; no limit yet, \`edgeplug build\` sets one`;
+  return `${head}, limit ${count(limit)}: a margin of ${(100 * margin).toFixed(1)} %`;
+}
+
+function moduleRecord({ worst: { failure, ...worst }, ...profile }: ModuleProfile): object {
+  return { ...profile, worst: { ...worst, ...(failure === undefined ? {} : { failure: failure.toJSON() }) } };
 }
 
 function describe(pkg: AgentPackage, details: AgentDetails | undefined): string[] {
