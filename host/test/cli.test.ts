@@ -144,11 +144,11 @@ describe("edgeplug", () => {
       expectError([verb, bad("flip.epk", flipped(epk.length - 1))], "EP2005", 21, folder);
       expectError([verb, bad("magic.epk", flipped(2))], "EP2001", 20, folder);
       expectError([verb, bad("large.epk", Buffer.concat([epk, Buffer.alloc(20_000)]))], "EP2004", 20, folder);
-      expect(expectError([verb, "build/agent.wasm"], "EP2001", 20, folder)).toContain("not packed yet");
       expect(expectError([verb, "publisher.key.pub"], "EP2001", 20, folder)).toContain("not");
-      expect(expectError([verb, "build"], "EP1003", 10, folder)).toContain("directory");
       expectError([verb, "none.epk"], "EP1002", 10, folder);
     }
+    expect(expectError(["verify", "build/agent.wasm"], "EP2001", 20, folder)).toContain("not packed yet");
+    expect(expectError(["verify", "build"], "EP1003", 10, folder)).toContain("directory");
     const unsigned = edgeplug(["pack", "build", "--out", "unsigned.epk"], { cwd: folder });
     expect(unsigned.stdout).toContain("unsigned");
     expectError(["verify", "unsigned.epk", "--key", "publisher.key.pub"], "EP2009", 22, folder);

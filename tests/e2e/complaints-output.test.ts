@@ -124,6 +124,8 @@ describe("can't script, JSON mixed with prose", () => {
       ["pack", ["pack", file("built"), "--key", file("key"), "--out", file("built.epk")]],
       ["verify", ["verify", file("built.epk"), "--key", file("key.pub")]],
       ["inspect", ["inspect", file("built.epk")]],
+      ["run", ["run", file("built.epk"), "--scans", "50"]],
+      ["new", ["new", file("fresh")]],
     ];
     for (const [name, args] of verbs) {
       const { code, stdout, stderr } = await desk.edgeplug([...args, "--json"]);

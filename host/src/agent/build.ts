@@ -112,7 +112,7 @@ export async function assembleAgent(
   const compiled = await compileAgent(directory, { memory, generate: config.generate, colors });
   const plain = withoutCustomSection(compiled.wasm, "sourceMappingURL");
   const wasm = withCustomSection(plain, DETAILS_SECTION, encodeDetails(config, SOURCE_MAP_FILE));
-  const sealed = sealSourceMap(compiled.sourceMap, wasm);
+  const sealed = sealSourceMap(compiled.sourceMap, compiled.functionNames, wasm);
   const map = AgentSourceMap.of(sealed, wasm);
   if (map === undefined) throw new EdgePlugError("INTERNAL", "The compiler's source map can't be read.");
   const sources = [...compiled.sources, join(directory, CONFIG_FILE)];

@@ -10,6 +10,7 @@ import { fileError, readInputFile } from "../files.js";
 
 const ENTRY = "assembly/index.ts";
 const MODULE = "agent.wasm";
+const TEXT = "agent.wat";
 const SDK = /^(?:\.\.\/)*node_modules\/@edgeplug\/sdk\//;
 
 export interface CompileOptions {
@@ -24,6 +25,8 @@ export interface CompileOptions {
 export interface Compiled {
   wasm: Uint8Array;
   sourceMap: string;
+  /** The compiler's names of all functions, imported ones first, which the module itself leaves out. */
+  functionNames: string[];
   /** Warnings of the compiler, as it prints them; mostly empty. */
   warnings: string;
   /** Files that went into it, absolute. */
@@ -66,6 +69,7 @@ export async function compileAgent(directory: string, options: CompileOptions): 
   return {
     wasm: Uint8Array.from(wasm),
     sourceMap: String(written.get(`${MODULE}.map`) ?? ""),
+    functionNames: functionNames(String(written.get(TEXT) ?? "")),
     warnings: diagnostics.text,
     sources: [...sources].sort(),
   };
@@ -74,13 +78,18 @@ export async function compileAgent(directory: string, options: CompileOptions): 
 function compilerArguments(options: CompileOptions): string[] {
   return [
     ENTRY,
-    ...["--outFile", MODULE, "--sourceMap"],
+    ...["--outFile", MODULE, "--sourceMap", "--textFile", TEXT],
     // the stub runtime never frees and grows memory only when an agent allocates more than it declared
     ...["--runtime", "stub", "--initialMemory", "1", "--maximumMemory", "1"],
     ...["--lowMemoryLimit", String(options.memory)],
     ...["--optimizeLevel", "3", "--shrinkLevel", "1", "--converge"],
     ...(options.colors === true ? [] : ["--noColors"]),
   ];
+}
+
+/** By index: ` (func $assembly/index/scan …` and ` (import "edgeplug" "input" (func $…`, in the order of the module. */
+function functionNames(text: string): string[] {
+  return [...text.matchAll(/^ (?:\(import [^(]*)?\(func \$(\S+?)[\s)]/gm)].map(([, name = ""]) => name);
 }
 
 /** Agents may read their own folder and the SDK, nothing else, so that a build does not depend on its surroundings. */

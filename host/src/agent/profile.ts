@@ -14,7 +14,7 @@ const REQUEST_SIZES_SEED = 1;
 
 export interface FunctionProfile {
   index: number;
-  /** Its export, or by the source map the function that most of it comes from; else empty. */
+  /** As exported, or as in the source; empty without either. */
   name: string;
   bytes: number;
   /** Undefined without a source map. */
@@ -85,31 +85,31 @@ function profile(
   map: AgentSourceMap | undefined,
 ): FunctionProfile {
   const exported = outline.exports.find((one) => one.kind === "func" && one.index === index)?.name;
-  const main = map === undefined ? undefined : mainSource(body, map);
+  const full = map?.functionName(index) ?? "";
+  const place = map === undefined ? undefined : firstLine(body, map, full);
   return {
     index,
-    name: exported ?? main?.name ?? "",
+    name: exported ?? shortName(full),
     bytes: size(body),
-    ...(main === undefined ? {} : { place: main.place }),
+    ...(place === undefined ? {} : { place }),
   };
 }
 
-/** The optimizer puts functions into others: the one that most bytes come from gives the name. */
-function mainSource(
-  body: WasmFunction,
-  map: AgentSourceMap,
-): { name: string; place: SourcePlace } | undefined {
-  const found = new Map<string, { bytes: number; name: string; place: SourcePlace }>();
+/** `say` of `~lib/@edgeplug/sdk/assembly/index/say`; type arguments have slashes of their own. */
+function shortName(full: string): string {
+  return full.replace(/<.*$/, "").split("/").at(-1) ?? full;
+}
+
+/** The optimizer puts functions into others: only lines of the function's own file count. */
+function firstLine(body: WasmFunction, map: AgentSourceMap, full: string): SourcePlace | undefined {
+  let first: SourcePlace | undefined;
   for (let at = body.start; at < body.end; at++) {
     const place = map.locate(at, body.start);
-    if (place === undefined) continue;
-    const name = map.functionAt(place) ?? "";
-    const one = found.get(`${place.file} ${name}`) ?? { bytes: 0, name, place };
-    one.bytes++;
-    if (place.line < one.place.line) one.place = place;
-    found.set(`${place.file} ${name}`, one);
+    if (place === undefined || !full.replace(/^~lib\//, "").startsWith(place.file.replace(/\.ts$/, "/")))
+      continue;
+    if (first === undefined || place.line < first.line) first = place;
   }
-  return [...found.values()].sort((a, b) => b.bytes - a.bytes)[0];
+  return first;
 }
 
 async function worstFuel(found: FoundAgent, runs: number): Promise<WorstFuel> {

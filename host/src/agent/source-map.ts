@@ -6,6 +6,8 @@ import { dirname, join } from "node:path";
 
 /** The member of the map that holds the SHA-512 of the payload; source map readers leave `x_` members alone. */
 const DIGEST_FIELD = "x_edgeplug_payload_sha512";
+/** … and that of the names of the module's functions, by index. */
+const FUNCTIONS_FIELD = "x_edgeplug_functions";
 /** asc's name for the SDK, which it finds as a package. */
 const SDK_SOURCE = /^~lib\/(?=@edgeplug\/sdk\/)/;
 
@@ -19,6 +21,7 @@ export interface SourcePlace {
 
 interface SealedMap extends SourceMapPayload {
   [DIGEST_FIELD]?: unknown;
+  [FUNCTIONS_FIELD]?: string[];
 }
 
 /** `assembly/index.ts:12:5` */
@@ -26,15 +29,16 @@ export function placeText({ file, line, column }: SourcePlace): string {
   return `${file}:${line}:${column}`;
 }
 
-/** The compiler's map with the digest of the payload that it is the map of. */
-export function sealSourceMap(json: string, payload: Uint8Array): string {
-  return JSON.stringify({ ...(JSON.parse(json) as object), [DIGEST_FIELD]: digestOf(payload) });
+/** The compiler's map with its names of functions, and the digest of the payload that it is the map of. */
+export function sealSourceMap(json: string, functions: readonly string[], payload: Uint8Array): string {
+  const map = JSON.parse(json) as object;
+  return JSON.stringify({ ...map, [FUNCTIONS_FIELD]: functions, [DIGEST_FIELD]: digestOf(payload) });
 }
 
 /** The map of one module. */
 export class AgentSourceMap {
   readonly #map: SourceMap;
-  readonly #texts: ReadonlyMap<string, string[]>;
+  readonly #functions: readonly string[];
 
   private constructor(
     /** As it stands in the file. */
@@ -42,11 +46,8 @@ export class AgentSourceMap {
     payload: SealedMap,
   ) {
     this.#map = new SourceMap(payload);
-    // Node's types lack a field of the format that asc always writes
-    const { sourcesContent = [] } = payload as { sourcesContent?: (string | null)[] };
-    this.#texts = new Map(
-      payload.sources.map((source, at) => [source, (sourcesContent[at] ?? "").split("\n")]),
-    );
+    const { [FUNCTIONS_FIELD]: functions = [] } = payload;
+    this.#functions = functions;
   }
 
   /** The map in `json` if it is that of `payload`; undefined if it is another's, or none. */
@@ -79,20 +80,11 @@ export class AgentSourceMap {
     return undefined;
   }
 
-  /** The name of the function whose declaration stands nearest above `place`. */
-  functionAt({ file, line }: SourcePlace): string | undefined {
-    const lines = this.#texts.get(file) ?? this.#texts.get(`~lib/${file}`) ?? [];
-    for (let at = Math.min(line, lines.length) - 1; at >= 0; at--) {
-      const name = DECLARATION.exec(lines[at] ?? "")?.[1];
-      if (name !== undefined) return name;
-    }
-    return undefined;
+  /** The compiler's name of a function: `assembly/index/scan`, `~lib/@edgeplug/sdk/assembly/index/say`. */
+  functionName(index: number): string | undefined {
+    return this.#functions[index];
   }
 }
-
-/** `export function name(`, and methods: `  name(…): type {` */
-const DECLARATION =
-  /^\s*(?:export\s+)?(?:declare\s+)?(?:static\s+)?(?:function\s+)?(?!if\b|for\b|while\b|switch\b|return\b)([A-Za-z_$][\w$]*)\s*(?:<[^(]*>)?\([^)]*\)\s*:\s*[\w<>[\] |]+\s*\{/;
 
 /** The map of `payload` among the files where one of `path` may lie. `path` is an .epk, a module, or a folder. */
 export async function findSourceMap(payload: Uint8Array, path: string): Promise<AgentSourceMap | undefined> {

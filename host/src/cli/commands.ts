@@ -24,6 +24,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./build.js")).buildCommand(),
   },
   {
+    name: "run",
+    summary: "run an agent on recorded inputs, and draw what comes of it",
+    load: async () => (await import("./run.js")).runCommand(),
+  },
+  {
     name: "pack",
     summary: "make a package of a built agent, signed or not",
     load: async () => (await import("./pack.js")).packCommand(),
