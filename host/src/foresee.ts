@@ -6,7 +6,7 @@
 import { EdgePlugError } from "./errors.js";
 import { MAX_CALL_DEPTH, MAX_FUEL, MAX_IO_BUFFER, MAX_STACK_SLOTS } from "./generated/limits.js";
 import { edgeplug } from "./generated/messages.js";
-import { boardName, decodeManifest, type AgentManifest } from "./manifest.js";
+import { boardName, type AgentManifest } from "./manifest.js";
 import type { AgentPackage } from "./package.js";
 import { sha512 } from "./signing.js";
 import type { BoardSession, SessionPushOptions } from "./session/board-session.js";
@@ -33,18 +33,22 @@ export interface Foresight {
   slot: number | undefined;
   /** The board holds part of this package already. */
   resumes: boolean;
+  /** The package that runs; undefined if none does, or it can't be read. */
+  present: AgentPackage | undefined;
   /** The shortest time that the trial can take, milliseconds. */
   trialMs: number;
 }
 
 export interface ForeseeOptions extends RequestOptions {
   allowDowngrade?: boolean | undefined;
+  /** Read the running package whatever its kind; without it only where the rules need it. Default: false. */
+  present?: boolean;
   /** An operator's key, as for a push. */
   signer?: SessionPushOptions["signer"];
 }
 
 /** Percent of a scan that agents may take, the new one and the one that runs. */
-const SCAN_SHARE = 70;
+export const SCAN_SHARE = 70;
 const DIGEST_SIZE = 16;
 const DEFAULT_HEALTHY_SCANS = 1_000;
 
@@ -71,6 +75,7 @@ export async function foreseePush(
 ): Promise<Foresight> {
   const { manifest } = pkg;
   const status = await session.status(options);
+  const present = await presentPackage(session, status, options);
   const situation: Situation = {
     manifest,
     pkg,
@@ -80,7 +85,7 @@ export async function foreseePush(
     slots: await session.slots(options),
     keys: await session.listKeys(options),
     spent: await session.spent(options),
-    activeFuel: await activeFuel(session, status, options),
+    activeFuel: activeFuel(status, present),
     options,
   };
   const checks = [journal, update, signature, board, memory, fuel, security, release, spentList]
@@ -91,25 +96,30 @@ export async function foreseePush(
     checks,
     slot: targetSlot(situation),
     resumes: situation.slots.some((slot) => isHalfReceived(slot) && isSame(slot.digest, situation.digest)),
+    present,
     trialMs: (healthy * session.hello.tickUs) / 1_000,
   };
 }
 
 /** The board counts the running agent's fuel too, and tells it nowhere but in the package itself. */
-async function activeFuel(
+async function presentPackage(
   session: BoardSession,
   { active }: Status,
-  options: RequestOptions,
-): Promise<number | undefined> {
-  if (active?.kind !== AgentKind.AGENT_KIND_CONTROL) return 0;
+  options: ForeseeOptions,
+): Promise<AgentPackage | undefined> {
+  if (active === null || (active.kind !== AgentKind.AGENT_KIND_CONTROL && options.present !== true))
+    return undefined;
   try {
-    const saved = await session.save(options);
-    return decodeManifest(saved.package.manifestBytes).limits.fuel;
+    return (await session.save(options)).package;
   } catch (error) {
     const { code } = EdgePlugError.from(error);
     if (code === "INTERRUPTED" || code === "PORT_LOST") throw error;
     return undefined; // a login that may only look
   }
+}
+
+function activeFuel({ active }: Status, present: AgentPackage | undefined): number | undefined {
+  return active?.kind === AgentKind.AGENT_KIND_CONTROL ? present?.manifest.limits.fuel : 0;
 }
 
 function journal({ status }: Situation): Check {

@@ -56,7 +56,7 @@ describe("edgeplug", () => {
     const verify = edgeplug(["verify", "build/agent.epk", "--key", "publisher.key.pub"], { cwd: folder });
     expect(verify).toMatchObject({ code: 0, stderr: "" });
     expect(verify.stdout).toMatch(
-      /^sample 1, release 1: \d+ bytes, digests hold\nkey [0-9a-f]{16}: signature holds\n$/,
+      /^sample 1, release 1: \d+ bytes, digests hold\nkey [0-9a-f]{16}: signature holds\n\ncompatibility  ABI /,
     );
     const inspect = edgeplug(["inspect", "build/agent.epk"], { cwd: folder });
     expect(inspect.stdout).toContain("output    0 out: -100 to 100");

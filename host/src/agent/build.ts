@@ -176,7 +176,7 @@ export async function hashes(directory: string, paths: readonly string[]): Promi
 }
 
 /** What besides the sources decides the result: these checks, the board's engine, the compiler. */
-async function toolsHash(): Promise<string> {
+export async function toolsHash(): Promise<string> {
   const hash = createHash("sha256");
   const require = createRequire(import.meta.url);
   for (const folder of [dirname(fileURLToPath(import.meta.url)), dirname(require.resolve("@edgeplug/sim"))])
