@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { buildAgent } from "../src/agent/build.js";
 import { findAgent } from "../src/agent/find.js";
@@ -10,6 +10,9 @@ import { profileAgent } from "../src/agent/profile.js";
 import { serializePackage } from "../src/package.js";
 import { agentFolder } from "./support/files.js";
 import { edgeplug } from "./support/run-cli.js";
+
+// commands are processes of their own, and wait for cores that others use
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Takes most in scan 700, and has one function that is larger than the others. */
 const UNEVEN = `import { input, log, output } from "@edgeplug/sdk";
