@@ -137,7 +137,7 @@ describe("an agent is not built", () => {
   it("when it goes beyond its memory, its stack or its depth of calls", async () => {
     const beyond = `${SDK}export function scan(): void { store<u8>(4096, 1); }\n`;
     expect(await refusal(agentFolder(beyond, { limits: { memory: 4096 } }))).toMatch(
-      /^AGENT_TRAP: In scan 1: /,
+      /^AGENT_TRAP: In scan 1: The agent trapped: out of bounds memory access at assembly\/index\.ts:2:\d+\.$/,
     );
     const deep = `${SDK}function down(n: i32): i32 { return n == 0 ? 0 : 1 + down(n - 1) * 2; }
 export function scan(): void { output(0, <f32>down(30)); }\n`;

@@ -2,10 +2,13 @@ import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileS
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 
 import { agentFolder, ECHO, folderWith } from "./support/files.js";
 import { edgeplug } from "./support/run-cli.js";
+
+// commands are processes of their own, and wait for cores that others use
+vi.setConfig({ testTimeout: 120_000 });
 
 const json = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
 

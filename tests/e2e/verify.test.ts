@@ -80,6 +80,16 @@ const found = (report: Report, name: string): Report["checks"][number] | undefin
   report.checks.find((check) => check.name === name);
 
 describe("edgeplug verify", () => {
+  it("lets no gateway try a package, which would go on and activate it", async () => {
+    const { stageOnly } = await import("../../host/src/verify/stage-only.js");
+    const behind = { device: "plant.example:50051", push: () => expect.fail("it was pushed") };
+    await expect(stageOnly(behind as never, {} as never, new AbortController().signal)).rejects.toMatchObject(
+      {
+        code: "USAGE",
+      },
+    );
+  });
+
   it(
     "tells all groups, as a table and as an object, and keeps what the engines found by the digest of the bytes",
     async () => {

@@ -2,15 +2,28 @@
 import { EdgePlugError } from "../errors.js";
 import type { AgentPackage } from "../package.js";
 import type { BoardSession } from "../session/board-session.js";
+import { DeviceSession } from "../session/session.js";
 import type { StagingCheck } from "./checks.js";
 
-/** Leaving a push before its activation aborts it: the agent that runs is not touched, the other slot is written. */
+/**
+ * Leaving a push before its activation aborts it: the agent that runs is not touched, the other slot is written. Throws USAGE
+ * for a board behind a gateway.
+ */
 export async function stageOnly(
   session: BoardSession,
   pkg: AgentPackage,
   signal: AbortSignal,
 ): Promise<StagingCheck> {
   const check = { group: "correctness", name: "on the board" } as const;
+  // a gateway goes on by itself, and would have activated it before it heard that it shouldn't
+  if (!(session instanceof DeviceSession))
+    throw new EdgePlugError(
+      "USAGE",
+      `--on-board needs the board's own port; ${session.device} is behind a gateway.`,
+      {
+        action: "Leave it out: the gateway's board verifies the package in the push anyway.",
+      },
+    );
   try {
     for await (const { step } of session.push(pkg, { signal })) {
       if (step === "staged")
