@@ -11,6 +11,12 @@ export class EventHub {
     this.#emitter.emit("event", event);
   }
 
+  /** Until the function that comes back is called. */
+  listen(listener: (event: BoardEvent) => void): () => void {
+    this.#emitter.on("event", listener);
+    return () => this.#emitter.off("event", listener);
+  }
+
   /** Listens from the moment of the call, not from the first turn of the loop over it. */
   events(signal?: AbortSignal): AsyncIterable<BoardEvent> {
     const either = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
