@@ -40,6 +40,7 @@ namespace Antmicro.Renode.Peripherals.MTD
             this.runtimeOffset = runtimeOffset;
             this.eraseMicros = eraseMicros;
             this.programMicros = programMicros;
+            wear = new int[cells.Size / FlashCells.PageSize];
             BootAddress = bootAddress | BootAddressLowBits;
             IRQ = new GPIO();
             runtime.WriteBytes(0, Blank((int)runtime.Size));
@@ -221,10 +222,18 @@ namespace Antmicro.Renode.Peripherals.MTD
             failures = count;
         }
 
-        /// <summary>The newest operations, one a line: number, kind, address, size.</summary>
+        /// <summary>
+        /// The newest operations, one a line: number, kind, address, size, microseconds of virtual time, and of a program its bytes in hex.
+        /// </summary>
         public string OperationLog
         {
             get { return String.Join("\n", log); }
+        }
+
+        /// <summary>Erases of each page since the machine was made, from the first page on.</summary>
+        public string Wear
+        {
+            get { return String.Join(" ", wear); }
         }
 
         public void ClearLog()
@@ -652,8 +661,16 @@ namespace Antmicro.Renode.Peripherals.MTD
             {
                 log.RemoveRange(0, LogLimit / 2);
             }
-            log.Add(String.Format("{0} {1} 0x{2:x8} {3}", Operations, operation.IsErase ? "erase" : "program", Base + operation.Offset,
-                operation.IsErase ? FlashCells.PageSize : FlashCells.UnitSize));
+            var micros = (ulong)machine.ElapsedVirtualTime.TimeElapsed.TotalMicroseconds;
+            if(operation.IsErase)
+            {
+                var page = operation.Offset / FlashCells.PageSize;
+                wear[page]++;
+                log.Add(String.Format("{0} erase 0x{1:x8} {2} {3}", Operations, Base + operation.Offset, FlashCells.PageSize, micros));
+                return;
+            }
+            var bytes = BitConverter.ToString(BitConverter.GetBytes(operation.Data)).Replace("-", "").ToLowerInvariant();
+            log.Add(String.Format("{0} program 0x{1:x8} {2} {3} {4}", Operations, Base + operation.Offset, FlashCells.UnitSize, micros, bytes));
         }
 
         private void Violate(string format, params object[] values)
@@ -740,6 +757,7 @@ namespace Antmicro.Renode.Peripherals.MTD
         private readonly ulong programMicros;
         private readonly FlashCells cells = new FlashCells(BankSize);
         private readonly List<string> log = new List<string>();
+        private readonly int[] wear;
         private readonly List<string> violations = new List<string>();
 
         private static readonly string[] Moments = { "before", "torn", "half", "random", "unstable", "ecc", "after" };
