@@ -12,10 +12,11 @@ export interface RenodeOptions {
   /** "stream": the line is `serial`. "pty": it is a pseudo-terminal, `port`. Default "stream". */
   readonly line?: "stream" | "pty";
   /**
-   * How fast virtual time goes while the board runs by itself. "real-time": at most as fast as the clock on the wall.
-   * "fast": as fast as Renode can, so that the board may be far ahead of who talks to it. Default "real-time".
+   * Virtual ms per real ms, at most; Infinity: as fast as Renode gets along. Either way its time goes on in small steps, each
+   * after what the board has said before has been handed on: it never runs away from who talks to it. Default Infinity; 1
+   * for a pseudo-terminal, whose other end has clocks of its own.
    */
-  readonly pace?: "real-time" | "fast";
+  readonly speed?: number;
   /** Starts with its core held, as after pause(). Default false. */
   readonly paused?: boolean;
   /** "end": a broken flash rule ends the board, with its reason. "tell": it goes on, with an event. Default "end". */
@@ -24,6 +25,6 @@ export interface RenodeOptions {
   readonly commands?: readonly string[];
   /** Default: RENODE of the environment, else "renode". */
   readonly program?: string;
-  /** Real ms that Renode may take to be up. Default 60,000. */
+  /** Real ms that Renode may take to be up. Default 60,000: the first start of a cold machine is slow. */
   readonly startTimeout?: number;
 }

@@ -1,0 +1,108 @@
+import { Agent, request } from "node:http";
+
+import { HarnessError } from "./board.js";
+import { decodeAnswer, encodeCall } from "./xml-rpc.js";
+
+/** How much of a command a message shows. */
+const SHOWN = 120;
+
+/** Renode's monitor, by its robot server: one command after the other, each with its answer. */
+export class RenodeMonitor {
+  // the server answers one request at a time, whatever comes
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  constructor(private readonly port: number) {}
+
+  /** What the command prints, without colours. Throws EMULATOR_REFUSED with Renode's own words. */
+  async execute(command: string): Promise<string> {
+    const body = encodeCall("run_keyword", ["ExecuteCommand", [command]]);
+    const answer = decodeAnswer(await this.#post(body, command));
+    if (typeof answer !== "object" || Array.isArray(answer))
+      throw new HarnessError("EMULATOR_REFUSED", `Renode gave no answer to: ${short(command)}`);
+    if (answer["status"] === "PASS") return text(answer["return"]);
+    throw new HarnessError(
+      "EMULATOR_REFUSED",
+      `Renode refused: ${short(command)}\n${reason(answer, command)}`,
+    );
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #post(body: string, command: string): Promise<string> {
+    try {
+      return await this.#send(body);
+    } catch (error) {
+      // the server closes a connection that was idle for long; it has not read the request then
+      if (!(error instanceof StaleConnection)) throw gone(error, command);
+      return this.#send(body).catch((again: unknown) => Promise.reject(gone(again, command)));
+    }
+  }
+
+  #send(body: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const call = request(
+        {
+          host: "127.0.0.1",
+          port: this.port,
+          method: "POST",
+          path: "/",
+          agent: this.#agent,
+          headers: { "Content-Type": "text/xml", "Content-Length": Buffer.byteLength(body) },
+        },
+        (answer) => {
+          let xml = "";
+          answer.setEncoding("utf8");
+          answer.on("data", (part: string) => (xml += part));
+          answer.on("error", reject);
+          answer.on("end", () => {
+            if (answer.statusCode === 200) resolve(xml);
+            else reject(new Error(`its robot server answered ${answer.statusCode ?? "nothing"}`));
+          });
+        },
+      );
+      call.on("error", (error: NodeJS.ErrnoException) => {
+        const stale = call.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
+        reject(stale ? new StaleConnection(error.message) : error);
+      });
+      call.end(body);
+    });
+  }
+}
+
+class StaleConnection extends Error {}
+
+function gone(cause: unknown, command: string): HarnessError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new HarnessError("EMULATOR_ENDED", `Renode did not answer to: ${short(command)} (${why})`, {
+    cause,
+  });
+}
+
+/** Renode names the exception and repeats the command before it says what is wrong. */
+function reason(answer: object, command: string): string {
+  const error = "error" in answer ? text(answer.error) : "";
+  return error
+    .replace(/^\w*Exception: /, "")
+    .replaceAll(command, short(command))
+    .trim();
+}
+
+function text(value: unknown): string {
+  return (typeof value === "string" ? value : "")
+    .replace(/\r+\n?/g, "\n")
+    .replace(/\n{2,}/g, "\n")
+    .trim();
+}
+
+function short(command: string): string {
+  return command.length <= SHOWN ? command : `${command.slice(0, SHOWN)}…`;
+}
+
+/** A path, or any other text, as the monitor reads it. */
+export function quoted(value: string): string {
+  if (/["\r\n]/.test(value))
+    throw new TypeError(`Renode's monitor can't take this text: ${JSON.stringify(value)}`);
+  return `"${value}"`;
+}
