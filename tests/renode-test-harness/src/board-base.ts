@@ -73,12 +73,7 @@ export abstract class BoardBase implements Board {
   runUntil(sought: EventSought, within?: number): Promise<BoardEvent>;
   runUntil<T>(sought: () => T | Promise<T>, within?: number): Promise<Exclude<T, false | undefined>>;
   async runUntil(sought: Sought<unknown>, within = WITHIN): Promise<unknown> {
-    const search = this.#search(sought);
-    try {
-      return await this.#lookAgainAndAgain(search, within);
-    } finally {
-      search.end();
-    }
+    return this.#lookAgainAndAgain(this.#search(sought), within);
   }
 
   abstract supports(feature: Feature): boolean;
@@ -107,6 +102,12 @@ export abstract class BoardBase implements Board {
   protected abstract readonly step: number;
   /** Lets a paused board run for so long. */
   protected abstract advance(milliseconds: number): Promise<void>;
+
+  /** From here on runUntil() looks for what is new: somebody has switched or reset the board. */
+  protected startAfresh(): void {
+    this.#transcript.skip();
+    this.hub.skip();
+  }
 
   protected needPower(): void {
     if (!this.powered) throw new HarnessError("BOARD_OFF", "the board has no power; powerOn() gives it some");
@@ -149,31 +150,22 @@ export abstract class BoardBase implements Board {
   }
 
   #search(sought: Sought<unknown>): Search {
-    if (typeof sought === "function") return { what: "what was looked for", look: sought, end: nothing };
+    if (typeof sought === "function") return { what: "what was looked for", look: sought };
     if ("line" in sought) {
       const { line } = sought;
       const what = typeof line === "string" ? `the line ${JSON.stringify(line)}` : `a line like ${line}`;
-      return { what, look: () => this.#transcript.take(line), end: nothing };
+      return { what, look: () => this.#transcript.take(line) };
     }
-    return this.#searchEvent(sought.event);
-  }
-
-  /** Listens from now on. */
-  #searchEvent(wanted: EventSought["event"]): Search {
-    let seen: BoardEvent | undefined;
-    const accept = typeof wanted === "function" ? wanted : (event: BoardEvent) => event.kind === wanted;
-    const end = this.hub.listen((event) => {
-      if (seen === undefined && accept(event)) seen = event;
-    });
-    const what = typeof wanted === "function" ? "such an event" : `the event ${wanted}`;
-    return { what, look: () => seen, end };
+    const { event } = sought;
+    const accept = typeof event === "function" ? event : ({ kind }: BoardEvent) => kind === event;
+    const what = typeof event === "function" ? "such an event" : `the event ${JSON.stringify(event)}`;
+    return { what, look: () => this.hub.take(accept) };
   }
 }
 
 interface Search {
   readonly what: string;
   readonly look: () => unknown;
-  readonly end: () => void;
 }
 
 /** Finds out that waiting is in vain: the virtual clock of a board that sleeps for good may never move again. */
@@ -194,10 +186,6 @@ export class StandstillWatch {
     }
     return now;
   }
-}
-
-function nothing(): void {
-  // nothing to give back
 }
 
 export function delay(milliseconds: number): Promise<void> {

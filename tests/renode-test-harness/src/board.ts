@@ -121,9 +121,9 @@ export interface Board {
    * Lets time go by until it has come, at most for `within` virtual ms (default 10,000); then rejects with TIMEOUT. A
    * paused board is paused again afterwards.
    *
-   * Of lines, it looks first at what was said since the last one found here, so that none is missed; the line comes back.
-   * An event is one from the call on; it comes back. A function is asked again and again until it gives something other
-   * than false or undefined, which comes back.
+   * Lines and events are looked for from the last one found here on, or from when the board was last switched or reset by
+   * powerOn(), powerOff() or reset(): none is missed between two calls. The line, or the event, comes back. A function is
+   * asked again and again until it gives something other than false or undefined, which comes back.
    */
   runUntil(sought: LineSought, within?: number): Promise<string>;
   runUntil(sought: EventSought, within?: number): Promise<BoardEvent>;

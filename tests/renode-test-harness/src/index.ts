@@ -31,3 +31,4 @@ export { InProcessBoard, startSim } from "./sim.js";
 export type { SimOptions } from "./sim.js";
 export { boardFixture, startBoard } from "./start.js";
 export type { StartOptions } from "./start.js";
+export { renodeOrSkip, withBoard } from "./with-board.js";

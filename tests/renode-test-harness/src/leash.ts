@@ -12,10 +12,12 @@ import { HarnessError } from "./board.js";
  * is killed with all that is in it.
  */
 const SCRIPT = `
-folder=$1; grouped=$2; shift 2
+folder=$1; grouped=$2; input=$3; shift 3
 group=
 if [ "$grouped" = yes ] && command -v setsid >/dev/null; then set -- setsid "$@"; group=-; fi
-"$@" 3<&- 1>&2 </dev/null &
+if [ "$input" = open ]; then "$@" <&3 3<&- 1>&2 &
+else "$@" </dev/null 3<&- 1>&2 &
+fi
 program=$!
 echo "$group$program"
 ( read -r _ <&3; trap "" TERM; kill -9 "$group$program"; kill -9 $program; rm -rf "$folder" ) 2>/dev/null >/dev/null &
@@ -65,6 +67,8 @@ export function disownFolder(folder: string): void {
 export interface LeashOptions {
   /** The program may start others, which have to end with it. */
   readonly grouped?: boolean;
+  /** Its input never ends, and nothing comes. Default: it ends at once. */
+  readonly openInput?: boolean;
   /** Beside this process's own. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -74,10 +78,11 @@ export async function leash(
   program: string,
   args: readonly string[],
   folder: string,
-  { grouped = false, environment = {} }: LeashOptions = {},
+  { grouped = false, openInput = false, environment = {} }: LeashOptions = {},
 ): Promise<Leashed> {
   hookExit();
-  const shell = spawn("/bin/sh", ["-c", SCRIPT, "leash", folder, grouped ? "yes" : "no", program, ...args], {
+  const how = [grouped ? "yes" : "no", openInput ? "open" : "none"];
+  const shell = spawn("/bin/sh", ["-c", SCRIPT, "leash", folder, ...how, program, ...args], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     env: { ...process.env, ...environment },
   });

@@ -142,6 +142,7 @@ export class QemuBoard extends BoardBase {
     });
     this.#held = this.#options.paused === true && !this.#started;
     this.#started = true;
+    this.startAfresh();
     if (!this.#held) await this.#machine.qmp.execute("cont");
     this.hub.emit({ kind: "power-on" });
   }
@@ -168,7 +169,9 @@ export class QemuBoard extends BoardBase {
   }
 
   async reset(): Promise<void> {
-    await this.#running().qmp.execute("system_reset");
+    const { qmp } = this.#running();
+    this.startAfresh();
+    await qmp.execute("system_reset");
   }
 
   async pause(): Promise<void> {
@@ -410,6 +413,7 @@ export class QemuBoard extends BoardBase {
   async #end(machine: Machine): Promise<void> {
     await machine.process.kill();
     this.#disconnect(machine);
+    this.startAfresh();
   }
 
   #processEnded(process: Leashed, code: number, output: string): void {

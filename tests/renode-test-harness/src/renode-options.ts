@@ -9,6 +9,8 @@ export interface RenodeOptions {
   readonly platform?: RenodePlatform;
   /** Its size is the platform's. What the ELF has within it is put there at each power-on. */
   readonly flash?: Omit<FlashImageOptions, "size">;
+  /** The chip's unique id. Default: 12 bytes drawn at random. */
+  readonly boardId?: Uint8Array;
   /** "stream": the line is `serial`. "pty": it is a pseudo-terminal, `port`. Default "stream". */
   readonly line?: "stream" | "pty";
   /**

@@ -36,6 +36,8 @@ export interface RenodePlatform {
   readonly core?: string;
   /** Where the core finds its vector table after a reset. Default: Renode guesses, by the ELF. */
   readonly vectorTable?: number;
+  /** Address of the chip's unique id, 12 bytes. */
+  readonly identity?: number;
   /** What the main line carries. Default 115,200 / 10. */
   readonly bytesPerSecond?: number;
 }
@@ -71,4 +73,5 @@ export const STM32L552: RenodePlatform = {
   inputs: { name: "sysbus.adc", channels: [5, 6, 7, 8] }, // PA0 to PA3
   outputs: { name: "sysbus.pwm", channels: [1, 2, 3, 4] },
   vectorTable: 0x0800_7000,
+  identity: 0x0bfa_0590,
 };

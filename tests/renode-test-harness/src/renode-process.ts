@@ -26,10 +26,15 @@ export interface RenodeProcess {
 export async function startProcess(program: string, folder: string, limit: number): Promise<RenodeProcess> {
   const log = join(folder, "renode.log");
   const args = [
-    ...["--disable-gui", "--plain", "--hide-log", "--config", join(folder, "renode.config")],
+    // a monitor that is hidden altogether keeps a core busy; one on a console that nobody types at waits
+    ...["--disable-gui", "--console", "--plain", "--hide-log", "--config", join(folder, "renode.config")],
     ...["--robot-server-port", "0"],
   ];
-  const leashed = await leash(program, args, folder, { grouped: true, environment: { TMPDIR: folder } });
+  const leashed = await leash(program, args, folder, {
+    grouped: true,
+    openInput: true,
+    environment: { TMPDIR: folder },
+  });
   let ended: string | undefined;
   void leashed.ended.then(({ code, output }) => (ended = `Renode ended with ${code}: ${output}`));
   const end = performance.now() + limit;

@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +38,9 @@ const TALK_ENDS = 50;
 const MAX_LAG = 50;
 /** Bytes that go to Renode in one command, or come from it. */
 const CHUNK = 4096;
-/** What is told of Renode's time between two looks of its own at its devices: a scan's length, so that little is lost on it. */
+/** Bytes of a line in the file beside the image that tells what the bytes don't. */
+const UNIT = 8;
+/** Between two looks of Renode's at all that runs side by side, s. Its default, a tenth, costs four times as much here. */
 const QUANTUM = "0.001";
 
 /** Starts Renode with one board; the board runs when this resolves. */
@@ -62,6 +73,7 @@ export class RenodeBoard extends BoardBase {
   readonly #platform: RenodePlatform;
   readonly #folder: string;
   readonly #speed: number;
+  readonly #boardId: Uint8Array;
   #machine: Machine | undefined;
   #processes = 0;
   #powered = false;
@@ -72,7 +84,7 @@ export class RenodeBoard extends BoardBase {
   /** Bytes for the board, with whoever wants to know that they were taken. */
   #outgoing: { readonly bytes: Buffer; readonly done: () => void }[] = [];
   #eventText = "";
-  #virtual = 0;
+  #nanos = 0;
   #lastTalk = 0;
   #savedOperations = 0;
   #turn: Promise<unknown> = Promise.resolve();
@@ -86,6 +98,7 @@ export class RenodeBoard extends BoardBase {
     this.#paused = options.paused ?? false;
     this.#speed = options.speed ?? (options.line === "pty" ? 1 : Infinity);
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
+    this.#boardId = options.boardId ?? randomBytes(12);
     this.flashPath = options.flash?.path ?? join(folder, "flash.bin");
   }
 
@@ -133,6 +146,7 @@ export class RenodeBoard extends BoardBase {
         await this.#switchOn(this.#running());
       });
       this.#powered = true;
+      this.startAfresh();
       this.cable.attach((bytes, done) => {
         this.#outgoing.push({ bytes, done });
       });
@@ -148,6 +162,7 @@ export class RenodeBoard extends BoardBase {
       if (this.#platform.flash !== undefined)
         await machine.monitor.execute(`${this.#platform.flash} PowerOff`);
       await this.#powerGone(machine);
+      this.startAfresh();
     });
   }
 
@@ -159,6 +174,7 @@ export class RenodeBoard extends BoardBase {
   async reset(): Promise<void> {
     const { button } = this.#platform;
     await this.#powerTurn(async ({ monitor }) => {
+      this.startAfresh();
       await monitor.execute(button === undefined ? "machine Reset" : `${button} PinReset`);
       if (this.#platform.events === undefined) this.hub.emit({ kind: "reset", cause: "pin" });
     });
@@ -189,7 +205,10 @@ export class RenodeBoard extends BoardBase {
 
   async writeFlash(offset: number, bytes: Uint8Array): Promise<void> {
     if (this.#powered) throw new HarnessError("BOARD_ON", "cut the power before you write the flash");
-    await this.#inTurn(() => patchFlashImage(this.flashPath, offset, bytes));
+    await this.#inTurn(async () => {
+      await patchFlashImage(this.flashPath, offset, bytes);
+      this.#forgetUnits(offset, bytes.length);
+    });
     this.#patched = true;
   }
 
@@ -269,8 +288,9 @@ export class RenodeBoard extends BoardBase {
   }
 
   protected async advance(milliseconds: number): Promise<void> {
-    for (let left = milliseconds; left > 0 && this.#powered; left -= QUIET_STEP) {
-      await this.#inTurn(() => this.#pass(Math.min(left, QUIET_STEP)));
+    const end = this.#nanos + Math.round(milliseconds * 1e6);
+    while (this.#nanos < end && this.#powered) {
+      await this.#inTurn(() => this.#pass(Math.min((end - this.#nanos) / 1e6, this.#nextStep)));
       await turn(); // who reads the lines gets its turn, too
     }
   }
@@ -286,7 +306,7 @@ export class RenodeBoard extends BoardBase {
     let origin = { real: performance.now(), virtual: this.#virtual };
     while (this.#powered && !this.#paused) {
       await this.#inTurn(async () => {
-        if (this.#powered && !this.#paused) await this.#pass(this.#talking ? TALK_STEP : QUIET_STEP);
+        if (this.#powered && !this.#paused) await this.#pass(this.#nextStep);
       });
       const ahead = (this.#virtual - origin.virtual) / this.#speed - (performance.now() - origin.real);
       if (ahead < -MAX_LAG) origin = { real: performance.now(), virtual: this.#virtual };
@@ -295,8 +315,13 @@ export class RenodeBoard extends BoardBase {
     }
   }
 
-  get #talking(): boolean {
-    return this.#outgoing.length > 0 || this.#virtual - this.#lastTalk < TALK_ENDS;
+  get #virtual(): number {
+    return this.#nanos / 1e6;
+  }
+
+  get #nextStep(): number {
+    const talking = this.#outgoing.length > 0 || this.#virtual - this.#lastTalk < TALK_ENDS;
+    return talking ? TALK_STEP : QUIET_STEP;
   }
 
   /** One step of the board's time; then what came of it is handed on. */
@@ -304,8 +329,9 @@ export class RenodeBoard extends BoardBase {
     const machine = this.#running();
     try {
       await this.#handOver(machine);
-      await machine.monitor.execute(`emulation RunFor ${quoted((milliseconds / 1000).toFixed(9))}`);
-      this.#virtual += milliseconds;
+      const nanos = Math.round(milliseconds * 1e6);
+      await machine.monitor.execute(`emulation RunFor ${quoted((nanos / 1e9).toFixed(9))}`);
+      this.#nanos += nanos;
       if (this.#options.flash?.path !== undefined) await this.#saveIfChanged(machine);
     } catch (error) {
       await this.#fell(machine, error);
@@ -404,6 +430,8 @@ export class RenodeBoard extends BoardBase {
     for (const { path, receive } of lines) tails.push(new FileTail(path, receive, 0));
     if (this.#platform.flashSize !== undefined) await this.#loadImage(this.#machine);
     await renode.monitor.execute(`sysbus LoadELF ${quoted(this.#options.elf)}`);
+    const { identity } = this.#platform;
+    if (identity !== undefined) await this.#writeBytes(renode.monitor, identity, this.#boardId);
     for (const command of this.#options.commands ?? []) await renode.monitor.execute(command);
   }
 
@@ -489,6 +517,19 @@ export class RenodeBoard extends BoardBase {
       copyFileSync(path + suffix, `${this.flashPath}${suffix}.new`);
       renameSync(`${this.flashPath}${suffix}.new`, this.flashPath + suffix);
     }
+  }
+
+  /** What was written by hand is sound: nothing is known against those units any more. */
+  #forgetUnits(offset: number, size: number): void {
+    const path = `${this.flashPath}.units`;
+    if (!existsSync(path)) return;
+    const kept = readFileSync(path, "utf8")
+      .split("\n")
+      .filter((line) => {
+        const unit = Number.parseInt(line, 16);
+        return !(unit + UNIT > offset && unit < offset + size);
+      });
+    writeFileSync(path, kept.join("\n"));
   }
 
   async #saveIfChanged(machine: Machine): Promise<void> {

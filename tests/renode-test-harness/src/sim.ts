@@ -128,6 +128,7 @@ export class InProcessBoard extends BoardBase {
 
   /** Plugs the line in and lets time run. Part of startSim(). */
   start(paused = false): void {
+    this.startAfresh();
     this.cable.attach((bytes, done) => {
       this.#send(bytes);
       done();
@@ -156,6 +157,7 @@ export class InProcessBoard extends BoardBase {
     if (!this.sim.powered) return;
     this.sim.cutPower();
     this.#powerGone();
+    this.startAfresh();
     await Promise.resolve();
   }
 
@@ -174,6 +176,7 @@ export class InProcessBoard extends BoardBase {
 
   async reset(): Promise<void> {
     this.needPower();
+    this.startAfresh();
     this.sim.reset();
     await Promise.resolve();
   }
@@ -267,6 +270,7 @@ export class InProcessBoard extends BoardBase {
     const before = this.sim.powered;
     this.sim.restore((snapshot as SimSnapshot).state);
     this.#plan = undefined;
+    this.startAfresh();
     if (this.sim.powered && !before) this.start(this.#paused);
     else if (!this.sim.powered && before) this.#powerGone();
     else if (before && !this.#paused) this.#run();

@@ -36,6 +36,11 @@ export class Transcript {
     return this.text.slice(-4000).trimEnd().split(/\r?\n/).slice(-lines).join("\n");
   }
 
+  /** What was said so far is not looked at any more. */
+  skip(): void {
+    this.#read = this.#dropped + this.#size;
+  }
+
   /** The first whole line since the last one taken that is `pattern` or matches it. Passes over those before it. */
   take(pattern: string | RegExp): string | undefined {
     const end = this.#dropped + this.#size;
