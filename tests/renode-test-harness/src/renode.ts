@@ -25,7 +25,7 @@ import type { RenodeOptions } from "./renode-options.js";
 import { STM32L552, type RenodePlatform } from "./renode-platform.js";
 import { startProcess, type RenodeProcess } from "./renode-process.js";
 
-const HOST_LINE = fileURLToPath(new URL("../renode/models/HostLine.cs", import.meta.url));
+const HOST_LINE = fileURLToPath(new URL("../renode/HostLine.cs", import.meta.url));
 
 const START_TIMEOUT = 60_000;
 const BYTES_PER_SECOND = 11_520;
