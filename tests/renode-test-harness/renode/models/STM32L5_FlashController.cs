@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 
+using Antmicro.Migrant.Hooks;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Logging;
@@ -29,10 +30,11 @@ namespace Antmicro.Renode.Peripherals.MTD
     /// </remarks>
     public class STM32L5_FlashController : IDoubleWordPeripheral, IKnownSize
     {
-        public STM32L5_FlashController(IMachine machine, NVIC nvic, STM32L5_RCC rcc, BoardEvents events, MappedMemory runtime, int runtimeOffset,
-            uint bootAddress = 0x08007000, ulong eraseMicros = 22000, ulong programMicros = 82)
+        public STM32L5_FlashController(IMachine machine, CortexM cpu, NVIC nvic, STM32L5_RCC rcc, BoardEvents events, MappedMemory runtime,
+            int runtimeOffset, uint bootAddress = 0x08007000, ulong eraseMicros = 22000, ulong programMicros = 82)
         {
             this.machine = machine;
+            this.cpu = cpu;
             this.nvic = nvic;
             this.rcc = rcc;
             this.events = events;
@@ -40,11 +42,15 @@ namespace Antmicro.Renode.Peripherals.MTD
             this.runtimeOffset = runtimeOffset;
             this.eraseMicros = eraseMicros;
             this.programMicros = programMicros;
+            this.bootAddress = bootAddress;
             wear = new int[cells.Size / FlashCells.PageSize];
             BootAddress = bootAddress | BootAddressLowBits;
             IRQ = new GPIO();
             runtime.WriteBytes(0, Blank((int)runtime.Size));
             SetResetValues();
+            cpu.Halted += NoteEndOfCore;
+            FollowResets();
+            SetVectors();
         }
 
         /// <summary>A reset that finds the flash busy tears the operation.</summary>
@@ -369,7 +375,7 @@ namespace Antmicro.Renode.Peripherals.MTD
         /// <summary>FLASH_OPTR.</summary>
         public uint OptionBytes { get; set; } = FactoryOptions;
 
-        /// <summary>FLASH_NSBOOTADD0R; its seven lowest bits read as ones.</summary>
+        /// <summary>What FLASH_NSBOOTADD0R reads, seven ones at its end; where the core boots stays as it was made.</summary>
         public uint BootAddress { get; set; }
 
         public GPIO IRQ { get; private set; }
@@ -380,6 +386,28 @@ namespace Antmicro.Renode.Peripherals.MTD
         }
 
         // ---- inside ---------------------------------------------------------------------------------
+
+        [PostDeserialization]
+        private void FollowResets()
+        {
+            machine.MachineReset += _ => SetVectors();
+        }
+
+        /// <summary>NSBOOTADD0 is where the core finds its vectors after each reset.</summary>
+        private void SetVectors()
+        {
+            cpu.VectorTableOffset = bootAddress;
+        }
+
+        /// <summary>An instruction fetched from memory that was taken away ends the emulated core; silicon would stall it.</summary>
+        private void NoteEndOfCore(HaltArguments halt)
+        {
+            if(halt.Reason == HaltReason.Abort && guarded)
+            {
+                Violate("instruction fetch from the runtime's pages while the bank is busy: the core is lost until power-on");
+                cpu.IsHalted = true;
+            }
+        }
 
         private void SetResetValues()
         {
@@ -748,6 +776,7 @@ namespace Antmicro.Renode.Peripherals.MTD
         private string guard = "erases";
 
         private readonly IMachine machine;
+        private readonly CortexM cpu;
         private readonly NVIC nvic;
         private readonly STM32L5_RCC rcc;
         private readonly BoardEvents events;
@@ -755,6 +784,7 @@ namespace Antmicro.Renode.Peripherals.MTD
         private readonly int runtimeOffset;
         private readonly ulong eraseMicros;
         private readonly ulong programMicros;
+        private readonly uint bootAddress;
         private readonly FlashCells cells = new FlashCells(BankSize);
         private readonly List<string> log = new List<string>();
         private readonly int[] wear;

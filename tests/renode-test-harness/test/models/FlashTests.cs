@@ -3,6 +3,7 @@ using System.IO;
 using System.Linq;
 
 using Antmicro.Renode.Exceptions;
+using Antmicro.Renode.Peripherals.CPU;
 using Antmicro.Renode.Utilities;
 
 /// <summary>The rules of the flash controller, a test each.</summary>
@@ -420,6 +421,20 @@ public static class FlashTests
             board.StartErase(0);
             Check.Equal(board.Machine.Bus.Locked.Size, 0ul, "never");
             Check.Throws<RecoverableException>(() => board.Flash.Guard = "sometimes", "a fourth one");
+        });
+        Check.Test("flash: a core lost by a fetch from there is a violation, and stays halted until power-on", () =>
+        {
+            var board = new Board();
+            board.Core.Halt(HaltReason.Abort);
+            Check.Equal(board.Flash.ViolationCount, 0, "violations while the memory is there");
+            board.StartErase(0);
+            board.Core.Halt(HaltReason.Pause);
+            Check.Equal(board.Flash.ViolationCount, 0, "violations of a pause");
+            board.Core.Halt(HaltReason.Abort);
+            Check.That(board.Flash.Violations.StartsWith("instruction fetch", StringComparison.Ordinal), "it is a violation");
+            Check.That(board.Core.IsHalted, "the core is halted");
+            board.Flash.PowerOn();
+            Check.That(!board.Core.IsHalted, "it runs again");
         });
         Check.Test("flash: a reset while it is busy tears the operation", () =>
         {
@@ -871,6 +886,16 @@ public static class FlashTests
             Check.Equal(options & 0xFF, 0xAAu, "RDP");
             Check.Equal(options & 1u << 16, 1u << 16, "IWDG_SW");
             Check.Equal(board.Flash.ReadDoubleWord(0x44), 0x0800707Fu, "NSBOOTADD0R");
+        });
+        Check.Test("flash: the core finds its vectors where the option byte says, at first and after each reset", () =>
+        {
+            var board = new Board();
+            Check.Equal(board.Core.VectorTableOffset, 0x08007000u, "at first");
+            board.Machine.Reset();
+            Check.Equal(board.Core.VectorTableOffset, 0x08007000u, "after a reset");
+            board.Core.VectorTableOffset = 0;
+            board.Flash.PowerOn();
+            Check.Equal(board.Core.VectorTableOffset, 0x08007000u, "after power-on");
         });
         Check.Test("flash: with one bank, or banks swapped, this model does no operation", () =>
         {

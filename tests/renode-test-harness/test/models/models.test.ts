@@ -1,4 +1,4 @@
-// The rules of the C# models in ../../renode/models, on a bench of their own (bench/Renode.cs): a small program, compiled and run by mono,
+// The rules of the C# models in ../../renode, on a bench of their own (bench/Renode.cs): a small program, compiled and run by mono,
 // prints a TAP line a rule, and each of them is a test here. That the bench's interfaces are Renode's is seen where the models run in Renode.
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
-const MODELS = join(import.meta.dirname, "../../renode/models");
+const RENODE = join(import.meta.dirname, "../../renode");
 const TESTS = import.meta.dirname;
 
 const scratch = mkdtempSync(join(tmpdir(), "renode-models-"));
@@ -36,7 +36,7 @@ function sources(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-const files = [MODELS, TESTS, join(TESTS, "bench")].flatMap(sources);
+const files = [RENODE, join(RENODE, "models"), TESTS, join(TESTS, "bench")].flatMap(sources);
 const program = join(scratch, "models.exe");
 const options = ["-langversion:7", "-warnaserror", "-debug", "-r:System.Core.dll", `-out:${program}`];
 const compiled = await execute("mcs", [...options, ...files]);

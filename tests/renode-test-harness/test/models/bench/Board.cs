@@ -20,7 +20,7 @@ public class Board
     public Board()
     {
         Machine = new Machine();
-        Core = new Core();
+        Core = new CortexM();
         Nvic = new NVIC();
         Sram = new MappedMemory(0x40000);
         Runtime = new MappedMemory(0x10000);
@@ -28,7 +28,7 @@ public class Board
         Events.CharReceived += value => told += (char)value;
         Rcc = new STM32L5_RCC(Machine, Core, Sram, Events);
         Pwr = new STM32L5_PWR();
-        Flash = new STM32L5_FlashController(Machine, Nvic, Rcc, Events, Runtime, 0x7000);
+        Flash = new STM32L5_FlashController(Machine, Core, Nvic, Rcc, Events, Runtime, 0x7000);
         Slots = new STM32L5_FlashArea(Flash, 0, 0x7000);
         Journal = new STM32L5_FlashArea(Flash, 0x17000, 0x29000);
         Watchdog = new STM32L5_IWDG(Machine, Rcc);
@@ -181,7 +181,7 @@ public class Board
     }
 
     public readonly Machine Machine;
-    public readonly Core Core;
+    public readonly CortexM Core;
     public readonly NVIC Nvic;
     public readonly MappedMemory Sram;
     public readonly MappedMemory Runtime;

@@ -19,6 +19,14 @@ namespace Antmicro.Migrant
     }
 }
 
+namespace Antmicro.Migrant.Hooks
+{
+    [AttributeUsage(AttributeTargets.Method)]
+    public class PostDeserializationAttribute : Attribute
+    {
+    }
+}
+
 namespace Antmicro.Renode.Exceptions
 {
     public class RecoverableException : Exception
@@ -128,6 +136,8 @@ namespace Antmicro.Renode.Core
         IBusController SystemBus { get; }
 
         TimeStamp ElapsedVirtualTime { get; }
+
+        event Action<IMachine> MachineReset;
     }
 
     public interface IExternal
@@ -230,7 +240,10 @@ namespace Antmicro.Renode.Core
             {
                 peripheral.Reset();
             }
+            MachineReset?.Invoke(this);
         }
+
+        public event Action<IMachine> MachineReset;
 
         public int Resets { get; private set; }
 
@@ -363,18 +376,46 @@ namespace Antmicro.Renode.Peripherals.Bus
 
 namespace Antmicro.Renode.Peripherals.CPU
 {
+    public enum HaltReason
+    {
+        Abort,
+        Pause,
+    }
+
+    public class HaltArguments
+    {
+        public HaltArguments(HaltReason reason)
+        {
+            Reason = reason;
+        }
+
+        public HaltReason Reason { get; private set; }
+    }
+
     public interface ICPU : IPeripheral
     {
         bool IsHalted { get; set; }
+
+        event Action<HaltArguments> Halted;
     }
 
-    public class Core : ICPU
+    public class CortexM : ICPU
     {
         public void Reset()
         {
+            VectorTableOffset = 0;
+        }
+
+        public void Halt(HaltReason reason)
+        {
+            Halted?.Invoke(new HaltArguments(reason));
         }
 
         public bool IsHalted { get; set; }
+
+        public uint VectorTableOffset { get; set; }
+
+        public event Action<HaltArguments> Halted;
     }
 }
 
