@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { rmSync } from "node:fs";
+import type { Socket } from "node:net";
 
 import { HarnessError } from "./board.js";
 
@@ -87,8 +88,8 @@ export async function leash(
     env: { ...process.env, ...environment },
   });
   // the pipe must not keep this process alive, only be there
-  const pipe = shell.stdio[3];
-  if (pipe && "unref" in pipe && typeof pipe.unref === "function") (pipe.unref as () => void)();
+  const pipe = shell.stdio[3] as Socket;
+  pipe.unref();
   const output = collect(shell);
   const ended = new Promise<{ code: number; output: string }>((resolve) => {
     shell.once("close", (code) => {
@@ -99,6 +100,7 @@ export async function leash(
   running.add(target);
   void ended.then(() => running.delete(target));
   const kill = async (): Promise<void> => {
+    pipe.ref(); // its end is the last that is waited for, and nothing else may be left to wait
     if (running.has(target)) killQuietly(target);
     await ended;
   };
