@@ -16,6 +16,11 @@ export const RESULTS_FOLDER = ELSEWHERE
   ? resolve(CALLED_FROM, ELSEWHERE)
   : fileURLToPath(new URL("../../../build/results/", import.meta.url));
 
+/** A path or name as a shell reads it, for commands that people are to repeat. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** What every result begins with. */
 export interface ResultBase {
   readonly suite: string;

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 
 import { reporterFault, type ReporterOptions } from "@edgeplug/report/junit";
+import { shellWord } from "@edgeplug/report/results";
 import type { Backend } from "@edgeplug/test-support/board";
 
 import { leastSwaps } from "./agents.js";
@@ -117,8 +118,4 @@ export function commandOf({ board, swaps, seed, agents, onlyAgents, key }: Optio
     ...(onlyAgents ? ["--only-agents"] : []),
     ...(key === undefined ? [] : [`--key ${shellWord(key)}`]),
   ].join(" ");
-}
-
-function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -15,11 +15,11 @@ import {
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
 import type { OwnAgent } from "@edgeplug/test-support/own-agents";
-import { encodeKeyPair, serializePackage, type AgentPackage } from "edgeplug";
+import { EdgePlugError, encodeKeyPair, serializePackage, type AgentPackage } from "edgeplug";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { readJunit } from "../../report/test/junit-schema.js";
-import { leastSwaps, restAgents, stress, violations, WIDEST_TABLE } from "../src/index.js";
+import { leastSwaps, restAgents, Roster, stress, violations, WIDEST_TABLE } from "../src/index.js";
 
 const LIMIT_MS = 120_000;
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -171,6 +171,16 @@ describe("npm run stress -- --agent", () => {
     LIMIT_MS,
   );
 
+  it("an agent may refuse what its buffer does not hold, and nothing else", () => {
+    const roster = new Roster();
+    roster.coming(1, (request) => request, 16);
+    roster.runs(1);
+    const refusal = new EdgePlugError("REQUEST_SIZE");
+    expect(roster.checkError(1, 1, refusal, 17)).toBeUndefined();
+    expect(roster.checkError(1, 1, refusal, 16)).toMatch(/REQUEST_SIZE/);
+    expect(roster.checkError(1, 1, new EdgePlugError("NO_HANDLER"), 17)).toMatch(/NO_HANDLER/);
+  });
+
   it.each<[what: string, exit: number, id: string, options: PackageOptions, args: string[]]>([
     ["of another board class", 23, "EP2011", { boardClass: 3 }, []],
     ["with more memory than there is", 23, "EP2013", { limits: { memory: 32_768, ioBuffer: 256 } }, []],
@@ -181,7 +191,7 @@ describe("npm run stress -- --agent", () => {
     packed("odd", options);
     file("publisher.pub", encodeKeyPair(PUBLISHER, "publisher").publicPem);
     rmSync(join(folder, "results"), { recursive: true, force: true });
-    const { status, stdout, stderr, xml } = run("--agent", "odd.epk", ...args);
+    const { status, stdout, stderr, xml } = run("--swaps", "30", "--agent", "odd.epk", ...args);
     expect({ status, stdout }, stderr).toEqual({ status: exit, stdout: "" });
     expect(stderr).toMatch(new RegExp(`error ${id}: odd.epk: .*\n {2}try: `));
     expect(existsSync(join(folder, "results"))).toBe(false);
@@ -193,18 +203,22 @@ describe("npm run stress -- --agent", () => {
     const signature = pkg.signature.map((byte, at) => (at === 9 ? byte ^ 1 : byte));
     file("changed.epk", serializePackage({ ...pkg, signature }));
     file("publisher.pub", encodeKeyPair(PUBLISHER, "publisher").publicPem);
-    expect(run("--agent", "changed.epk", "--key", "publisher.pub")).toMatchObject({ status: 22 });
+    expect(run("--swaps", "30", "--agent", "changed.epk", "--key", "publisher.pub")).toMatchObject({
+      status: 22,
+    });
     file("nothing.epk", "nothing");
-    expect(run("--agent", "nothing.epk")).toMatchObject({ status: 20 });
-    expect(run("--agent", "nowhere.epk")).toMatchObject({ status: 10 });
-    expect(run("--agent", "changed.epk", "--agent", "changed.epk")).toMatchObject({ status: 2 });
+    expect(run("--swaps", "30", "--agent", "nothing.epk")).toMatchObject({ status: 20 });
+    expect(run("--swaps", "30", "--agent", "nowhere.epk")).toMatchObject({ status: 10 });
+    expect(run("--swaps", "30", "--agent", "changed.epk", "--agent", "changed.epk")).toMatchObject({
+      status: 2,
+    });
   });
 
   it("refuses packages that have no room beside each other", () => {
     const wat = `(module (func (export "scan")))`;
     for (const name of ["one", "two"])
       file(`${name}.epk`, serializePackage(own(name, wat, { limits: { fuel: 3_000, ioBuffer: 0 } }).pkg));
-    expect(run("--agent", "one.epk", "--agent", "two.epk")).toMatchObject({
+    expect(run("--swaps", "34", "--agent", "one.epk", "--agent", "two.epk")).toMatchObject({
       status: 23,
       stderr: expect.stringContaining("error EP2014: one.epk: It asks for 3000 fuel a scan") as string,
     });

@@ -139,7 +139,7 @@ export function ownAgentCases(
 }
 
 /** Says whose error it is. */
-async function about<T>(path: string, body: () => Promise<T>): Promise<T> {
+export async function about<T>(path: string, body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } catch (thrown) {
