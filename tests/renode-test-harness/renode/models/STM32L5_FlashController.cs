@@ -50,7 +50,6 @@ namespace Antmicro.Renode.Peripherals.MTD
             SetResetValues();
             cpu.Halted += NoteEndOfCore;
             FollowResets();
-            SetVectors();
         }
 
         /// <summary>A reset that finds the flash busy tears the operation.</summary>

@@ -137,8 +137,9 @@ describe("memory", () => {
     expect(value("sram", "size")).toBe(Number(map.sram.size));
   });
 
-  test("the core boots from the runtime, by option byte and by the script, at first and after each reset", () => {
+  test("the core boots from the runtime, by option byte, description and script, at first and after each reset", () => {
     expect(value("flashController", "bootAddress")).toBe(Number(map.runtime.base));
+    expect(description).toMatch(/^cpu: CPU\.CortexM[\s\S]*?init:\n {8}VectorTableOffset 0x08007000$/m);
     expect(script).toMatch(/macro reset\n"""\n +sysbus\.cpu VectorTableOffset 0x08007000\n"""/);
     expect(script).toContain("runMacro $reset");
     expect(Number(map.runtime.base)).toBe(0x08007000);
