@@ -3,6 +3,8 @@ import { Agent, request } from "node:http";
 import { HarnessError } from "./board.js";
 import { decodeAnswer, encodeCall } from "./xml-rpc.js";
 
+/** Real ms that a command may take: a cold .NET compiles for long before it loads a platform. */
+const LIMIT = 120_000;
 /** How much of a command a message shows. */
 const SHOWN = 120;
 
@@ -13,10 +15,10 @@ export class RenodeMonitor {
 
   constructor(private readonly port: number) {}
 
-  /** What the command prints, without colours. Throws EMULATOR_REFUSED with Renode's own words. */
-  async execute(command: string): Promise<string> {
+  /** What the command prints, without colours. Throws EMULATOR_REFUSED with Renode's own words, TIMEOUT after `limit` real ms. */
+  async execute(command: string, limit = LIMIT): Promise<string> {
     const body = encodeCall("run_keyword", ["ExecuteCommand", [command]]);
-    const answer = decodeAnswer(await this.#post(body, command));
+    const answer = decodeAnswer(await this.#post(body, command, limit));
     if (typeof answer !== "object" || Array.isArray(answer))
       throw new HarnessError("EMULATOR_REFUSED", `Renode gave no answer to: ${short(command)}`);
     if (answer["status"] === "PASS") return text(answer["return"]);
@@ -30,17 +32,22 @@ export class RenodeMonitor {
     this.#agent.destroy();
   }
 
-  async #post(body: string, command: string): Promise<string> {
+  async #post(body: string, command: string, limit: number): Promise<string> {
     try {
-      return await this.#send(body);
+      return await this.#send(body, limit);
     } catch (error) {
+      if (error instanceof NoAnswer)
+        throw new HarnessError(
+          "TIMEOUT",
+          `Renode did not come back within ${limit} ms from: ${short(command)}`,
+        );
       // the server closes a connection that was idle for long; it has not read the request then
       if (!(error instanceof StaleConnection)) throw gone(error, command);
-      return this.#send(body).catch((again: unknown) => Promise.reject(gone(again, command)));
+      return this.#send(body, limit).catch((again: unknown) => Promise.reject(gone(again, command)));
     }
   }
 
-  #send(body: string): Promise<string> {
+  #send(body: string, limit: number): Promise<string> {
     return new Promise((resolve, reject) => {
       const call = request(
         {
@@ -66,12 +73,18 @@ export class RenodeMonitor {
         const stale = call.reusedSocket && (error.code === "ECONNRESET" || error.code === "EPIPE");
         reject(stale ? new StaleConnection(error.message) : error);
       });
+      const timer = setTimeout(() => call.destroy(new NoAnswer()), limit);
+      call.once("close", () => {
+        clearTimeout(timer);
+      });
       call.end(body);
     });
   }
 }
 
 class StaleConnection extends Error {}
+
+class NoAnswer extends Error {}
 
 function gone(cause: unknown, command: string): HarnessError {
   const why = cause instanceof Error ? cause.message : String(cause);

@@ -29,4 +29,6 @@ export interface RenodeOptions {
   readonly program?: string;
   /** Real ms that Renode may take to be up. Default 60,000: the first start of a cold machine is slow. */
   readonly startTimeout?: number;
+  /** Real ms that a step of some virtual ms may take before its core counts as crashed. Default 60,000. */
+  readonly stepTimeout?: number;
 }

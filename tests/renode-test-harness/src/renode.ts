@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   copyFileSync,
@@ -28,6 +29,7 @@ import { startProcess, type RenodeProcess } from "./renode-process.js";
 const HOST_LINE = fileURLToPath(new URL("../renode/HostLine.cs", import.meta.url));
 
 const START_TIMEOUT = 60_000;
+const STEP_TIMEOUT = 60_000;
 const BYTES_PER_SECOND = 11_520;
 /** Virtual ms of a step while there is talk on the line, and of one while there is none. */
 const TALK_STEP = 5;
@@ -330,7 +332,9 @@ export class RenodeBoard extends BoardBase {
     try {
       await this.#handOver(machine);
       const nanos = Math.round(milliseconds * 1e6);
-      await machine.monitor.execute(`emulation RunFor ${quoted((nanos / 1e9).toFixed(9))}`);
+      // a core that falls over leaves Renode waiting for it, for ever
+      const limit = this.#options.stepTimeout ?? STEP_TIMEOUT;
+      await machine.monitor.execute(`emulation RunFor ${quoted((nanos / 1e9).toFixed(9))}`, limit);
       this.#nanos += nanos;
       if (this.#options.flash?.path !== undefined) await this.#saveIfChanged(machine);
     } catch (error) {
@@ -428,6 +432,7 @@ export class RenodeBoard extends BoardBase {
     this.#machine = { ...renode, tails };
     for (const command of this.#setUpCommands(lines)) await renode.monitor.execute(command);
     for (const { path, receive } of lines) tails.push(new FileTail(path, receive, 0));
+    if (this.#options.line === "pty") makeRaw(join(this.#folder, "serial"));
     if (this.#platform.flashSize !== undefined) await this.#loadImage(this.#machine);
     await renode.monitor.execute(`sysbus LoadELF ${quoted(this.#options.elf)}`);
     const { identity } = this.#platform;
@@ -617,6 +622,16 @@ async function readBytes(
     bytes.set(values, at);
   }
   return bytes;
+}
+
+/** Renode leaves a pseudo-terminal as whatever lay in its memory: what comes before its user sets it right would be echoed. */
+function makeRaw(path: string): void {
+  const option = process.platform === "darwin" ? "-f" : "-F";
+  try {
+    execFileSync("stty", [option, path, "sane", "raw", "-echo"], { stdio: "ignore" });
+  } catch {
+    // its user will do
+  }
 }
 
 function channelOf(channels: readonly number[], channel: number): number {
