@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** `npm run qemu`, and with `--board renode` the same on the other Arm board. */
+import { reportJunit } from "@edgeplug/report/junit";
 import { writeResult } from "@edgeplug/report/results";
+
+import { Cases } from "./junit-cases.js";
 
 import { replay, runCuts, type CutsRun } from "./cuts.js";
 import { runKills, type Kill } from "./kills.js";
@@ -22,7 +25,7 @@ interface Part {
   readonly wrong: readonly string[];
 }
 
-async function cuts(options: CliOptions, progress: Progress): Promise<CutsRun[]> {
+async function cuts(options: CliOptions, progress: Progress, cases: Cases): Promise<CutsRun[]> {
   const runs: CutsRun[] = [];
   for (const scenario of SCENARIOS.filter(({ name }) => options.scenarios.includes(name))) {
     progress.update(`${scenario.name}: recording ${scenario.about}`);
@@ -32,28 +35,34 @@ async function cuts(options: CliOptions, progress: Progress): Promise<CutsRun[]>
       onPoint: (_, done, all) => progress.update(`${scenario.name}: ${done} of ${all} cuts`),
     });
     runs.push(run);
+    const point = run.verdicts.find(({ violations }) => violations.length > 0)?.point.id;
+    const again = point === undefined ? `--scenario "${scenario.name}"` : `--point ${point}`;
+    cases.add(`power cuts: ${scenario.name}`, violationsOf([run], []), again);
   }
   progress.done();
   return runs;
 }
 
-async function kills(options: CliOptions, progress: Progress): Promise<Kill[]> {
+async function kills(options: CliOptions, progress: Progress, cases: Cases): Promise<Kill[]> {
   const { seed, lanes } = options;
   if (options.kills === 0) return [];
   const onKill = (_: Kill, done: number, all: number): void => progress.update(`kills: ${done} of ${all}`);
   const killed = await runKills(machineOf(options.board), { seed, kills: options.kills, lanes, onKill });
   progress.done();
+  cases.add("careless kills during pushes", violationsOf([], killed), `--kills ${options.kills}`);
   return killed;
 }
 
-async function watchdog({ seed, board }: CliOptions, progress: Progress): Promise<Part> {
+async function watchdog({ seed, board }: CliOptions, progress: Progress, cases: Cases): Promise<Part> {
   const machine = machineOf(board);
   const random = new Random(seed);
   const wrong: string[] = [];
   let worst = 0;
   let losses = 0;
   for (const loss of Object.keys(LOSSES) as Loss[])
-    for (const inTrial of [true, false])
+    for (const inTrial of [true, false]) {
+      const before = wrong.length;
+      const where = `${loss}, ${inTrial ? "in a trial" : "outside a trial"}`;
       for (const moment of [machine.moments[0] ?? "anywhere", "anywhere", "anywhere"] as const) {
         const options = {
           loss,
@@ -62,27 +71,31 @@ async function watchdog({ seed, board }: CliOptions, progress: Progress): Promis
           afterMs: random.below(60),
           fullSlots: moment === machine.moments[0],
         };
-        progress.update(`lost core: ${loss}, ${inTrial ? "in a trial" : "outside a trial"}`);
+        progress.update(`lost core: ${where}`);
         const recovery = await machine.loseCore(options);
         losses++;
         worst = Math.max(worst, recovery.totalMs);
         wrong.push(...judge(options, recovery).map((text) => `${JSON.stringify(options)}: ${text}`));
       }
+      cases.add(`lost core: ${where}`, wrong.slice(before), "--watchdog");
+    }
   progress.done();
   const line = `${losses} lost cores: the old agent ran again after ${worst.toFixed(1)} ms of virtual time at most (limit ${RECOVERY_LIMIT_MS})`;
   return { line, wrong };
 }
 
-async function rollback({ board }: CliOptions, progress: Progress): Promise<Part> {
+async function rollback({ board }: CliOptions, progress: Progress, cases: Cases): Promise<Part> {
   const machine = machineOf(board);
   const wrong: string[] = [];
   for (const { what, module, options } of FAILURES) {
     progress.update(`a new agent that ${what}`);
     const { violations } = await watchFailure(machine, module, options);
     wrong.push(...violations.map((text) => `an agent that ${what}: ${text}`));
+    cases.add(`rollback: an agent that ${what}`, violations, "--rollback");
   }
   const { violations } = await watchMissedDeadline(machine);
   wrong.push(...violations.map((text) => `a missed deadline: ${text}`));
+  cases.add("rollback: a missed deadline", violations, "--rollback");
   progress.done();
   return {
     line: `${FAILURES.length + 1} kinds of failing agents: the old one's outputs in the same scan`,
@@ -128,22 +141,24 @@ async function tellPoint(options: CliOptions, id: string): Promise<number> {
 }
 
 async function run(options: CliOptions): Promise<number> {
-  const { seed, point } = options;
+  const { seed, point, board } = options;
   if (point !== undefined) return tellPoint(options, point);
+  const command = `npm run qemu -- --seed ${seed} ${process.argv.slice(2).join(" ")}`.trim();
+  const cases = new Cases(`npm run qemu -- --board ${board} --seed ${seed}`);
   const when = new Date();
   const progress = new Progress();
   process.stderr.write(`seed ${seed}\n`);
-  const runs = options.cuts > 0 ? await cuts(options, progress) : [];
-  const killed = await kills(options, progress);
+  const runs = options.cuts > 0 ? await cuts(options, progress, cases) : [];
+  const killed = await kills(options, progress, cases);
   const parts = cutsPart(runs, killed);
-  if (parts.length > 0) {
-    const command = `npm run qemu -- --seed ${seed} ${process.argv.slice(2).join(" ")}`.trim();
-    writeResult(powerResult(runs, killed, { board: options.board, when, command, seed }));
-  }
-  if (options.watchdog) parts.push(await watchdog(options, progress));
-  if (options.rollback) parts.push(await rollback(options, progress));
+  if (parts.length > 0) writeResult(powerResult(runs, killed, { board, when, command, seed }));
+  if (options.watchdog) parts.push(await watchdog(options, progress, cases));
+  if (options.rollback) parts.push(await rollback(options, progress, cases));
   const wrong = parts.flatMap((part) => part.wrong);
   const seconds = (Date.now() - when.getTime()) / 1000;
+  const about = { suite: "power", board, when: when.toISOString(), command, seed, seconds };
+  const file = reportJunit(options, { ...about, cases: cases.all });
+  if (file !== undefined) process.stderr.write(`${file}\n`);
   if (options.json) {
     const lines = parts.map(({ line }) => line);
     process.stdout.write(

@@ -1,6 +1,8 @@
 /** The command line of `npm run qemu`. */
 import { parseArgs } from "node:util";
 
+import { reporterFault, type ReporterOptions } from "@edgeplug/report/junit";
+
 import { ARM_BOARDS, type ArmBoard } from "./machines.js";
 import { SCENARIOS } from "./scenario.js";
 
@@ -24,13 +26,15 @@ export const HELP = `An Arm image under its emulator: power cuts, careless kills
   --seed S          of all that is random, default: a new one
   --lanes N         emulators side by side, default 2
   --json            one object with the results on stdout
+  --reporter junit  also writes JUnit XML, a case for each scenario, loss and failing agent
+  --output FILE     … there (default build/results/power-<board>.xml)
   --help            this
 
 Exit status: 0 if everything holds, 1 if something does not, 2 if the command makes no sense.
 The result lies in build/results/power-<board>.json afterwards, and \`npm run report\` shows it.
 `;
 
-export interface CliOptions {
+export interface CliOptions extends ReporterOptions {
   readonly board: ArmBoard;
   readonly help: boolean;
   readonly json: boolean;
@@ -63,6 +67,9 @@ export function parseOptions(args: readonly string[]): CliOptions {
   const board = ARM_BOARDS.find((name) => name === (values.board ?? "qemu"));
   if (board === undefined)
     throw new UsageError(`--board wants ${ARM_BOARDS.join(" or ")}, not "${values.board}"`);
+  const { reporter, output } = values;
+  const fault = reporterFault({ reporter, output });
+  if (fault !== undefined) throw new UsageError(fault);
   const names = SCENARIOS.map(({ name }) => name);
   if (scenario !== undefined && !names.includes(scenario))
     throw new UsageError(`there is no scenario "${scenario}", only ${names.join(", ")}`);
@@ -82,6 +89,8 @@ export function parseOptions(args: readonly string[]): CliOptions {
     rollback: rollback || everything,
     scenarios: scenario === undefined ? names : [scenario],
     point,
+    reporter,
+    output,
   };
 }
 
@@ -100,6 +109,8 @@ function parse(args: readonly string[]) {
         seed: { type: "string" },
         lanes: { type: "string" },
         json: { type: "boolean" },
+        reporter: { type: "string" },
+        output: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     });
