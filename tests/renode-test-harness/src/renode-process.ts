@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -20,17 +21,23 @@ export interface RenodeProcess {
 }
 
 /**
- * Starts Renode without any window, with all that it writes in `folder`: temporary files, settings, log. It takes a free port
- * for its robot server itself, and tells it there.
+ * Starts Renode without any window, with all that it writes in `folder`, which is made: temporary files, settings, log. It
+ * takes a free port for its robot server itself, and tells it there. `owned` is removed if this process is killed.
  */
-export async function startProcess(program: string, folder: string, limit: number): Promise<RenodeProcess> {
+export async function startProcess(
+  program: string,
+  folder: string,
+  owned: string,
+  limit: number,
+): Promise<RenodeProcess> {
+  mkdirSync(folder);
   const log = join(folder, "renode.log");
   const args = [
     // a monitor that is hidden altogether keeps a core busy; one on a console that nobody types at waits
     ...["--disable-gui", "--console", "--plain", "--hide-log", "--config", join(folder, "renode.config")],
     ...["--robot-server-port", "0"],
   ];
-  const leashed = await leash(program, args, folder, {
+  const leashed = await leash(program, args, owned, {
     grouped: true,
     openInput: true,
     environment: { TMPDIR: folder },

@@ -426,11 +426,13 @@ export class RenodeBoard extends BoardBase {
     const program = this.#options.program ?? findRenode()?.path;
     if (program === undefined)
       throw new HarnessError("EMULATOR_MISSING", RENODE_MISSING.replace(/^skipped: /, ""));
-    const renode = await startProcess(program, this.#folder, this.#options.startTimeout ?? START_TIMEOUT);
-    const lines = this.#lines();
+    const folder = join(this.#folder, `renode-${++this.#processes}`);
+    const limit = this.#options.startTimeout ?? START_TIMEOUT;
+    const renode = await startProcess(program, folder, this.#folder, limit);
+    const lines = this.#lines(folder);
     const tails: FileTail[] = [];
     this.#machine = { ...renode, tails };
-    for (const command of this.#setUpCommands(lines)) await renode.monitor.execute(command);
+    for (const command of this.#setUpCommands(folder, lines)) await renode.monitor.execute(command);
     for (const { path, receive } of lines) tails.push(new FileTail(path, receive, 0));
     if (this.#options.line === "pty") makeRaw(join(this.#folder, "serial"));
     if (this.#platform.flashSize !== undefined) await this.#loadImage(this.#machine);
@@ -441,12 +443,11 @@ export class RenodeBoard extends BoardBase {
   }
 
   /** Where Renode writes what comes out of the board. A file takes everything, and at a step's end all of it is there. */
-  #lines(): { name: string; path: string; receive: (bytes: Buffer) => void }[] {
+  #lines(folder: string): { name: string; path: string; receive: (bytes: Buffer) => void }[] {
     const { serial, observer, events } = this.#platform;
-    const number = ++this.#processes;
     const line = (name: string, what: string, receive: (bytes: Buffer) => void) => ({
       name,
-      path: join(this.#folder, `${what}-${number}`),
+      path: join(folder, what),
       receive,
     });
     const heard = (bytes: Buffer): void => {
@@ -464,13 +465,13 @@ export class RenodeBoard extends BoardBase {
     ];
   }
 
-  #setUpCommands(lines: readonly { name: string; path: string }[]): string[] {
+  #setUpCommands(folder: string, lines: readonly { name: string; path: string }[]): string[] {
     const { models = [], description, serial, core = "sysbus.cpu", vectorTable } = this.#platform;
     const start = vectorTable === undefined ? undefined : `${core} VectorTableOffset ${hex(vectorTable)}`;
     const speed = this.#platform.bytesPerSecond ?? BYTES_PER_SECOND;
     const pty = this.#options.line === "pty";
     return [
-      `logFile ${quoted(join(this.#folder, "renode.log"))} true`,
+      `logFile ${quoted(join(folder, "renode.log"))} true`,
       "logLevel 2",
       `include ${[HOST_LINE, ...models].map(quoted).join(" ")}`,
       'mach create "board"',

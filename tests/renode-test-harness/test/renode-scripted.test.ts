@@ -1,0 +1,421 @@
+// The Renode backend against a stand-in for Renode: what it says to it, in which order, and what it makes of trouble.
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { startRenode, type RenodeBoard, type RenodeOptions } from "../src/index.js";
+import "../src/vitest.js";
+import { StandIn, type Behaviour } from "./stand-in/stand-in.js";
+
+const DIST = new URL("../dist/index.js", import.meta.url).href;
+
+let standIn: StandIn;
+let elf = "";
+const boards: RenodeBoard[] = [];
+
+beforeEach(() => {
+  standIn = new StandIn();
+  elf = join(standIn.folder, "firmware.elf");
+  writeFileSync(elf, "");
+});
+
+afterEach(async () => {
+  await Promise.all(boards.splice(0).map((board) => board.close()));
+  standIn.remove();
+});
+
+async function start(options: Partial<RenodeOptions> = {}, behaviour: Behaviour = {}): Promise<RenodeBoard> {
+  standIn.behave(behaviour);
+  const board = await startRenode({
+    backend: "renode",
+    program: standIn.program,
+    elf,
+    paused: true,
+    ...options,
+  });
+  boards.push(board);
+  return board;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function until(condition: () => boolean, limit = 60_000): Promise<boolean> {
+  const end = Date.now() + limit;
+  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+  return condition();
+}
+
+describe("how Renode is started", () => {
+  it("is without any window, with all its files in the board's own folder", async () => {
+    const board = await start();
+    const [first] = standIn.notes;
+    const folder = first?.temporary ?? "";
+    expect(first?.arguments).toEqual([
+      ...["--disable-gui", "--console", "--plain", "--hide-log", "--config", join(folder, "renode.config")],
+      ...["--robot-server-port", "0"],
+    ]);
+    expect(folder).toMatch(/rth-\w+\/renode-1$/);
+    await board.close();
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  it("sets the board up in this order, and switches it on last", async () => {
+    const board = await start({ commands: ["sysbus.cpu VectorTableOffset 1"], boardId: new Uint8Array(12) });
+    const steps = standIn.commands.map((command) => command.replace(/ "?\/.*$/, ""));
+    expect(steps).toEqual([
+      "logFile",
+      "logLevel 2",
+      "include",
+      'mach create "board"',
+      "machine LoadPlatformDescription",
+      'macro reset "sysbus.cpu VectorTableOffset 0x8007000"',
+      "sysbus.cpu VectorTableOffset 0x8007000",
+      'emulation SetGlobalQuantum "0.001"',
+      "emulation SetGlobalAdvanceImmediately true",
+      "sysbus.lpuart1 CreateFileBackend",
+      "sysbus.trace CreateFileBackend",
+      "sysbus.events CreateFileBackend",
+      'emulation CreateHostLine "hostLine" 11520',
+      "connector Connect sysbus.lpuart1 hostLine",
+      "sysbus.flashController LoadImage",
+      "sysbus LoadELF",
+      "sysbus LoadBinary",
+      "sysbus.cpu VectorTableOffset 1",
+      "sysbus.flashController PowerOn",
+    ]);
+    expect(board.powered).toBe(true);
+  });
+
+  it("compiles every model that comes with the package, all at once", async () => {
+    await start();
+    const [include = ""] = standIn.commands.filter((command) => command.startsWith("include"));
+    const files = [...include.matchAll(/"([^"]+)"/g)].map(([, path = ""]) => path);
+    expect(files.filter((path) => !existsSync(path))).toEqual([]);
+    expect(files).toHaveLength(12);
+  });
+
+  it("is many times at once, each with a server of its own", async () => {
+    const many = await Promise.all([start(), start(), start()]);
+    for (const [index, board] of many.entries()) {
+      board.serial.write(`board ${index}\n`);
+      expect(await board.runUntil({ line: /^>/ })).toBe(`> board ${index}`);
+    }
+    expect(new Set(many.map(({ pid }) => pid)).size).toBe(3);
+  });
+});
+
+describe("time under Renode", () => {
+  it("goes on only while somebody waits for it, if the board is paused, and exactly so long", async () => {
+    const board = await start();
+    expect(await board.virtualTime()).toBe(0);
+    await board.runFor(60.25); // its greeting counts as talk
+    const before = standIn.commands.length;
+    await board.runFor(33.125);
+    expect(await board.virtualTime()).toBe(93.375);
+    const steps = standIn.commands.slice(before);
+    expect(steps).toEqual(['"0.020000000"', '"0.013125000"'].map((step) => `emulation RunFor ${step}`));
+  });
+
+  it("goes on in smaller steps while there is talk", async () => {
+    const board = await start();
+    board.serial.write("talk\n");
+    await board.runFor(20);
+    const steps = standIn.commands.filter((command) => command.startsWith("emulation RunFor"));
+    expect(steps).toEqual(new Array(4).fill('emulation RunFor "0.005000000"'));
+  });
+
+  it("goes on by itself when the board runs, each step after what was said before was handed on", async () => {
+    const board = await start({ paused: false });
+    board.serial.write("one\n");
+    board.serial.once("data", () => {
+      board.serial.write("two\n");
+    });
+    await expect(board).toSay("> two", 1000);
+    await board.pause();
+    const then = await board.virtualTime();
+    await board.flashOperations();
+    expect(await board.virtualTime()).toBe(then);
+  });
+
+  it("goes at most as fast as it is told", async () => {
+    const board = await start({ paused: false, speed: 2 });
+    const begun = performance.now();
+    const from = await board.virtualTime();
+    await board.runFor(200);
+    expect(((await board.virtualTime()) - from) / (performance.now() - begun)).toBeLessThan(2.3);
+    await expect(start({ speed: 0 })).rejects.toThrow(/speed: expected more than 0, got 0/);
+  });
+});
+
+describe("what comes from a board under Renode", () => {
+  it("is its line, its observer's bytes, its outputs and its memory", async () => {
+    const board = await start();
+    let observed = Buffer.alloc(0);
+    board.observer.on("data", (bytes: Buffer) => (observed = Buffer.concat([observed, bytes])));
+    await expect(board).toSay("ready power");
+    board.serial.write(Buffer.from("a\n"));
+    await expect(board).toSay("> a", 10);
+    expect(observed).toEqual(Buffer.of(1, 0, 0, 0));
+    await expect(board).toOutput(1, 20.5);
+    expect(await board.readMemory(0xfffe, 5000)).toEqual(
+      Uint8Array.from({ length: 5000 }, (_, i) => (0xfe + i) & 0xff),
+    );
+  });
+
+  it("is resets with their causes, and a watchdog as what it is", async () => {
+    const board = await start();
+    const kinds: string[] = [];
+    const events = board.events();
+    const watching = (async () => {
+      for await (const event of events)
+        kinds.push(event.kind === "reset" ? `reset ${event.cause}` : event.kind);
+    })();
+    board.serial.write("hang\n");
+    await expect(board).toReset("watchdog");
+    await board.reset();
+    await expect(board).toReset("pin");
+    await board.close();
+    await watching;
+    expect(kinds).toEqual(["watchdog", "reset watchdog", "reset pin", "power-off"]);
+  });
+
+  it("is a cut at the planned operation; its flash is what it was then, and the power can come back", async () => {
+    const board = await start();
+    await board.cutAt({ operation: 2, moment: "before", seed: 9 });
+    expect(standIn.commands.at(-1)).toBe('sysbus.flashController CutAt 2 "before" 9');
+    board.serial.write("program\nprogram\n");
+    expect(await board.runUntil({ event: "cut" })).toEqual({ kind: "cut", operation: 2, moment: "before" });
+    await expect(board).toLosePower();
+    await expect(board).toHaveFlash(0, Uint8Array.of(1, 0xff));
+    expect(await board.flashOperations()).toBe(2);
+    await expect(board.cutAt(undefined)).rejects.toMatchObject({ code: "BOARD_OFF" });
+    await board.powerOn();
+    await expect(board).toSay("ready power");
+    await board.cutAt(undefined);
+    expect(standIn.commands.at(-1)).toBe("sysbus.flashController CancelCut");
+    expect(standIn.pids).toHaveLength(1);
+  });
+
+  it("is the end when a flash rule is broken, with its reason; or an event, if that was wanted", async () => {
+    const strict = await start();
+    strict.serial.write("break a rule\n");
+    expect(await strict.runUntil({ event: "ended" })).toMatchObject({
+      reason: "FLASH_VIOLATION: program of 0x08000000: already programmed since the last erase",
+    });
+    expect(strict.powered).toBe(false);
+    const lenient = await start({ violations: "tell" });
+    lenient.serial.write("break a rule\ngo on\n");
+    expect((await lenient.runUntil({ event: "violation" })).kind).toBe("violation");
+    await expect(lenient).toSay("> go on");
+  });
+});
+
+describe("power under Renode", () => {
+  it("takes with it what was on the line, and the flash outlives it", async () => {
+    const board = await start();
+    board.serial.write("program\n");
+    await board.runUntil({ line: "done" });
+    board.serial.write("never heard\n");
+    await board.powerOff();
+    board.serial.write("lost\n");
+    expect(board.powered).toBe(false);
+    await expect(board.runFor(1)).rejects.toMatchObject({ code: "BOARD_OFF" });
+    await board.writeFlash(1, Uint8Array.of(7));
+    await board.powerOn();
+    await expect(board).toSay("ready power");
+    await expect(board).not.toSay(/lost|heard/, 50);
+    await expect(board).toHaveFlash(0, Uint8Array.of(1, 7, 0xff));
+  });
+
+  it("may be cut while the board runs: between two steps", async () => {
+    const board = await start({ paused: false });
+    await board.runUntil({ line: "ready power" });
+    await board.powerOff();
+    const steps = standIn.commands.length;
+    await board.flashOperations();
+    expect(standIn.commands).toHaveLength(steps + 1);
+  });
+
+  it("has its flash in the file that it was given, whatever becomes of this process", async () => {
+    const path = join(standIn.folder, "flash.bin");
+    const board = await start({ flash: { path, patches: [{ offset: 4, bytes: Uint8Array.of(4) }] } });
+    board.serial.write("program\n");
+    await board.runUntil({ line: "done" });
+    expect([...readFileSync(path).subarray(0, 5)]).toEqual([1, 0xff, 0xff, 0xff, 4]);
+    await board.close();
+    const again = await start({ flash: { path } });
+    await expect(again).toHaveFlash(0, Uint8Array.of(1));
+  });
+});
+
+describe("trouble with Renode", () => {
+  it("is told in Renode's own words, with the command and the end of its log", async () => {
+    await expect(start({}, { refuse: { "machine Load": "Error E39: no such thing" } })).rejects.toMatchObject(
+      {
+        name: "HarnessError",
+        code: "EMULATOR_REFUSED",
+        message: expect.stringMatching(
+          /^Renode refused: machine LoadPlatformDescription "\S+stm32l552\.repl"\n.*Error E39: no such thing\nRenode's log ends with:\nthe log's first line$/s,
+        ) as string,
+      },
+    );
+    const board = await start();
+    await expect(board.monitor("no-such thing")).rejects.toThrow("No such command or device: no-such");
+    expect(await board.monitor("colours")).toBe("<a & b>");
+  });
+
+  it("says when Renode ends before it is up, with what it printed", async () => {
+    await expect(start({}, { exit: 7, say: "no .NET here" })).rejects.toMatchObject({
+      code: "EMULATOR_ENDED",
+      message: expect.stringMatching(
+        /^Renode ended with 7: no \.NET here\nIt was started as: \S+renode --disable-gui/,
+      ) as string,
+    });
+  });
+
+  it("says when it does not come up in time, and leaves nothing of it", async () => {
+    await expect(start({ startTimeout: 1500 }, { mute: true })).rejects.toMatchObject({ code: "TIMEOUT" });
+    expect(standIn.pids).toHaveLength(1);
+    expect(await until(() => !standIn.pids.some(isAlive))).toBe(true);
+  });
+
+  it("is an event when Renode falls over; power brings a new one, with the flash", async () => {
+    const board = await start();
+    board.serial.write("program\n");
+    await board.runUntil({ line: "done" });
+    await board.powerOff();
+    await board.powerOn();
+    const died = await start({}, { die: "emulation RunFor" });
+    const ended = died.nextEvent((event) => event.kind === "ended");
+    await expect(died.runFor(1)).rejects.toMatchObject({ code: "EMULATOR_ENDED" });
+    expect(await ended).toMatchObject({
+      reason: expect.stringMatching(/Renode ended with 3\nit has fallen over\n.*last words$/s) as string,
+    });
+    expect(died.powered).toBe(false);
+    standIn.behave({});
+    await died.powerOn();
+    await expect(died).toSay("ready power");
+    await died.runFor(1);
+  });
+
+  it("counts as crashed when a step never ends, and is ended then", async () => {
+    const board = await start({ stepTimeout: 300 }, { hang: "emulation RunFor" });
+    await expect(board.runFor(1)).rejects.toMatchObject({ code: "TIMEOUT" });
+    expect(board.powered).toBe(false);
+    expect(await until(() => !standIn.pids.some(isAlive))).toBe(true);
+  });
+
+  it("is told as an event while the board runs by itself", async () => {
+    const board = await start({}, { die: 'emulation RunFor "0.02' });
+    const ended = board.nextEvent((event) => event.kind === "ended");
+    await board.resume();
+    expect((await ended).kind).toBe("ended");
+  });
+
+  it("is no Renode at all: said with the next step", async () => {
+    const before = { PATH: process.env["PATH"], RENODE: process.env["RENODE"] };
+    process.env["PATH"] = standIn.folder.replace(/stand-in/, "nowhere");
+    delete process.env["RENODE"];
+    try {
+      await expect(startRenode({ backend: "renode", elf })).rejects.toMatchObject({
+        code: "EMULATOR_MISSING",
+        message: "no Renode found (put `renode` on the PATH or its path into RENODE)",
+      });
+    } finally {
+      process.env["PATH"] = before.PATH;
+      if (before.RENODE !== undefined) process.env["RENODE"] = before.RENODE;
+    }
+  });
+
+  it("is firmware that isn't there, a flash of the wrong size, a snapshot: each is said", async () => {
+    await expect(start({ elf: "/nowhere.elf" })).rejects.toThrow("File does not exist: /nowhere.elf");
+    const path = join(standIn.folder, "small.bin");
+    writeFileSync(path, "small");
+    await expect(start({ flash: { path } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
+    const board = await start();
+    expect(board.supports("snapshots")).toBe(false);
+    await expect(board.snapshot()).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    await expect(board.writeFlash(0, Uint8Array.of(1))).rejects.toMatchObject({ code: "BOARD_ON" });
+    await board.close();
+    await expect(board.powerOn()).rejects.toMatchObject({ code: "BOARD_CLOSED" });
+  });
+});
+
+describe("a platform of one's own", () => {
+  it("may have no more than a line: what it lacks, the board can't do, and says so", async () => {
+    const board = await start({
+      platform: { description: "@platforms/boards/some.repl", serial: "sysbus.usart2" },
+    });
+    expect(standIn.commands).toContain('machine LoadPlatformDescription "@platforms/boards/some.repl"');
+    expect(standIn.commands).not.toContain("sysbus.flashController PowerOn");
+    expect(standIn.commands.at(-1)).toBe("machine Reset");
+    expect(board.supports("cuts")).toBe(false);
+    expect(board.supports("virtual-time")).toBe(true);
+    await expect(board.readFlash()).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    await expect(board.cutAt({ operation: 1, moment: "torn" })).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+    await expect(board.setInput(0, 1)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    await expect(board.output(0)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    await board.reset();
+    await expect(board).toReset();
+  });
+});
+
+describe("what is left of a board under Renode", () => {
+  it("is nothing after close(), though its program is only a script around another", async () => {
+    const board = await start();
+    const pids = [...standIn.pids, board.pid ?? 0];
+    expect(new Set(pids).size).toBe(2);
+    await board.close();
+    expect(await until(() => !pids.some(isAlive))).toBe(true);
+  });
+
+  it.each(["SIGKILL", "SIGTERM", "exit"] as const)(
+    "is nothing when the test process ends by %s",
+    async (how) => {
+      const script = `
+      const { startRenode } = await import(${JSON.stringify(DIST)});
+      const board = await startRenode({ backend: "renode", elf: ${JSON.stringify(elf)}, program: ${JSON.stringify(standIn.program)} });
+      console.log(JSON.stringify(board.flashPath));
+      ${how === "exit" ? "process.exit(1);" : "setInterval(() => undefined, 1000);"}`;
+      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const [first = ""] = await new Promise<string[]>((resolve) => {
+        createInterface({ input: child.stdout }).once("line", (text) => {
+          resolve([text]);
+        });
+      });
+      const flash = JSON.parse(first) as string;
+      const [pid = 0] = standIn.pids;
+      if (how !== "exit") child.kill(how);
+      expect(await until(() => !isAlive(pid))).toBe(true);
+      expect(await until(() => !existsSync(flash))).toBe(true);
+    },
+  );
+});
+
+describe("folders", () => {
+  it("with blanks in their names are no trouble", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "harness test "));
+    const path = join(folder, "my firmware.elf");
+    writeFileSync(path, "");
+    const board = await start({ elf: path });
+    expect(standIn.commands).toContain(`sysbus LoadELF "${path}"`);
+    await board.close();
+    rmSync(folder, { recursive: true });
+    await expect(start({ elf: 'a"quote.elf' })).rejects.toThrow(TypeError);
+  });
+});
