@@ -55,7 +55,15 @@ public static class FlashTests
         {
             var board = new Board();
             board.Key(Board.Key2);
+            Check.Equal(board.Control & Board.Lock, Board.Lock, "LOCK");
             board.Unlock();
+            Check.Equal(board.Control & Board.Lock, Board.Lock, "LOCK after both keys");
+        });
+        Check.Test("flash: the second key alone is not enough after any other first", () =>
+        {
+            var board = new Board();
+            board.Key(0x45670122);
+            board.Key(Board.Key2);
             Check.Equal(board.Control & Board.Lock, Board.Lock, "LOCK");
         });
         Check.Test("flash: a key to the unlocked register is a wrong key", () =>
@@ -91,6 +99,16 @@ public static class FlashTests
             board.Pass(1000);
             Check.Equal(board.Status & Board.Pgserr, Board.Pgserr, "PGSERR");
             Check.Equal(board.PeekUnit(0x08000000), Board.Blank, "the unit");
+            Check.Equal(board.Flash.Operations, 0, "operations");
+        });
+        Check.Test("flash: PG that was set together with LOCK lets nothing through", () =>
+        {
+            var board = new Board();
+            board.Unlock();
+            board.Control = Board.Pg | Board.Lock;
+            board.Write(0x08000000, 0);
+            board.Write(0x08000004, 0);
+            Check.Equal(board.Status & Board.Pgserr, Board.Pgserr, "PGSERR");
             Check.Equal(board.Flash.Operations, 0, "operations");
         });
         Check.Test("flash: a reset locks it and forgets the flags", () =>
@@ -453,6 +471,18 @@ public static class FlashTests
 
     private static void Interrupts()
     {
+        Check.Test("flash: the end of an operation that a reset tore is not the next one's", () =>
+        {
+            var board = new Board();
+            board.StartErase(0);
+            board.Pass(Board.EraseMicros / 2);
+            board.Machine.Reset();
+            board.StartErase(1);
+            board.Pass(Board.EraseMicros / 2 + 1);
+            Check.Equal(board.Status, Board.Bsy, "NSSR when the first would have ended");
+            board.Pass(Board.EraseMicros / 2);
+            Check.Equal(board.Status, Board.Eop, "NSSR when the second ends");
+        });
         Check.Test("flash: EOP comes up, with the interrupt, only if EOPIE asks for it", () =>
         {
             var board = new Board();
@@ -693,6 +723,7 @@ public static class FlashTests
             var board = Torn("half", 1, false);
             board.Flash.PowerOn();
             Check.Equal(board.Program(0x08000000, 0x1234) & (Board.Progerr | Board.Eop), Board.Progerr, "one that doesn't read blank");
+            Check.Equal(board.Flash.ViolationCount, 0, "violations of that");
             board = Torn("half", 1, true);
             board.Flash.PowerOn();
             Check.Equal(board.Program(0x08000008, 0x1234), Board.Eop, "one that does");
@@ -704,6 +735,19 @@ public static class FlashTests
             board.Flash.PowerOn();
             board.Read(0x08000000);
             Check.Equal(board.Nvic.Pending.Count, 1, "NMIs");
+        });
+        Check.Test("flash: a torn unit that can't be read isn't taken, blank or not", () =>
+        {
+            var board = new Board();
+            board.Flash.CutAt(1, "ecc", 2);
+            board.StartErase(0);
+            board.Pass(Board.EraseMicros / 2);
+            board.Flash.PowerOn();
+            var units = SideFile(board).Split('\n').Where(line => line.EndsWith("torn unreadable", StringComparison.Ordinal)).ToArray();
+            Check.That(units.Length > 0, "there are such units");
+            var address = 0x08000000 + Convert.ToUInt32(units[0].Substring(0, 5), 16);
+            Check.Equal(board.PeekUnit(address), Board.Blank, "it reads blank");
+            Check.Equal(board.Program(address, 1) & (Board.Progerr | Board.Eop), Board.Progerr, "NSSR");
         });
         Check.Test("flash: without power nothing has an effect, and power-on begins anew", () =>
         {
