@@ -1,10 +1,11 @@
-/** How much of what a board has said is kept. */
-const KEPT_BYTES = 1 << 18;
+/** How much of what a board has said is kept, at least. */
+const KEPT_BYTES = 1 << 16;
+const FIRST_BYTES = 1 << 10;
 
 /** What a board has said on its line, and up to where somebody has read it. Readers of the stream don't matter to it. */
 export class Transcript {
-  #chunks: Buffer[] = [];
-  /** Bytes in #chunks, and bytes that were dropped before them. */
+  #buffer = Buffer.alloc(FIRST_BYTES);
+  /** Bytes in the buffer, and bytes that were dropped before them. */
   #size = 0;
   #dropped = 0;
   /** From the board's first byte on: where the next search begins. */
@@ -13,22 +14,14 @@ export class Transcript {
   #searched: { readonly pattern: string | RegExp; readonly to: number } | undefined;
 
   push(bytes: Buffer): void {
-    this.#chunks.push(bytes);
-    this.#size += bytes.length;
-    for (
-      let first = this.#chunks[0];
-      first && this.#size - first.length >= KEPT_BYTES;
-      first = this.#chunks[0]
-    ) {
-      this.#chunks.shift();
-      this.#size -= first.length;
-      this.#dropped += first.length;
-    }
+    const added = bytes.subarray(-KEPT_BYTES);
+    this.#makeRoom(added.length, bytes.length - added.length);
+    this.#size += added.copy(this.#buffer, this.#size);
   }
 
   /** The end of it. */
   get text(): string {
-    return this.#whole().toString("utf8");
+    return this.#whole.toString("utf8");
   }
 
   /** The last lines, for messages. */
@@ -45,7 +38,7 @@ export class Transcript {
   take(pattern: string | RegExp): string | undefined {
     const end = this.#dropped + this.#size;
     if (this.#searched?.pattern === pattern && this.#searched.to === end) return undefined;
-    const bytes = this.#whole();
+    const bytes = this.#whole;
     let start = Math.max(0, this.#read - this.#dropped);
     for (let stop = bytes.indexOf(10, start); stop >= 0; stop = bytes.indexOf(10, start)) {
       const line = bytes.toString("utf8", start, stop).replace(/\r$/, "");
@@ -58,11 +51,24 @@ export class Transcript {
     return undefined;
   }
 
-  #whole(): Buffer {
-    const [first = Buffer.alloc(0), ...more] = this.#chunks;
-    const whole = more.length === 0 ? first : Buffer.concat(this.#chunks);
-    this.#chunks = [whole];
-    return whole;
+  get #whole(): Buffer {
+    return this.#buffer.subarray(0, this.#size);
+  }
+
+  /** The buffer grows to twice what is kept; then the older half goes. `left` bytes were not even put in. */
+  #makeRoom(size: number, left: number): void {
+    if (this.#size + size > 2 * KEPT_BYTES || left > 0) {
+      const kept = left > 0 ? 0 : Math.min(this.#size, KEPT_BYTES);
+      this.#buffer.copyWithin(0, this.#size - kept, this.#size);
+      this.#dropped += this.#size - kept + left;
+      this.#size = kept;
+    }
+    let room = this.#buffer.length;
+    while (this.#size + size > room) room *= 2;
+    if (room === this.#buffer.length) return;
+    const larger = Buffer.alloc(room);
+    this.#buffer.copy(larger, 0, 0, this.#size);
+    this.#buffer = larger;
   }
 }
 

@@ -88,7 +88,7 @@ class Reader {
   #typed(): XmlRpcValue {
     const start = this.#at;
     const kind = this.next;
-    if (kind === "/value") {
+    if (kind === "/value" || kind === "") {
       this.#at = start; // a value without a type is a string, blanks and all
       return this.text();
     }
