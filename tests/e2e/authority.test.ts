@@ -7,9 +7,9 @@ import { describe, expect, it } from "vitest";
 
 import { OPERATOR, PUBLISHER, publicKeyOf, signed, STRANGER } from "@edgeplug/test-support/agents";
 import { encodeCommand, signedCommand, type Command } from "@edgeplug/test-support/authority";
-import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
+import type { TestBoard } from "@edgeplug/test-support/board";
 import { begin, failureOf, push, standing } from "@edgeplug/test-support/push";
-import { startTestBoard } from "./fixture.js";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import {
   addOperator,
   ask,
@@ -72,7 +72,7 @@ const NO_COMMANDS: [string, Uint8Array][] = [
   ["half a command", UNLOCK.slice(0, 2)],
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("each plain request that changes state is LOCKED on a locked board, and changes not one byte", async () => {
     const { board, session } = await boardWithKeys(backend);
     await push(session, next);

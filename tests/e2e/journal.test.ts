@@ -11,8 +11,8 @@ import {
   publicKeyOf,
   signed,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import type { TestBoard } from "@edgeplug/test-support/board";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { begin, failureOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
@@ -46,7 +46,7 @@ async function lockedBoard(board: TestBoard): Promise<DeviceSession> {
   return session;
 }
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("a journal destroyed in both halves: the board counts as locked and says why, and its agent runs on", async () => {
     const board = await startTestBoard(backend);
     await push(await board.connect(), old); // an open board

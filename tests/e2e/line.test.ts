@@ -4,8 +4,7 @@ import { NoisyLine } from "renode-test-harness";
 import { describe, expect, it } from "vitest";
 
 import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
-import { BACKENDS } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import { FrameTamper } from "@edgeplug/test-support/line";
 import { begin, failureOf, push, pushUntil, sendChunks, standing } from "@edgeplug/test-support/push";
 
@@ -17,7 +16,7 @@ const small = makePackage(controlAgent({ value: 8 }), { version: "2", release: 2
 const large = makePackage(padded(controlAgent({ value: 9 }), 9_000), { version: "3", release: 3 });
 const old = makePackage(controlAgent({ value: 7 }));
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("a push succeeds though 1 % of all bytes is corrupted, in both directions", async () => {
     const board = await startTestBoard(backend);
     await push(await board.connect(), old);

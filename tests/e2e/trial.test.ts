@@ -19,9 +19,9 @@ import {
   TRAP_BYTE,
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import type { Backend, TestBoard } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
-import { startTestBoard } from "./fixture.js";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import {
   failureOf,
   historyOf,
@@ -79,7 +79,7 @@ const FAILURES: { what: string; deed: string; reason: string; options?: PackageO
   },
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   describe.each(FAILURES)("a new agent that $what in its trial", ({ deed, reason, options = {} }) => {
     const bad = update(failingAgent(NEW, 10, deed), {
       ...options,

@@ -5,6 +5,8 @@ import { writeResult } from "@edgeplug/report/results";
 
 import { Cases } from "./junit-cases.js";
 
+import { keepRenodes } from "@edgeplug/test-support/board";
+
 import { replay, runCuts, type CutsRun } from "./cuts.js";
 import { runKills, type Kill } from "./kills.js";
 import { judge, LOSSES, RECOVERY_LIMIT_MS, type Loss } from "./losses.js";
@@ -181,7 +183,8 @@ async function main(): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
-    return await run(options);
+    const end = keepRenodes();
+    return await run(options).finally(end);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\nSee --help.\n`);

@@ -139,9 +139,36 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
 }
 
 async function startRenodeBoard({ patches = [] }: TestBoardOptions): Promise<TestBoard> {
-  return new BoardUnderRenode(
-    await startRenode({ backend: "renode", elf: STM32L552_ELF, flash: { patches } }),
-  );
+  const kept = stable?.pop();
+  const harness =
+    kept === undefined
+      ? await startRenode({ backend: "renode", elf: STM32L552_ELF, flash: { patches } })
+      : await startAnew(kept, patches);
+  return new BoardUnderRenode(harness);
+}
+
+/** Renodes whose board was closed and that wait for the next; undefined: none is kept. */
+let stable: RenodeBoard[] | undefined;
+
+/**
+ * From now on a Renode lives on when its board is closed, and gets the next one: it takes seconds to start. The function
+ * that comes back ends this, and all of them.
+ */
+export function keepRenodes(): () => Promise<void> {
+  stable ??= [];
+  return async () => {
+    const kept = stable ?? [];
+    stable = undefined;
+    await Promise.all(kept.map((harness) => harness.close()));
+  };
+}
+
+/** A power cycle with a blank flash: nothing is left of the board that was. */
+async function startAnew(harness: RenodeBoard, patches: readonly FlashPatch[]): Promise<RenodeBoard> {
+  await harness.writeFlash(0, new Uint8Array(MEMORY_MAPS.stm32l552.flash.size).fill(0xff));
+  for (const { offset, bytes } of patches) await harness.writeFlash(offset, bytes);
+  await harness.powerOn();
+  return harness;
 }
 
 async function startSimBoard(options: TestBoardOptions): Promise<TestBoard> {
@@ -172,8 +199,10 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
     readonly clock: C,
   ) {
     this.watch = new OutputWatch(clock);
-    harness.observer.on("data", (bytes: Buffer) => this.observed(this.watch.push(bytes)));
+    harness.observer.on("data", this.#observe);
   }
+
+  readonly #observe = (bytes: Buffer): void => this.observed(this.watch.push(bytes));
 
   get serial(): Duplex {
     return this.harness.serial;
@@ -230,7 +259,12 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
 
   async close(): Promise<void> {
     this.unplug();
-    await this.harness.close();
+    this.harness.observer.off("data", this.#observe);
+    await this.end();
+  }
+
+  protected end(): Promise<void> {
+    return this.harness.close();
   }
 
   protected image(): Promise<Uint8Array> {
@@ -304,6 +338,17 @@ class BoardUnderRenode extends EmulatedBoard<RenodeBoard> {
   readonly layout = layoutOf("stm32l552");
   readonly elf = STM32L552_ELF;
   readonly debugSocket = undefined;
+
+  protected override async end(): Promise<void> {
+    const { harness } = this;
+    if (stable === undefined) return harness.close();
+    if (harness.powered) {
+      await harness.cutAt(undefined);
+      await harness.resume(); // or the next board would not run
+    }
+    await harness.powerOff();
+    stable.push(harness);
+  }
 }
 
 class SimulatedBoard extends BoardBase<Board, SimClock> {
