@@ -32,7 +32,7 @@ Firmware Should Have Kept The Rules
 Firmware Should Boot And Format Its Journal
     Start Board
     ${operations}=                  Execute Command  ${FLASH} Operations
-    Should Be True                  int('${operations}'.strip(), 0) > 0
+    Should Be True                  int($operations, 0) > 0
     ${log}=                         Execute Command  ${FLASH} OperationLog
     Should Contain                  ${log}  erase 0x08017000 2048
     Firmware Should Have Kept The Rules

@@ -398,12 +398,16 @@ namespace Antmicro.Renode.Peripherals.MTD
             cpu.VectorTableOffset = bootAddress;
         }
 
-        /// <summary>An instruction fetched from memory that was taken away ends the emulated core; silicon would stall it.</summary>
+        /// <summary>
+        /// The emulated core ends where it can't go on, for instance at a fetch from memory that was taken away (silicon would stall there). It
+        /// is lost to this machine for good; halted, it lets time go on and whoever runs the machine come back.
+        /// </summary>
         private void NoteEndOfCore(HaltArguments halt)
         {
-            if(halt.Reason == HaltReason.Abort && guarded)
+            if(halt.Reason == HaltReason.Abort)
             {
-                Violate("instruction fetch from the runtime's pages while the bank is busy: the core is lost until power-on");
+                Violate(guarded ? "instruction fetch from the runtime's pages while the bank is busy: the core is lost"
+                    : "the core can't go on, see the log");
                 cpu.IsHalted = true;
             }
         }

@@ -440,19 +440,22 @@ public static class FlashTests
             Check.Equal(board.Machine.Bus.Locked.Size, 0ul, "never");
             Check.Throws<RecoverableException>(() => board.Flash.Guard = "sometimes", "a fourth one");
         });
-        Check.Test("flash: a core lost by a fetch from there is a violation, and stays halted until power-on", () =>
+        Check.Test("flash: a core lost by a fetch from there is halted, and a violation", () =>
         {
             var board = new Board();
-            board.Core.Halt(HaltReason.Abort);
-            Check.Equal(board.Flash.ViolationCount, 0, "violations while the memory is there");
             board.StartErase(0);
             board.Core.Halt(HaltReason.Pause);
-            Check.Equal(board.Flash.ViolationCount, 0, "violations of a pause");
+            Check.That(board.Flash.ViolationCount == 0 && !board.Core.IsHalted, "a pause is nothing");
             board.Core.Halt(HaltReason.Abort);
             Check.That(board.Flash.Violations.StartsWith("instruction fetch", StringComparison.Ordinal), "it is a violation");
             Check.That(board.Core.IsHalted, "the core is halted");
-            board.Flash.PowerOn();
-            Check.That(!board.Core.IsHalted, "it runs again");
+        });
+        Check.Test("flash: a core lost by anything else is halted and told, too", () =>
+        {
+            var board = new Board();
+            board.Core.Halt(HaltReason.Abort);
+            Check.Equal(board.Told.Single(), "violation the core can't go on, see the log", "what is told");
+            Check.That(board.Core.IsHalted, "the core is halted");
         });
         Check.Test("flash: a reset while it is busy tears the operation", () =>
         {
@@ -685,6 +688,15 @@ public static class FlashTests
                 Check.That(SideFile(board).Contains("torn"), "the units are torn");
             }
         });
+        Check.Test("flash: half an erase leaves the first half erased, torn, and the rest as it was, torn", () =>
+        {
+            var board = Torn("half", 1, true);
+            Check.Equal(board.PeekUnit(0x080003F8), Board.Blank, "the last unit of the first half");
+            Check.Equal(board.PeekUnit(0x08000400), 0x00000000FFFFFFFFul, "the first one of the second");
+            var notes = SideFile(board).Split('\n');
+            Check.Equal(notes[0], "00000 torn", "the first unit's note");
+            Check.Equal(notes.Length, 257, "notes, and what follows the last line's end");
+        });
         Check.Test("flash: a cut program leaves something between before and after, by the seed", () =>
         {
             foreach(var shape in new[] { "half", "random", "unstable", "ecc" })
@@ -735,6 +747,23 @@ public static class FlashTests
             board.Flash.PowerOn();
             board.Read(0x08000000);
             Check.Equal(board.Nvic.Pending.Count, 1, "NMIs");
+        });
+        Check.Test("flash: programming a torn unit clears bits and never sets one", () =>
+        {
+            var path = Path.GetTempFileName();
+            File.WriteAllBytes(path, Enumerable.Repeat((byte)0xFF, 256 * 1024).Select((value, i) => i == 0 ? (byte)0xFE : value).ToArray());
+            File.WriteAllText(path + ".units", "00000 torn unstable=0100000000000000");
+            var board = new Board();
+            board.Flash.LoadImage(new ReadFilePath(path));
+            File.Delete(path);
+            File.Delete(path + ".units");
+            var tries = 1;
+            while(board.Program(0x08000000, 0xFFFFFFFFFFFFFF0F) != Board.Eop && tries < 50)
+            {
+                tries++;
+            }
+            Check.That(tries > 1 && tries < 50, "taken when it happens to read blank, at try " + tries);
+            Check.Equal(board.PeekUnit(0x08000000), 0xFFFFFFFFFFFFFF0Eul, "the unit");
         });
         Check.Test("flash: a torn unit that can't be read isn't taken, blank or not", () =>
         {

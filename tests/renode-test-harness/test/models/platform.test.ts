@@ -330,4 +330,33 @@ describe("files", () => {
       for (const key of values.keys()) expect(known, name).toContain(key);
     }
   });
+
+  const readme = readFileSync(join(HERE, "README.md"), "utf8");
+  const robot = readFileSync(join(HERE, "stm32l552.robot"), "utf8");
+
+  test("what README and example call a peripheral is one", () => {
+    for (const [, name = ""] of `${readme}${robot}`.matchAll(/sysbus\.(\w+)/g))
+      expect([...peripherals.keys()]).toContain(name);
+  });
+
+  test("what README says that the flash controller and the others can be told, they can be told", () => {
+    const rows = [...readme.matchAll(/^\| `([^|]*)`[^|]*\| ([^|]*)\|$/gm)];
+    let commands = 0;
+    for (const [row, first = "", second = ""] of rows) {
+      const name = /^sysbus\.(\w+)$/.exec(first)?.[1];
+      const file =
+        peripherals
+          .get(name ?? "flashController")
+          ?.type.split(".")
+          .pop() ?? "";
+      if (/\.\w+$/.test(first) && name === undefined) continue;
+      if (!models.includes(file)) continue;
+      const told = name === undefined ? (row.split("|")[1] ?? "") : second;
+      for (const [, command = ""] of told.matchAll(/`([A-Z][A-Za-z]+)(?: [^`]*)?`/g)) {
+        expect(model(file), command).toMatch(new RegExp(`public [\\w<>?]+ ${command}\\b`));
+        commands += 1;
+      }
+    }
+    expect(commands).toBeGreaterThan(25);
+  });
 });
