@@ -1,5 +1,5 @@
-/* What every Cortex-M has in common: system control block and NVIC. Register names and bits are those of the Armv7-M
- * (DDI 0403) and Armv8-M (DDI 0553) manuals. */
+/* What every Cortex-M has in common: system control block and NVIC. Register names and bits are those of the
+ * Armv7-M (DDI 0403) and Armv8-M (DDI 0553) manuals. */
 #ifndef EP_BOARDS_CORTEX_M_H
 #define EP_BOARDS_CORTEX_M_H
 

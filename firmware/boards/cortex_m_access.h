@@ -1,5 +1,5 @@
-/* How a board reaches a register, and the few instructions that C has no words for. Apart from cortex_m.h, so that
- * firmware/tests can put a model of the chip in its place and run a board's drivers on any machine. */
+/* How a board reaches a register, and the few instructions that C has no words for. Apart from cortex_m.h, so
+ * that firmware/tests can put a model of the chip in its place and run a board's drivers on any machine. */
 #ifndef EP_BOARDS_CORTEX_M_ACCESS_H
 #define EP_BOARDS_CORTEX_M_ACCESS_H
 

@@ -14,8 +14,8 @@ static uint32_t crc32(const uint8_t *data, uint32_t size) {
   return ~crc;
 }
 
-/* The frame's first and last byte are 0 when it comes here. From the back, each 0 becomes the distance to the next
- * one: that is COBS, where no distance reaches 255. */
+/* The frame's first and last byte are 0 when it comes here. From the back, each 0 becomes the distance to the
+ * next one: that is COBS, where no distance reaches 255. */
 static void stuff(uint8_t frame[EP_OBSERVER_FRAME]) {
   uint32_t next = EP_OBSERVER_FRAME - 1u;
   for (uint32_t i = next; i-- > 0u;)

@@ -1,5 +1,6 @@
-/* What the outside observer of a board is told of each scan. Whoever listens can tell missed scans, gaps in time and
- * which agent made which output, without asking the board. How the bytes leave is each board's own matter.
+/* What the outside observer of a board is told of each scan. Whoever listens can tell missed scans, gaps in
+ * time and which agent made which output, without asking the board. How the bytes leave is each board's own
+ * matter.
  *
  *   u32 scan, u32 time in microseconds, u32 swap number, 4 × f32 output, u32 CRC-32 of what precedes
  *

@@ -1,6 +1,6 @@
-/* The outside observer's line is the second UART. The ring bridges a listener that is away for seven seconds of the
- * board's time, which may be less than two on the wall (QEMU's socket itself holds next to nothing); what doesn't fit
- * is dropped as a whole frame and shows as a gap. */
+/* The outside observer's line is the second UART. The ring bridges a listener that is away for seven seconds
+ * of the board's time, which may be less than two on the wall (QEMU's socket itself holds next to nothing);
+ * what doesn't fit is dropped as a whole frame and shows as a gap. */
 #include "../observer.h"
 #include "ast1030.h"
 #include "board.h"

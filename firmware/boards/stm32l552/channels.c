@@ -1,5 +1,6 @@
-/* Inputs 0 to 3: the voltages at PA0 to PA3 (ADC1 inputs 5 to 8), in volts at a reference of 3.3 V. Outputs 0 to 3: PWM at
- * PC6 to PC9 (TIM3), 0 to 100 percent, of 10 kHz at the full core clock; all four change with the same period. */
+/* Inputs 0 to 3: the voltages at PA0 to PA3 (ADC1 inputs 5 to 8), in volts at a reference of 3.3 V. Outputs 0
+ * to 3: PWM at PC6 to PC9 (TIM3), 0 to 100 percent, of 10 kHz at the full core clock; all four change with
+ * the same period. */
 #include "board.h"
 #include "core/board.h"
 #include "memory_map.h"
@@ -18,9 +19,9 @@ static void pause_us(uint32_t micros) {
   }
 }
 
-/* Out of deep power-down, regulator, calibration, enable, in the order and with the pauses that RM0438 asks for: the
- * regulator takes 20 µs to start, and an enable within four ADC cycles after calibration is lost. One that doesn't come up
- * ends no conversion, and its inputs read 0. PA0 to PA3 are analog after a reset. */
+/* Out of deep power-down, regulator, calibration, enable, in the order and with the pauses that RM0438 asks
+ * for: the regulator takes 20 µs to start, and an enable within four ADC cycles after calibration is lost.
+ * One that doesn't come up ends no conversion, and its inputs read 0. PA0 to PA3 are analog after a reset. */
 static void adc_init(void) {
   ADC_CCR = ADC_CCR_HCLK_DIV2;
   ADC_CR = 0;

@@ -1,5 +1,5 @@
-/* In place of channels.c, for boards without a machine: inputs from the make-believe process, outputs to it and to the
- * observer. No pin is touched. */
+/* In place of channels.c, for boards without a machine: inputs from the make-believe process, outputs to it
+ * and to the observer. No pin is touched. */
 #include "../process/process.h"
 #include "board.h"
 #include "core/board.h"
@@ -12,7 +12,8 @@ void ep_stm32_channels_init(void) {
   process = (ep_process_t)EP_PROCESS_START;
 }
 
-/* The process goes by scans, not by the clock: what an agent sees in its n-th scan is the same in every run. */
+/* The process goes by scans, not by the clock: what an agent sees in its n-th scan is the same in every run.
+ */
 void ep_board_inputs_read(float *inputs, uint32_t count) {
   due_us += EP_MAP_TICK_MICROS;
   ep_process_inputs(&process, due_us, inputs, count);

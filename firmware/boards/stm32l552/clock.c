@@ -21,9 +21,9 @@ bool ep_stm32_wait(const volatile uint32_t *reg, uint32_t mask, bool set) {
   return false;
 }
 
-/* Voltage range 0 and the flash's wait states come before the clock goes up, and above 80 MHz it goes up in two steps,
- * with half the bus clock for at least 1 µs between them. Any step that fails leaves the board on the clock that it
- * booted with, which the serial line and the tick then follow. */
+/* Voltage range 0 and the flash's wait states come before the clock goes up, and above 80 MHz it goes up in
+ * two steps, with half the bus clock for at least 1 µs between them. Any step that fails leaves the board on
+ * the clock that it booted with, which the serial line and the tick then follow. */
 static bool run_fast(void) {
   PWR_CR1 = PWR_CR1_RANGE_0;
   if (!ep_stm32_wait(&PWR_SR2, PWR_SR2_VOSF, false)) return false;
@@ -42,7 +42,8 @@ static bool run_fast(void) {
   return switched;
 }
 
-/* Registers are written whole here and by the others that bring up a part: what a reset leaves in them is known. */
+/* Registers are written whole here and by the others that bring up a part: what a reset leaves in them is
+ * known. */
 void ep_stm32_clock_init(void) {
   RCC_AHB2ENR = RCC_AHB2ENR_GPIOA | RCC_AHB2ENR_GPIOC | RCC_AHB2ENR_GPIOG | RCC_AHB2ENR_ADC;
   RCC_APB1ENR1 = RCC_APB1ENR1_PWR | RCC_APB1ENR1_TIM2 | RCC_APB1ENR1_TIM3;

@@ -1,6 +1,6 @@
-/* The embedded flash, bank 1 alone: 2 KiB pages, double words that carry ECC and are programmed once after an erase
- * (RM0438, section 6). Everything here runs from SRAM, since the bank can't be read while it erases or programs.
- * ICACHE stays off: what is read here is what the cells hold, ECC checked. */
+/* The embedded flash, bank 1 alone: 2 KiB pages, double words that carry ECC and are programmed once after an
+ * erase (RM0438, section 6). Everything here runs from SRAM, since the bank can't be read while it erases or
+ * programs. ICACHE stays off: what is read here is what the cells hold, ECC checked. */
 #include <string.h>
 
 #include "board.h"
@@ -19,9 +19,9 @@ static struct {
   volatile bool ecc_failed;
 } flash;
 
-/* Two banks, so that pages are 2 KiB and the one that is erased is the one that is meant; not swapped, so that bank 1 is
- * where the map begins; no TrustZone, or half of these registers were others; and the board comes back from a reset:
- * it boots from address 0, by pin or by option bit, and that is the runtime. */
+/* Two banks, so that pages are 2 KiB and the one that is erased is the one that is meant; not swapped, so
+ * that bank 1 is where the map begins; no TrustZone, or half of these registers were others; and the board
+ * comes back from a reset: by pin or by option bit it takes the first boot address, and that is the runtime. */
 static bool options_fit(void) {
   const uint32_t options = FLASH_OPTR;
   return (options & (OPTR_DBANK | OPTR_SWAP_BANK | OPTR_TZEN)) == OPTR_DBANK &&
@@ -34,7 +34,8 @@ void ep_stm32_flash_init(void) {
   interrupt_enable(FLASH_IRQ, PRIORITY_SCAN);
 }
 
-/* The NMI is the flash's word for a double word that can't be read. Of any other read than the driver's, it is a fault. */
+/* The NMI is the flash's word for a double word that can't be read. Of any other read than the driver's, it
+ * is a fault. */
 void ep_stm32_nmi(void) {
   const uint32_t detected = FLASH_ECCR & ECCR_DETECTED;
   if (detected == 0u || !flash.reading) ep_stm32_fault();
@@ -42,8 +43,8 @@ void ep_stm32_nmi(void) {
   flash.ecc_failed = true;
 }
 
-/* An operation has ended. Locking the controller also ends the interrupt; the flags stay for whoever waits, and one who has
- * given up waiting leaves no open controller. */
+/* An operation has ended. Locking the controller also ends the interrupt; the flags stay for whoever waits,
+ * and one who has given up waiting leaves no open controller. */
 void ep_stm32_flash_interrupt(void) {
   FLASH_NSCR = NSCR_LOCK;
 }
@@ -79,8 +80,9 @@ int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size) {
   return flash.ecc_failed ? EP_ERR_ECC : EP_OK;
 }
 
-/* Sleeps until the controller is ready. Interrupts are masked while it decides to, but do wake the core: so the end of the
- * operation can't slip in between, and a scan that is due runs right after. The scan's tick also bounds the sleep. */
+/* Sleeps until the controller is ready. Interrupts are masked while it decides to, but do wake the core: so
+ * the end of the operation can't slip in between, and a scan that is due runs right after. The scan's tick
+ * also bounds the sleep. */
 static int wait_ready(uint32_t limit_us) {
   const uint32_t begun = (uint32_t)ep_board_time_us();
   for (;;) {
@@ -108,8 +110,8 @@ static int begin(uint32_t operation, uint32_t limit_us) {
   return EP_OK;
 }
 
-/* Good is what has ended, says so, and complains of nothing. While the controller is busy, a write to its register would
- * stall: an operation that outlasts the limit is locked by the interrupt at its end. */
+/* Good is what has ended, says so, and complains of nothing. While the controller is busy, a write to its
+ * register would stall: an operation that outlasts the limit is locked by the interrupt at its end. */
 static int finish(uint32_t limit_us) {
   barrier();
   if (wait_ready(limit_us)) return EP_ERR_FLASH;

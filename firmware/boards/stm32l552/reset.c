@@ -1,5 +1,5 @@
-/* Why the board started, the watchdog, and resets. RCC_CSR tells one reset from another; a mailbox in memory that start-up
- * doesn't clear tells a fault's software reset from one that was asked for. */
+/* Why the board started, the watchdog, and resets. RCC_CSR tells one reset from another; a mailbox in memory
+ * that start-up doesn't clear tells a fault's software reset from one that was asked for. */
 #include "board.h"
 #include "core/board.h"
 #include "stm32l552.h"
@@ -14,9 +14,10 @@ static uint32_t intent __attribute__((section(".noinit")));
 
 static ep_reset_cause_t cause;
 
-/* The flags add up until they are cleared, which happens here, before anything of the runtime has run. So beside that of
- * a power-on, others tell of resets that no agent can be blamed for, and the mailbox holds what a memory holds then. What
- * is left besides (the reset pin, option bytes loaded anew) is somebody's doing at the board, as switching it on is. */
+/* The flags add up until they are cleared, which happens here, before anything of the runtime has run. So
+ * beside that of a power-on, others tell of resets that no agent can be blamed for, and the mailbox holds
+ * what a memory holds then. What is left besides (the reset pin, option bytes loaded anew) is somebody's
+ * doing at the board, as switching it on is. */
 static ep_reset_cause_t read_cause(void) {
   const uint32_t flags = RCC_CSR;
   if ((flags & RCC_CSR_BORRSTF) != 0u) return EP_RESET_POWER_ON;

@@ -1,6 +1,7 @@
-/* The link: LPUART1 at 115,200 baud, TX on PG7 and RX on PG8, where a Nucleo-L552ZE-Q has its debugger's virtual COM port.
- * Interrupts on both sides, a ring each way; indices run freely and are taken modulo the ring's size, a power of two,
- * and each is written by one side alone. The FIFOs bridge 0.7 ms in which no interrupt is served. */
+/* The link: LPUART1 at 115,200 baud, TX on PG7 and RX on PG8, where a Nucleo-L552ZE-Q has its debugger's
+ * virtual COM port. Interrupts on both sides, a ring each way; indices run freely and are taken modulo the
+ * ring's size, a power of two, and each is written by one side alone. The FIFOs bridge 0.7 ms in which no
+ * interrupt is served. */
 #include "board.h"
 #include "core/board.h"
 #include "stm32l552.h"
@@ -57,8 +58,8 @@ static void transmit_some(void) {
   }
 }
 
-/* A byte with an error flag is taken like any other: what it spoils is a frame, which its CRC tells. The flags are cleared,
- * as one that stays up would call again for ever. */
+/* A byte with an error flag is taken like any other: what it spoils is a frame, which its CRC tells. The
+ * flags are cleared, as one that stays up would call again for ever. */
 void ep_stm32_serial_interrupt(void) {
   if ((LPUART_ISR & LPUART_ISR_ORE) != 0u) overruns += 1u;
   LPUART_ICR = LPUART_ICR_ERRORS;

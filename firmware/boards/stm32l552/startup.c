@@ -1,6 +1,6 @@
-/* Vectors, C start-up, memory protection and fault handlers. The core boots from the table in flash; the table that
- * counts afterwards is made in SRAM, where every function that it names is too: flash that is being erased can't be
- * read for 22 ms. */
+/* Vectors, C start-up, memory protection and fault handlers. The core boots from the table in flash; the
+ * table that counts afterwards is made in SRAM, where every function that it names is too: flash that is
+ * being erased can't be read for 22 ms. */
 #include <stdint.h>
 
 #include "board.h"
@@ -31,8 +31,9 @@ extern uint32_t ep_stack_bottom[], ep_stack_top[];
 #define SLOTS_END   EP_MAP_RUNTIME_BASE
 #define RUNTIME_END (EP_MAP_RUNTIME_BASE + EP_MAP_RUNTIME_SIZE)
 
-/* Code can't be written, data can't be run. The slots and the journal are data that can be written: programming them is a
- * write, and only an unlocked controller takes one. A stack that grows too far meets MSPLIM, and the code below it. */
+/* Code can't be written, data can't be run. The slots and the journal are data that can be written:
+ * programming them is a write, and only an unlocked controller takes one. A stack that grows too far meets
+ * MSPLIM, and the code below it. */
 static const struct {
   uint32_t base;
   uint32_t limit;
@@ -92,7 +93,8 @@ __attribute__((naked, noreturn, section(".scan.text.fault"))) static void fault(
                  ".ltorg");
 }
 
-/* At the start of SRAM, read-only once memory is protected. The last interrupt that is ever enabled ends it. */
+/* At the start of SRAM, read-only once memory is protected. The last interrupt that is ever enabled ends it.
+ */
 __attribute__((section(".ram_vectors"))) static vector_t vectors[PLACE(LPUART1_IRQ) + 1u];
 
 static void make_vectors(void) {

@@ -125,8 +125,8 @@
 #define IWDG_UNLOCK 0x5555u
 #define IWDG_RELOAD 0xAAAAu
 
-/* Low-power universal asynchronous receiver transmitter. With its FIFOs, of eight bytes each way, RXNE means "not empty"
- * and TXE "not full". */
+/* Low-power universal asynchronous receiver transmitter. With its FIFOs, of eight bytes each way, RXNE means
+ * "not empty" and TXE "not full". */
 #define LPUART1_IRQ       66u
 #define LPUART_FIFO       8u
 #define LPUART_CR1        REG32(0x40008000u)

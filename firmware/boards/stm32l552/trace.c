@@ -1,5 +1,5 @@
-/* The outside observer's line is the trace port (ITM stimulus port 0, on the SWO pin), if a debug probe has switched it on;
- * without one a scan costs a read and a branch here. */
+/* The outside observer's line is the trace port (ITM stimulus port 0, on the SWO pin), if a debug probe has
+ * switched it on; without one a scan costs a read and a branch here. */
 #include "../observer.h"
 #include "board.h"
 #include "stm32l552.h"

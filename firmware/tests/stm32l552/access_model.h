@@ -1,5 +1,6 @@
-/* In place of boards/cortex_m_access.h, and in front of everything else, when a driver of the stm32l552 board is compiled
- * for these tests: its registers are those of chip.c, and so are its instructions. The driver's own source is as it is. */
+/* In place of boards/cortex_m_access.h, and in front of everything else, when a driver of the stm32l552 board
+ * is compiled for these tests: its registers are those of chip.c, and so are its instructions. The driver's
+ * own source is as it is. */
 #ifndef EP_BOARDS_CORTEX_M_ACCESS_H
 #define EP_BOARDS_CORTEX_M_ACCESS_H
 

@@ -1,9 +1,9 @@
-/* A model of the STM32L552 that keeps to the reference manual (RM0438) and has no patience: what silicon would answer with a
- * stall, a fault or nonsense, it counts as a violation and prints. The drivers under test are compiled with clang's
- * -fsanitize-coverage=trace-loads,trace-stores, which calls chip.c before each access: so it sees every read and every write
- * of a register, in order, also one that changes nothing.
+/* A model of the STM32L552 that keeps to the reference manual (RM0438) and has no patience: what silicon
+ * would answer with a stall, a fault or nonsense, it counts as a violation and prints. The drivers under test
+ * are compiled with clang's -fsanitize-coverage=trace-loads,trace-stores, which calls chip.c before each
+ * access: so it sees every read and every write of a register, in order, also one that changes nothing.
  *
- * An access takes 0.1 µs. Interrupts come between two accesses, as their priorities and PRIMASK let them.
+ * * An access takes 0.1 µs. Interrupts come between two accesses, as their priorities and PRIMASK let them.
  */
 #ifndef EP_TESTS_STM32L552_CHIP_H
 #define EP_TESTS_STM32L552_CHIP_H
