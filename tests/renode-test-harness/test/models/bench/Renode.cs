@@ -163,7 +163,19 @@ namespace Antmicro.Renode.Core
 
     public class Emulation
     {
+        public void RunFor(TimeInterval interval)
+        {
+            Machine.Current.Advance(interval.Nanos);
+        }
+
         public ExternalsManager ExternalsManager { get; } = new ExternalsManager();
+    }
+
+    public class EmulationManager
+    {
+        public static EmulationManager Instance { get; } = new EmulationManager();
+
+        public Emulation CurrentEmulation { get; } = new Emulation();
     }
 
     public struct Range
