@@ -35,13 +35,37 @@ namespace Antmicro.Renode.Backends.Terminals
         {
             this.uart = uart;
             machine = uart.GetMachine();
+            uart.CharReceived += Hear;
         }
 
         public void DetachFrom(IUART uart)
         {
+            uart.CharReceived -= Hear;
             this.uart = null;
             machine = null;
             Clear();
+        }
+
+        // Lets time go on, for so many microseconds at most; ends some microseconds after the board has begun to say something, so that
+        // whoever wants to answer loses no time of it. Gives the microseconds that have passed.
+        public ulong Run(ulong most, ulong after)
+        {
+            var emulation = EmulationManager.Instance.CurrentEmulation;
+            var passed = 0UL;
+            var end = most;
+            heard = false;
+            while(passed < end)
+            {
+                var step = Math.Min(StepMicros, end - passed);
+                emulation.RunFor(TimeInterval.FromMicroseconds(step));
+                passed += step;
+                if(heard)
+                {
+                    heard = false;
+                    end = Math.Min(end, passed + after);
+                }
+            }
+            return passed;
         }
 
         // Puts bytes, two hexadecimal digits each, behind those that are still on their way.
@@ -82,6 +106,11 @@ namespace Antmicro.Renode.Backends.Terminals
             }
         }
 
+        private void Hear(byte value)
+        {
+            heard = true;
+        }
+
         private void Schedule()
         {
             scheduled = true;
@@ -112,13 +141,15 @@ namespace Antmicro.Renode.Backends.Terminals
 
         private IUART uart;
         private IMachine machine;
+        private bool heard;
         private bool scheduled;
         private ulong credit;
 
         private readonly uint bytesPerSecond;
         private readonly Queue<byte> waiting = new Queue<byte>();
 
-        // of a millionth of a byte each, so that no fraction is lost
+        private const ulong StepMicros = 1000;
+        // Between two deliveries. Credit is counted in millionths of a byte, so that no fraction is lost.
         private const uint IntervalMicros = 500;
     }
 }

@@ -28,14 +28,18 @@ import { startProcess, type RenodeProcess } from "./renode-process.js";
 
 const HOST_LINE = fileURLToPath(new URL("../renode/HostLine.cs", import.meta.url));
 
+/** How the models tell that the core has come to an end. */
+const CORE_LOST = /\bthe core (is lost|can't go on)/;
+
 const START_TIMEOUT = 60_000;
 const STEP_TIMEOUT = 60_000;
 const BYTES_PER_SECOND = 11_520;
-/** Virtual ms of a step while there is talk on the line, and of one while there is none. */
-const TALK_STEP = 5;
-const QUIET_STEP = 20;
-/** Virtual ms without a byte after which the talk has ended. */
-const TALK_ENDS = 50;
+/** Virtual ms of a step at most: of a board that runs by itself, and hears what is written to it after each; and of one whose
+ *  time somebody waits for. */
+const STEP = 20;
+const LONG_STEP = 100;
+/** Virtual µs after which a step ends once the board has begun to say something. */
+const LISTEN = 2000;
 /** Real ms that the board may lag behind its speed; what is more is forgotten, not made up for. */
 const MAX_LAG = 50;
 /** Bytes that go to Renode in one command, or come from it. */
@@ -69,7 +73,7 @@ export class RenodeBoard extends BoardBase {
   readonly backend = "renode";
   /** The flash image: what was in the flash when the power was cut last. */
   readonly flashPath: string;
-  protected readonly step = TALK_STEP;
+  protected readonly step = LONG_STEP;
 
   readonly #options: RenodeOptions;
   readonly #platform: RenodePlatform;
@@ -86,8 +90,7 @@ export class RenodeBoard extends BoardBase {
   /** Bytes for the board, with whoever wants to know that they were taken. */
   #outgoing: { readonly bytes: Buffer; readonly done: () => void }[] = [];
   #eventText = "";
-  #nanos = 0;
-  #lastTalk = 0;
+  #micros = 0;
   #savedOperations = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
@@ -290,9 +293,9 @@ export class RenodeBoard extends BoardBase {
   }
 
   protected async advance(milliseconds: number): Promise<void> {
-    const end = this.#nanos + Math.round(milliseconds * 1e6);
-    while (this.#nanos < end && this.#powered) {
-      await this.#inTurn(() => this.#pass(Math.min((end - this.#nanos) / 1e6, this.#nextStep)));
+    const end = this.#micros + Math.round(milliseconds * 1000);
+    while (this.#micros < end && this.#powered) {
+      await this.#inTurn(() => this.#pass(Math.min((end - this.#micros) / 1000, LONG_STEP)));
       await turn(); // who reads the lines gets its turn, too
     }
   }
@@ -308,7 +311,7 @@ export class RenodeBoard extends BoardBase {
     let origin = { real: performance.now(), virtual: this.#virtual };
     while (this.#powered && !this.#paused) {
       await this.#inTurn(async () => {
-        if (this.#powered && !this.#paused) await this.#pass(this.#nextStep);
+        if (this.#powered && !this.#paused) await this.#pass(STEP);
       });
       const ahead = (this.#virtual - origin.virtual) / this.#speed - (performance.now() - origin.real);
       if (ahead < -MAX_LAG) origin = { real: performance.now(), virtual: this.#virtual };
@@ -318,12 +321,17 @@ export class RenodeBoard extends BoardBase {
   }
 
   get #virtual(): number {
-    return this.#nanos / 1e6;
+    return this.#micros / 1000;
   }
 
-  get #nextStep(): number {
-    const talking = this.#outgoing.length > 0 || this.#virtual - this.#lastTalk < TALK_ENDS;
-    return talking ? TALK_STEP : QUIET_STEP;
+  /** A step ends early when the board has begun to say something; the µs that have passed. */
+  async #step({ monitor }: Machine, most: number): Promise<number> {
+    // a core that falls over may leave Renode waiting for it, for ever
+    const limit = this.#options.stepTimeout ?? STEP_TIMEOUT;
+    if (this.#options.line !== "pty")
+      return Number(await monitor.execute(`hostLine Run ${most} ${LISTEN}`, limit));
+    await monitor.execute(`emulation RunFor ${quoted((most / 1e6).toFixed(6))}`, limit);
+    return most;
   }
 
   /** One step of the board's time; then what came of it is handed on. */
@@ -331,11 +339,7 @@ export class RenodeBoard extends BoardBase {
     const machine = this.#running();
     try {
       await this.#handOver(machine);
-      const nanos = Math.round(milliseconds * 1e6);
-      // a core that falls over leaves Renode waiting for it, for ever
-      const limit = this.#options.stepTimeout ?? STEP_TIMEOUT;
-      await machine.monitor.execute(`emulation RunFor ${quoted((nanos / 1e9).toFixed(9))}`, limit);
-      this.#nanos += nanos;
+      this.#micros += await this.#step(machine, Math.round(milliseconds * 1000));
       if (this.#options.flash?.path !== undefined) await this.#saveIfChanged(machine);
     } catch (error) {
       await this.#fell(machine, error);
@@ -349,7 +353,6 @@ export class RenodeBoard extends BoardBase {
   async #handOver(machine: Machine): Promise<void> {
     const parts = this.#outgoing.splice(0);
     if (parts.length === 0) return;
-    this.#lastTalk = this.#virtual;
     const bytes = Buffer.concat(parts.map((part) => part.bytes));
     for (let at = 0; at < bytes.length; at += CHUNK)
       await machine.monitor.execute(
@@ -381,6 +384,10 @@ export class RenodeBoard extends BoardBase {
   }
 
   async #violated(machine: Machine, reason: string): Promise<void> {
+    if (CORE_LOST.test(reason)) {
+      await this.#coreLost(machine, reason);
+      return;
+    }
     if (this.#options.violations === "tell") {
       this.hub.emit({ kind: "violation", reason });
       return;
@@ -389,6 +396,16 @@ export class RenodeBoard extends BoardBase {
     this.hub.emit({ kind: "ended", reason: `FLASH_VIOLATION: ${reason}` });
     if (this.#platform.flash !== undefined) await machine.monitor.execute(`${this.#platform.flash} PowerOff`);
     await this.#powerGone(machine);
+  }
+
+  /** Renode can't revive it, not even by a reset: power-on needs a new process. */
+  async #coreLost(machine: Machine, reason: string): Promise<void> {
+    if (!this.#powered) return;
+    this.hub.emit({ kind: "ended", reason: `CORE_LOST: ${reason}\n${await machine.tail()}` });
+    await this.#powerGone(machine);
+    this.#machine = undefined;
+    await machine.leashed.kill();
+    this.#forget(machine);
   }
 
   async #powerGone(machine: Machine): Promise<void> {
@@ -451,7 +468,6 @@ export class RenodeBoard extends BoardBase {
       receive,
     });
     const heard = (bytes: Buffer): void => {
-      this.#lastTalk = this.#virtual;
       this.cable.receive(bytes);
     };
     return [

@@ -119,20 +119,27 @@ describe("time under Renode", () => {
   it("goes on only while somebody waits for it, if the board is paused, and exactly so long", async () => {
     const board = await start();
     expect(await board.virtualTime()).toBe(0);
-    await board.runFor(60.25); // its greeting counts as talk
     const before = standIn.commands.length;
-    await board.runFor(33.125);
-    expect(await board.virtualTime()).toBe(93.375);
-    const steps = standIn.commands.slice(before);
-    expect(steps).toEqual(['"0.020000000"', '"0.013125000"'].map((step) => `emulation RunFor ${step}`));
+    await board.runFor(133.125);
+    expect(await board.virtualTime()).toBe(133.125);
+    expect(standIn.commands.slice(before)).toEqual(["hostLine Run 100000 2000", "hostLine Run 33125 2000"]);
   });
 
-  it("goes on in smaller steps while there is talk", async () => {
+  it("ends a step soon after the board has begun to say something, so that an answer to it comes in time", async () => {
     const board = await start();
-    board.serial.write("talk\n");
-    await board.runFor(20);
-    const steps = standIn.commands.filter((command) => command.startsWith("emulation RunFor"));
-    expect(steps).toEqual(new Array(4).fill('emulation RunFor "0.005000000"'));
+    board.serial.write("one\n");
+    board.serial.on("data", (bytes: Buffer) => {
+      if (bytes.includes("> one")) board.serial.write("two\n");
+    });
+    await board.runFor(50);
+    const talk = standIn.notes.filter(({ command }) => /Send|Run/.test(command ?? ""));
+    expect(talk.map(({ command, time }) => [time, command])).toEqual([
+      [0, `hostLine Send "${Buffer.from("one\n").toString("hex")}"`],
+      [0, "hostLine Run 50000 2000"],
+      [3000, `hostLine Send "${Buffer.from("two\n").toString("hex")}"`],
+      [3000, "hostLine Run 47000 2000"],
+      [6000, "hostLine Run 44000 2000"],
+    ]);
   });
 
   it("goes on by itself when the board runs, each step after what was said before was handed on", async () => {
@@ -221,6 +228,22 @@ describe("what comes from a board under Renode", () => {
   });
 });
 
+describe("a core that is lost", () => {
+  it("is the end, whatever was said of violations; power brings another Renode, with the flash", async () => {
+    const board = await start({ violations: "tell" });
+    board.serial.write("program\nlose the core\n");
+    expect(await board.runUntil({ event: "ended" })).toMatchObject({
+      reason: "CORE_LOST: the core can't go on, see the log\nthe log's first line",
+    });
+    expect(board.powered).toBe(false);
+    await expect(board).toHaveFlash(0, Uint8Array.of(1));
+    await board.powerOn();
+    await expect(board).toSay("ready power");
+    await expect(board).toHaveFlash(0, Uint8Array.of(1));
+    expect(standIn.pids).toHaveLength(2);
+  });
+});
+
 describe("power under Renode", () => {
   it("takes with it what was on the line, and the flash outlives it", async () => {
     const board = await start();
@@ -296,7 +319,7 @@ describe("trouble with Renode", () => {
     await board.runUntil({ line: "done" });
     await board.powerOff();
     await board.powerOn();
-    const died = await start({}, { die: "emulation RunFor" });
+    const died = await start({}, { die: "hostLine Run" });
     const ended = died.nextEvent((event) => event.kind === "ended");
     await expect(died.runFor(1)).rejects.toMatchObject({ code: "EMULATOR_ENDED" });
     expect(await ended).toMatchObject({
@@ -310,14 +333,14 @@ describe("trouble with Renode", () => {
   });
 
   it("counts as crashed when a step never ends, and is ended then", async () => {
-    const board = await start({ stepTimeout: 300 }, { hang: "emulation RunFor" });
+    const board = await start({ stepTimeout: 300 }, { hang: "hostLine Run" });
     await expect(board.runFor(1)).rejects.toMatchObject({ code: "TIMEOUT" });
     expect(board.powered).toBe(false);
     expect(await until(() => !standIn.pids.some(isAlive))).toBe(true);
   });
 
   it("is told as an event while the board runs by itself", async () => {
-    const board = await start({}, { die: 'emulation RunFor "0.02' });
+    const board = await start({}, { die: "hostLine Run 20000" });
     const ended = board.nextEvent((event) => event.kind === "ended");
     await board.resume();
     expect((await ended).kind).toBe("ended");

@@ -27,6 +27,7 @@ let flash = Buffer.alloc(0);
 let arrived = "";
 let waiting = Buffer.alloc(0);
 let time = 0;
+let said = false;
 let operations = 0;
 let cut;
 let powered = false;
@@ -34,12 +35,22 @@ let log;
 
 function out(name, text) {
   const path = files.get(name);
+  said ||= name === "sysbus.lpuart1";
   if (path !== undefined) appendFileSync(path, text, "latin1");
 }
 
 function boot(cause) {
   arrived = "";
   out("sysbus.lpuart1", `ready ${cause}\n`);
+}
+
+/** µs: it answers at once, and what it says ends a step. */
+function run(most, after) {
+  said = false;
+  hear();
+  const passed = said ? Math.min(most, 1000 + after) : most;
+  time += passed;
+  return passed;
 }
 
 function hear() {
@@ -58,6 +69,8 @@ function serve(line) {
     boot("watchdog");
   } else if (line === "break a rule") {
     out("sysbus.events", "violation program of 0x08000000: already programmed since the last erase\n");
+  } else if (line === "lose the core") {
+    out("sysbus.events", "violation the core can't go on, see the log\n");
   } else if (line === "program") {
     operations++;
     if (cut?.at === operations) {
@@ -91,10 +104,8 @@ const COMMANDS = [
     (text) => void (waiting = Buffer.concat([waiting, Buffer.from(text, "hex")])),
   ],
   [/^hostLine Clear$/, () => void (waiting = Buffer.alloc(0))],
-  [
-    /^emulation RunFor "(\d+\.\d+)"$/,
-    (seconds) => void ((time += Math.round(Number(seconds) * 1e9)), hear()),
-  ],
+  [/^hostLine Run (\d+) (\d+)$/, (most, after) => hex(run(Number(most), Number(after)))],
+  [/^emulation RunFor "(.*)"$/, (seconds) => void run(Number(seconds) * 1e6, Infinity)],
   [/^sysbus\.flashController LoadImage "(.*)"$/, (path) => void (flash = readFileSync(path))],
   [/^sysbus\.flashController SaveImage "(.*)"$/, (path) => void writeFileSync(path, flash)],
   [/^sysbus\.flashController Operations$/, () => hex(operations)],

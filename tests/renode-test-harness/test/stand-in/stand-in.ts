@@ -25,7 +25,7 @@ export interface Noted {
   readonly temporary?: string;
   readonly keyword?: string;
   readonly command?: string;
-  /** Virtual ns at which it came. */
+  /** Virtual µs at which it came. */
   readonly time?: number;
 }
 
