@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 
 import { reporterFault, type ReporterOptions } from "@edgeplug/report/junit";
 import { shellWord } from "@edgeplug/report/results";
-import type { Backend } from "@edgeplug/test-support/board";
+import { EVERY_BACKEND, type Backend } from "@edgeplug/test-support/backends";
 
 import { leastSwaps } from "./agents.js";
 
@@ -12,10 +12,11 @@ or leaked. Writes build/results/stress-<board>.json for npm run report.
 
   npm run stress                                        1,000 swaps on sim
   npm run stress -- --board qemu --swaps 1000           on the Arm image under QEMU
+  npm run stress -- --board renode                      on the image for silicon under Renode
   npm run stress -- --seed 7                            another order, other requests, other noise
   npm run stress -- --agent mine.epk --only-agents      an agent of your own in place of the examples
 
-  --board sim|qemu   default sim
+  --board NAME       sim (default), qemu or renode
   --swaps N          default 1000; at least 26, with N agents in turn 4 N + 6
   --seed S           default: drawn, and printed; the same one repeats a run (on sim to the byte)
   --agent PATH       an agent of your own: an .epk, or a folder as edgeplug pack takes it; may be given several times
@@ -52,9 +53,10 @@ export interface Options extends ReporterOptions {
 export function parseOptions(args: readonly string[]): Options | undefined {
   const { values } = parse(args);
   if (values.help) return undefined;
-  const { board, agent: agents, key, reporter, output } = values;
-  if (board !== "sim" && board !== "qemu")
-    throw new UsageError(`--board: expected sim or qemu, got ${board}`);
+  const { agent: agents, key, reporter, output } = values;
+  const board = EVERY_BACKEND.find((name) => name === values.board);
+  if (board === undefined)
+    throw new UsageError(`--board: expected ${EVERY_BACKEND.join(", ")}, got ${values.board}`);
   const onlyAgents = values["only-agents"];
   if (agents.length === 0 && (onlyAgents || key !== undefined))
     throw new UsageError(

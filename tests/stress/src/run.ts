@@ -258,7 +258,7 @@ class Run {
       requests: { sent, served, declined, lost, faults, repeats: session.line.repeats },
       rests: this.rests,
       listedCounters: this.comparer.listed,
-      wear: erasesByArea(this.bench.erases(), board.layout),
+      wear: erasesByArea(await this.bench.erases(), board.layout),
       spoiltBytes: line.spoilt,
       boardMs,
     };

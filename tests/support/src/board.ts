@@ -16,9 +16,11 @@ import { setImmediate } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
+import { EdgePlugError } from "edgeplug";
 import { DeviceSession, type ConnectOptions } from "edgeplug/device";
 import { qemuFlash } from "edgeplug/qemu-board";
 import {
+  findRenode,
   startQemu,
   startRenode,
   startSim,
@@ -139,6 +141,7 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
 }
 
 async function startRenodeBoard({ patches = [] }: TestBoardOptions): Promise<TestBoard> {
+  if (findRenode() === undefined) throw new EdgePlugError("RENODE_MISSING");
   const kept = stable?.pop();
   const harness =
     kept === undefined
