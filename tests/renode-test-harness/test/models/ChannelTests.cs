@@ -29,6 +29,15 @@ public static class ChannelTests
                 board.Adc.WriteDoubleWord(Control, power | Enable);
                 Check.Equal(board.Adc.ReadDoubleWord(Status), 0u, "ADC_ISR");
             }
+            foreach(var power in new[] { DeepPowerDown | Regulator, 0u })
+            {
+                var board = new Board();
+                board.Adc.WriteDoubleWord(Control, power);
+                board.Adc.WriteDoubleWord(Control, power | Calibrate);
+                board.Adc.WriteDoubleWord(Control, Regulator);
+                board.Adc.WriteDoubleWord(Control, Regulator | Enable);
+                Check.Equal(board.Adc.ReadDoubleWord(Status), 0u, "ADC_ISR when the power comes after the calibration");
+            }
             var uncalibrated = new Board();
             uncalibrated.Adc.WriteDoubleWord(Control, Regulator);
             uncalibrated.Adc.WriteDoubleWord(Control, Regulator | Enable);

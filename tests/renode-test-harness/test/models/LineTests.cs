@@ -6,6 +6,7 @@ using Antmicro.Renode.Core;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Peripherals.MTD;
 using Antmicro.Renode.Peripherals.UART;
+using Antmicro.Renode.Time;
 
 /// <summary>The lines out of the board and into it: trace, events, the host's end of the serial line.</summary>
 public static class LineTests
@@ -118,6 +119,25 @@ public static class LineTests
             line.Send("AA");
             machine.Advance(10000000);
             Check.Equal(uart.Heard.Single(), (byte)0xAA, "the next one");
+        });
+        Check.Test("host line: time runs for as long as was asked while the board is silent", () =>
+        {
+            var machine = new Machine();
+            var line = Attach(machine, new Ear(), 11520);
+            Check.Equal(line.Run(5500, 2000), 5500ul, "what has passed");
+            Check.Equal(machine.ElapsedVirtualTime.TimeElapsed.TotalMicroseconds, 5500.0, "by the machine's clock");
+        });
+        Check.Test("host line: time stops soon after the board has begun to speak, so that an answer comes in time", () =>
+        {
+            var machine = new Machine();
+            var uart = new Ear();
+            var line = Attach(machine, uart, 11520);
+            machine.ScheduleAction(TimeInterval.FromMicroseconds(7300), _ => uart.Emit("hello"));
+            Check.Equal(line.Run(100000, 2000), 10000ul, "what has passed");
+            Check.Equal(line.Run(4000, 2000), 4000ul, "what was heard before counts no more");
+            line.DetachFrom(uart);
+            uart.Emit("unheard");
+            Check.Equal(line.Waiting, 0, "what waits");
         });
         Check.Test("host line: no speed is refused", () =>
         {
