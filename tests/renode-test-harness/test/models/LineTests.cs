@@ -134,6 +134,7 @@ public static class LineTests
             var line = Attach(machine, uart, 11520);
             machine.ScheduleAction(TimeInterval.FromMicroseconds(7300), _ => uart.Emit("hello"));
             Check.Equal(line.Run(100000, 2000), 10000ul, "what has passed");
+            uart.Emit("while time stands");
             Check.Equal(line.Run(4000, 2000), 4000ul, "what was heard before counts no more");
             line.DetachFrom(uart);
             uart.Emit("unheard");
@@ -172,6 +173,8 @@ public static class LineTests
             Check.Equal(random.Next(), 0x99E1EF7Cu, "the first");
             Check.Equal(random.Next(), 0x72C32B8Au, "the second");
             Check.Equal(random.Next(), 0xDA3B32C0u, "the third");
+            var sum = Enumerable.Range(0, 1000).Aggregate(0u, (all, _) => unchecked(all * 31 + random.Next()));
+            Check.Equal(sum, 0x21FB2682u, "the next thousand, each in its place");
         });
         Check.Test("random: Below stays below, and reaches every value", () =>
         {
