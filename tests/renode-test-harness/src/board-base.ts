@@ -20,6 +20,9 @@ import { Transcript } from "./transcript.js";
 const WITHIN = 10_000;
 /** Real ms between two looks at a board that runs by itself. */
 const LOOK = 2;
+/** Real ms that runUntil() allows to a clock that may stand still: so many, and for each virtual one so many more. */
+const PATIENCE = 10_000;
+const PATIENCE_FACTOR = 5;
 /** Real ms after which a virtual clock that has not moved at all counts as one that stands still. */
 const STANDSTILL = 10_000;
 
@@ -102,6 +105,10 @@ export abstract class BoardBase implements Board {
   protected abstract readonly step: number;
   /** Lets a paused board run for so long. */
   protected abstract advance(milliseconds: number): Promise<void>;
+  /** Lets a paused board run for a while, at most for so long, before somebody looks again. */
+  protected advanceAStep(most: number): Promise<void> {
+    return this.advance(Math.min(this.step, most));
+  }
 
   /** From here on runUntil() looks for what is new: somebody has switched or reset the board. */
   protected startAfresh(): void {
@@ -130,17 +137,15 @@ export abstract class BoardBase implements Board {
   }
 
   async #lookAgainAndAgain(search: Search, within: number): Promise<unknown> {
-    const end = (await this.#now()) + within;
-    const watch = new StandstillWatch();
+    const limit = await Limit.of(this, within);
     for (;;) {
       const found = await search.look();
       if (found !== undefined && found !== false) return found;
-      const now = await this.#now();
       if (!this.powered) throw this.#notFound("BOARD_OFF", `the power went before ${search.what}`);
-      if (now >= end)
-        throw this.#notFound("TIMEOUT", `${search.what}: not within ${within} ms of the board's time`);
-      if (this.held) await this.advance(Math.min(this.step, end - now));
-      else if (watch.moved(now) <= end) await delay(LOOK);
+      const left = await limit.left();
+      if (left <= 0) throw this.#notFound("TIMEOUT", `${search.what}: ${limit.reached}`);
+      if (this.held) await this.advanceAStep(left);
+      else await delay(LOOK);
     }
   }
 
@@ -166,6 +171,42 @@ export abstract class BoardBase implements Board {
 interface Search {
   readonly what: string;
   readonly look: () => unknown;
+}
+
+/** How long runUntil() looks. */
+class Limit {
+  readonly #began = performance.now();
+  /** What was waited for, and did not come. */
+  reached = "";
+
+  private constructor(
+    private readonly board: Board,
+    private readonly within: number,
+    private readonly end: number | undefined,
+  ) {}
+
+  static async of(board: Board, within: number): Promise<Limit> {
+    const now = await board.virtualTime();
+    return new Limit(board, within, now === undefined ? undefined : now + within);
+  }
+
+  /** Virtual ms; real ones where the board can't tell. */
+  async left(): Promise<number> {
+    const { within } = this;
+    const real = performance.now() - this.#began;
+    if (this.end === undefined) {
+      this.reached = `not within ${within} real ms (its backend tells no virtual time)`;
+      return within - real;
+    }
+    this.reached = `not within ${within} ms of the board's time`;
+    const left = this.end - ((await this.board.virtualTime()) ?? NaN);
+    if (left <= 0 || this.board.supports("exact-time")) return left;
+    // where time is counted in instructions, that of firmware that sleeps hardly goes on
+    const patience = PATIENCE + PATIENCE_FACTOR * within;
+    if (real > patience)
+      this.reached = `not within ${Math.round(patience)} real ms; the board sleeps for the most part`;
+    return real > patience ? 0 : left;
+  }
 }
 
 /** Finds out that waiting is in vain: the virtual clock of a board that sleeps for good may never move again. */

@@ -118,8 +118,8 @@ export interface Board {
    *  much time is waited for. Ends early if the power goes. */
   runFor(milliseconds: number): Promise<void>;
   /**
-   * Lets time go by until it has come, at most for `within` virtual ms (default 10,000); then rejects with TIMEOUT. A
-   * paused board is paused again afterwards.
+   * Lets time go by until it has come, at most for `within` virtual ms (default 10,000; real ones where the backend can't
+   * tell); then rejects with TIMEOUT. A paused board is paused again afterwards.
    *
    * Lines and events are looked for from the last one found here on, or from when the board was last switched or reset by
    * powerOn(), powerOff() or reset(): none is missed between two calls. The line, or the event, comes back. A function is

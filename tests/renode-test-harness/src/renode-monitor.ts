@@ -119,3 +119,8 @@ export function quoted(value: string): string {
     throw new TypeError(`Renode's monitor can't take this text: ${JSON.stringify(value)}`);
   return `"${value}"`;
 }
+
+/** A file's path; one that begins with @ is the monitor's own affair, and may lie in Renode's own folders. */
+export function pathOf(path: string): string {
+  return path.startsWith("@") ? path : quoted(path);
+}

@@ -21,7 +21,7 @@ import { FileTail } from "./file-tail.js";
 import { findRenode, RENODE_MISSING } from "./find-renode.js";
 import { patchFlashImage, prepareFlashImage, readFlashImage } from "./flash-image.js";
 import { disownFolder, ownFolder } from "./leash.js";
-import { quoted } from "./renode-monitor.js";
+import { pathOf, quoted } from "./renode-monitor.js";
 import type { RenodeOptions } from "./renode-options.js";
 import { STM32L552, type RenodePlatform } from "./renode-platform.js";
 import { startProcess, type RenodeProcess } from "./renode-process.js";
@@ -294,10 +294,12 @@ export class RenodeBoard extends BoardBase {
 
   protected async advance(milliseconds: number): Promise<void> {
     const end = this.#micros + Math.round(milliseconds * 1000);
-    while (this.#micros < end && this.#powered) {
-      await this.#inTurn(() => this.#pass(Math.min((end - this.#micros) / 1000, LONG_STEP)));
-      await turn(); // who reads the lines gets its turn, too
-    }
+    while (this.#micros < end && this.#powered) await this.advanceAStep((end - this.#micros) / 1000);
+  }
+
+  protected override async advanceAStep(most: number): Promise<void> {
+    await this.#inTurn(() => this.#pass(Math.min(most, LONG_STEP)));
+    await turn(); // who reads the lines gets its turn, too
   }
 
   /** Lets time go on by itself, unless it does already. */
@@ -489,9 +491,9 @@ export class RenodeBoard extends BoardBase {
     return [
       `logFile ${quoted(join(folder, "renode.log"))} true`,
       "logLevel 2",
-      `include ${[HOST_LINE, ...models].map(quoted).join(" ")}`,
+      `include ${[HOST_LINE, ...models].map(pathOf).join(" ")}`,
       'mach create "board"',
-      `machine LoadPlatformDescription ${quoted(description)}`,
+      `machine LoadPlatformDescription ${pathOf(description)}`,
       // the ELF is not loaded anew: that would clear memory that outlives a reset
       ...(start === undefined ? [] : [`macro reset ${quoted(start)}`, start]),
       `emulation SetGlobalQuantum "${QUANTUM}"`,

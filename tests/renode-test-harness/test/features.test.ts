@@ -7,6 +7,7 @@ import {
   startQemu,
   startSim,
   withBoard,
+  type Board,
   type Feature,
   type InProcessBoard,
   type QemuBoard,
@@ -186,7 +187,7 @@ describe("a board in this process", () => {
 
 describe("a board under QEMU", () => {
   it("can tell time and memory, and says what it can't", async () => {
-    const board = await qemu();
+    const board: Board = await qemu();
     expect(FEATURES.filter((feature) => board.supports(feature))).toEqual([
       "virtual-time",
       "read-memory",
@@ -224,6 +225,11 @@ describe("a board under QEMU", () => {
     await expect(board.runFor(1)).rejects.toMatchObject({
       code: "UNSUPPORTED",
       message: expect.stringContaining("icount: true") as string,
+    });
+    await expect(board).toSay("selftest");
+    await expect(board.runUntil({ line: "never" }, 50)).rejects.toMatchObject({
+      code: "TIMEOUT",
+      message: expect.stringContaining("not within 50 real ms") as string,
     });
   });
 
