@@ -38,7 +38,8 @@ export interface FlashCut {
 export type Feature =
   /** virtualTime(), runFor(), runUntil(). */
   | "virtual-time"
-  /** runFor() ends exactly when it should, if the board was paused. Elsewhere it may run on a little. */
+  /** runFor() ends when it should, if the board was paused: on renode to the microsecond, on sim at the end of a turn of its
+   *  main loop. Elsewhere it may run on a little. */
   | "exact-time"
   | "read-memory"
   | "write-memory"

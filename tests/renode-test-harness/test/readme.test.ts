@@ -52,7 +52,8 @@ afterAll(() => {
 
 function run(program: string, args: readonly string[]): Promise<string> {
   // it is not a part of the run that runs it
-  const { VITEST: _, NODE_TEST_CONTEXT: __, ...environment } = process.env;
+  const environment = { ...process.env };
+  for (const name of ["VITEST", "NODE_TEST_CONTEXT"]) Reflect.deleteProperty(environment, name);
   return new Promise((resolve, reject) => {
     execFile(program, args, { cwd: folder, env: environment, timeout: 170_000 }, (error, stdout, stderr) => {
       if (error) reject(new Error(`${error.message}\n${stdout}\n${stderr}`));
