@@ -2,12 +2,15 @@
 // what the program sends arrives at the line's own speed in virtual time.
 using System;
 using System.Collections.Generic;
+using System.IO;
 
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Peripherals;
+using Antmicro.Renode.Peripherals.Bus;
 using Antmicro.Renode.Peripherals.UART;
 using Antmicro.Renode.Time;
+using Antmicro.Renode.Utilities;
 
 namespace Antmicro.Renode.Backends.Terminals
 {
@@ -17,6 +20,15 @@ namespace Antmicro.Renode.Backends.Terminals
         public static void CreateHostLine(this Emulation emulation, string name, uint bytesPerSecond)
         {
             emulation.ExternalsManager.AddExternal(new HostLine(bytesPerSecond), name);
+        }
+    }
+
+    public static class MemoryFileExtensions
+    {
+        // Memory as a file: the monitor's own ReadBytes prints each byte, which takes seconds for a hundred thousand.
+        public static void SaveMemory(this IBusController bus, ulong address, int size, WriteFilePath path)
+        {
+            File.WriteAllBytes(path.ToString(), bus.ReadBytes(address, size));
         }
     }
 

@@ -1,7 +1,6 @@
 using System;
 
 using Antmicro.Migrant;
-using Antmicro.Renode.Core;
 using Antmicro.Renode.Peripherals.Bus;
 
 namespace Antmicro.Renode.Peripherals.UART

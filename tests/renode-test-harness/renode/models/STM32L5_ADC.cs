@@ -1,6 +1,5 @@
 using System;
 
-using Antmicro.Renode.Core;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Peripherals.Bus;
 

@@ -1,4 +1,3 @@
-using Antmicro.Renode.Core;
 using Antmicro.Renode.Peripherals.Bus;
 
 namespace Antmicro.Renode.Peripherals.MTD

@@ -1,7 +1,6 @@
 using System;
 using System.Globalization;
 
-using Antmicro.Renode.Core;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Peripherals.Bus;
 

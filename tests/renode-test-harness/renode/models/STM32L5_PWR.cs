@@ -1,4 +1,5 @@
-using Antmicro.Renode.Core;
+using System;
+
 using Antmicro.Renode.Peripherals.Bus;
 
 namespace Antmicro.Renode.Peripherals.Miscellaneous
@@ -15,7 +16,7 @@ namespace Antmicro.Renode.Peripherals.Miscellaneous
 
         public void Reset()
         {
-            System.Array.Clear(registers, 0, registers.Length);
+            Array.Clear(registers, 0, registers.Length);
             registers[Control1 / 4] = Range2;
         }
 
