@@ -234,7 +234,9 @@ export class RenodeBoard extends BoardBase {
   }
 
   async readMemory(address: number, size: number): Promise<Uint8Array> {
-    return this.#powerTurn(({ monitor }) => readBytes(monitor, address, size));
+    return this.#powerTurn(({ monitor }) =>
+      size > CHUNK ? this.#readByFile(monitor, address, size) : readBytes(monitor, address, size),
+    );
   }
 
   async writeMemory(address: number, bytes: Uint8Array): Promise<void> {
@@ -563,6 +565,14 @@ export class RenodeBoard extends BoardBase {
     if (operations === this.#savedOperations) return;
     this.#savedOperations = operations;
     await this.#saveImage(machine);
+  }
+
+  /** What the monitor prints costs it time for each byte. */
+  async #readByFile(monitor: Machine["monitor"], address: number, size: number): Promise<Uint8Array> {
+    const path = join(this.#folder, "memory-read");
+    rmSync(path, { force: true });
+    await monitor.execute(`sysbus SaveMemory ${hex(address)} ${size} ${pathOf(path)}`);
+    return new Uint8Array(readFileSync(path));
   }
 
   async #writeBytes(monitor: Machine["monitor"], address: number, bytes: Uint8Array): Promise<void> {

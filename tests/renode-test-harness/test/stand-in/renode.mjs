@@ -127,6 +127,14 @@ const COMMANDS = [
     (address, count) =>
       `[\r\r\n${Array.from({ length: Number(count) }, (_, i) => `0x${((Number.parseInt(address, 16) + i) & 255).toString(16).padStart(2, "0").toUpperCase()}, `).join("")}\r\r\n]\r\r\n`,
   ],
+  [
+    /^sysbus SaveMemory 0x([0-9a-f]+) (\d+) @?"?([^"]*)"?$/,
+    (address, count, path) =>
+      void writeFileSync(
+        path,
+        Uint8Array.from({ length: Number(count) }, (_, i) => Number.parseInt(address, 16) + i),
+      ),
+  ],
   [/^(include|mach|machine|macro|emulation|connector|logLevel|sysbus) .*$/, () => ""],
   [/^sysbus\.(cpu VectorTableOffset|adc SetVoltage) .*$/, () => ""],
   [/^colours$/, () => "<a & b>\r\n"],
