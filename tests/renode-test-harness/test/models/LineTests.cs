@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.IO;
 using System.Linq;
 
 using Antmicro.Renode.Backends.Terminals;
@@ -7,6 +8,7 @@ using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Peripherals.MTD;
 using Antmicro.Renode.Peripherals.UART;
 using Antmicro.Renode.Time;
+using Antmicro.Renode.Utilities;
 
 /// <summary>The lines out of the board and into it: trace, events, the host's end of the serial line.</summary>
 public static class LineTests
@@ -139,6 +141,15 @@ public static class LineTests
             line.DetachFrom(uart);
             uart.Emit("unheard");
             Check.Equal(line.Waiting, 0, "what waits");
+        });
+        Check.Test("host line: memory can be had as a file", () =>
+        {
+            var machine = new Machine();
+            machine.Bus.Memory = Enumerable.Range(0, 64).Select(i => (byte)i).ToArray();
+            var path = Path.GetTempFileName();
+            machine.SystemBus.SaveMemory(16, 8, new WriteFilePath(path));
+            Check.That(File.ReadAllBytes(path).SequenceEqual(Enumerable.Range(16, 8).Select(i => (byte)i)), "eight bytes from 16 on");
+            File.Delete(path);
         });
         Check.Test("host line: no speed is refused", () =>
         {

@@ -361,6 +361,8 @@ namespace Antmicro.Renode.Peripherals.Bus
 
     public interface IBusController
     {
+        byte[] ReadBytes(ulong address, int count, bool onlyMemory = false, IPeripheral context = null);
+
         bool TryGetCurrentCPU(out ICPU cpu);
 
         void SetAddressRangeLocked(Range range, bool locked, IPeripheral context = null);
@@ -368,6 +370,16 @@ namespace Antmicro.Renode.Peripherals.Bus
 
     public class SystemBus : IBusController
     {
+        /// <summary>Memory begins at 0; there is none by itself.</summary>
+        public byte[] ReadBytes(ulong address, int count, bool onlyMemory = false, IPeripheral context = null)
+        {
+            var part = new byte[count];
+            Array.Copy(Memory, (int)address, part, 0, count);
+            return part;
+        }
+
+        public byte[] Memory { get; set; } = new byte[0];
+
         public bool TryGetCurrentCPU(out ICPU cpu)
         {
             cpu = null;
