@@ -96,16 +96,13 @@ namespace Antmicro.Renode.Peripherals.MTD
             return value;
         }
 
-        /// <summary>Puts up to 4 bytes there as a programmer with a clip would: no rule applies, the unit is sound afterwards.</summary>
-        public void Poke(int offset, int count, uint value)
+        /// <summary>Puts a byte there as a programmer with a clip would: no rule applies, the unit is sound afterwards.</summary>
+        public void Poke(int offset, byte value)
         {
-            for(var i = 0; i < count; i++)
+            bytes[offset] = value;
+            if(unstable != null)
             {
-                bytes[offset + i] = (byte)(value >> (8 * i));
-                if(unstable != null)
-                {
-                    unstable[offset + i] = 0;
-                }
+                unstable[offset] = 0;
             }
             Settle(offset / UnitSize);
         }

@@ -120,9 +120,13 @@ namespace Antmicro.Renode.Peripherals.MTD
 
         // ---- what the core does with the cells ------------------------------------------------------
 
-        /// <summary>Reads 1, 2 or 4 bytes, aligned to their size, at <paramref name="offset"/> from the bank's start.</summary>
+        /// <summary>Reads 1, 2 or 4 bytes at <paramref name="offset"/> from the bank's start.</summary>
         public uint ReadCells(int offset, int count)
         {
+            if(offset % count != 0)
+            {
+                return ReadByteByByte(offset, count);
+            }
             if(!CoreIsAccessing())
             {
                 return cells.Peek(offset, count);
@@ -156,7 +160,10 @@ namespace Antmicro.Renode.Peripherals.MTD
         {
             if(!CoreIsAccessing())
             {
-                cells.Poke(offset, count, value);
+                for(var i = 0; i < count && offset + i < BankSize; i++)
+                {
+                    cells.Poke(offset + i, (byte)(value >> (8 * i)));
+                }
                 return;
             }
             if(!rcc.Powered)
@@ -410,6 +417,17 @@ namespace Antmicro.Renode.Peripherals.MTD
                     : "the core can't go on, see the log");
                 cpu.IsHalted = true;
             }
+        }
+
+        /// <summary>An access that isn't aligned may reach into the next double word, or over the bank's end, where it reads zeros.</summary>
+        private uint ReadByteByByte(int offset, int count)
+        {
+            var value = 0u;
+            for(var i = 0; i < count && offset + i < BankSize; i++)
+            {
+                value |= ReadCells(offset + i, 1) << (8 * i);
+            }
+            return value;
         }
 
         private void SetResetValues()

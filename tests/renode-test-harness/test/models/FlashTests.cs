@@ -588,6 +588,32 @@ public static class FlashTests
             Check.Equal(board.ReadUnit(0x08000000), 0x7Eul, "the unit");
             Check.Equal(board.Ecc, 0u, "ECCR");
         });
+        Check.Test("flash: an access that isn't aligned is made of its bytes, over units and up to the bank's end", () =>
+        {
+            var board = new Board();
+            board.Poke(0x08000004, 0x44332211);
+            board.Poke(0x08000008, 0x88776655);
+            board.Flash.InjectEcc(0x08000008);
+            Check.Equal(board.Slots.ReadDoubleWord(0x6), 0x66554433u, "over two units");
+            Check.Equal(board.Nvic.Pending.Count, 2, "NMIs of the second unit's bytes");
+            Check.Equal((uint)board.Slots.ReadWord(0x5), 0x3322u, "half a word");
+            Check.Equal(board.Journal.ReadDoubleWord(0x28FFE), 0x0000FFFFu, "over the end");
+            board.Unlock();
+            board.Control = Board.Pg;
+            board.Slots.WriteDoubleWord(0x22, 0);
+            Check.Equal(board.Status & Board.Pgaerr, Board.Pgaerr, "a write");
+            board.Machine.Bus.CoreIsAccessing = false;
+            board.Journal.WriteDoubleWord(0x28FFE, 0x12345678);
+            Check.Equal(board.Journal.ReadDoubleWord(0x28FFC), 0x5678FFFFu, "what the monitor put there");
+            board.Slots.WriteDoubleWord(0x36, 0);
+            board.Machine.Bus.CoreIsAccessing = true;
+            board.Status = Board.Pgaerr;
+            board.Control = Board.Lock;
+            foreach(var address in new[] { 0x08000030u, 0x08000038u })
+            {
+                Check.Equal(board.Program(address, 1) & Board.Progerr, Board.Progerr, "a program of what it touched");
+            }
+        });
         Check.Test("flash: the monitor reads and writes the cells without any rule", () =>
         {
             var board = new Board();
