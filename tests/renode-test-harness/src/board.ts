@@ -161,6 +161,7 @@ export class HarnessError extends Error {
       | "BOARD_ON"
       | "BOARD_CLOSED"
       | "FLASH_SIZE"
+      | "FIRMWARE_MISSING"
       /** This backend, or the board as it was started, can't do that; see supports(). */
       | "UNSUPPORTED",
     message: string,

@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { resolve } from "node:path";
 
 import { HarnessError } from "./board.js";
 import { decodeAnswer, encodeCall } from "./xml-rpc.js";
@@ -48,7 +49,7 @@ export class RenodeMonitor {
   }
 
   #send(body: string, limit: number): Promise<string> {
-    return new Promise((resolve, reject) => {
+    return new Promise((fulfil, reject) => {
       const call = request(
         {
           host: "127.0.0.1",
@@ -64,7 +65,7 @@ export class RenodeMonitor {
           answer.on("data", (part: string) => (xml += part));
           answer.on("error", reject);
           answer.on("end", () => {
-            if (answer.statusCode === 200) resolve(xml);
+            if (answer.statusCode === 200) fulfil(xml);
             else reject(new Error(`its robot server answered ${answer.statusCode ?? "nothing"}`));
           });
         },
@@ -120,7 +121,10 @@ export function quoted(value: string): string {
   return `"${value}"`;
 }
 
-/** A file's path; one that begins with @ is the monitor's own affair, and may lie in Renode's own folders. */
+/**
+ * A file's path, from this process's folder on: Renode looks in places of its own. One that begins with @ is as the monitor
+ * takes it, and may lie in Renode's own folders.
+ */
 export function pathOf(path: string): string {
-  return path.startsWith("@") ? path : quoted(path);
+  return path.startsWith("@") ? path : quoted(resolve(path));
 }

@@ -444,6 +444,9 @@ export class RenodeBoard extends BoardBase {
   // ---- the machine ------------------------------------------------------------------------------
 
   async #setUp(): Promise<void> {
+    const { elf } = this.#options;
+    if (!elf.startsWith("@") && !existsSync(elf))
+      throw new HarnessError("FIRMWARE_MISSING", `there is no firmware at ${elf}`);
     const program = this.#options.program ?? findRenode()?.path;
     if (program === undefined)
       throw new HarnessError("EMULATOR_MISSING", RENODE_MISSING.replace(/^skipped: /, ""));
@@ -457,7 +460,7 @@ export class RenodeBoard extends BoardBase {
     for (const { path, receive } of lines) tails.push(new FileTail(path, receive, 0));
     if (this.#options.line === "pty") makeRaw(join(this.#folder, "serial"));
     if (this.#platform.flashSize !== undefined) await this.#loadImage(this.#machine);
-    await renode.monitor.execute(`sysbus LoadELF ${quoted(this.#options.elf)}`);
+    await renode.monitor.execute(`sysbus LoadELF ${pathOf(this.#options.elf)}`);
     const { identity } = this.#platform;
     if (identity !== undefined) await this.#writeBytes(renode.monitor, identity, this.#boardId);
     for (const command of this.#options.commands ?? []) await renode.monitor.execute(command);
@@ -522,8 +525,8 @@ export class RenodeBoard extends BoardBase {
     const { flash, flashBase } = this.#platform;
     await monitor.execute(
       flash !== undefined
-        ? `${flash} LoadImage ${quoted(this.flashPath)}`
-        : `sysbus LoadBinary ${quoted(this.flashPath)} ${hex(flashBase ?? 0)}`,
+        ? `${flash} LoadImage ${pathOf(this.flashPath)}`
+        : `sysbus LoadBinary ${pathOf(this.flashPath)} ${hex(flashBase ?? 0)}`,
     );
     this.#patched = false;
   }

@@ -87,6 +87,7 @@ describe("Renode's monitor", () => {
     expect(quoted("/a b/c")).toBe('"/a b/c"');
     expect(pathOf("@platforms/x.repl")).toBe("@platforms/x.repl");
     expect(pathOf("/x.repl")).toBe('"/x.repl"');
+    expect(pathOf("x.repl")).toBe(`"${process.cwd()}/x.repl"`);
     expect(() => quoted('a"b')).toThrow(TypeError);
     expect(() => quoted("a\nb")).toThrow(TypeError);
   });

@@ -364,7 +364,11 @@ describe("trouble with Renode", () => {
   });
 
   it("is firmware that isn't there, a flash of the wrong size, a snapshot: each is said", async () => {
-    await expect(start({ elf: "/nowhere.elf" })).rejects.toThrow("File does not exist: /nowhere.elf");
+    await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
+      code: "FIRMWARE_MISSING",
+      message: "there is no firmware at /nowhere.elf",
+    });
+    expect(standIn.commands).toEqual([]);
     const path = join(standIn.folder, "small.bin");
     writeFileSync(path, "small");
     await expect(start({ flash: { path } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
@@ -441,6 +445,6 @@ describe("folders", () => {
     expect(standIn.commands).toContain(`sysbus LoadELF "${path}"`);
     await board.close();
     rmSync(folder, { recursive: true });
-    await expect(start({ elf: 'a"quote.elf' })).rejects.toThrow(TypeError);
+    await expect(start({ flash: { path: join(standIn.folder, 'a"quote') } })).rejects.toThrow(TypeError);
   });
 });
