@@ -16,6 +16,7 @@ import { commandOf, HELP, parseOptions, UsageError, type Options } from "./optio
 import { Workshop } from "./parcels.js";
 import { QemuBench } from "./qemu-bench.js";
 import { KINDS, runChaos, type CaseReport, type Figures } from "./run.js";
+import { RenodeBench } from "./renode-bench.js";
 import { SimBench } from "./sim-bench.js";
 
 const REPORT_EVERY_MS = 3_000;
@@ -109,6 +110,7 @@ function isRefusal(thrown: unknown, { agents }: Pick<Options, "agents">): thrown
 }
 
 function startBench({ board, seed }: Options): Promise<Bench> {
+  if (board === "renode") return RenodeBench.create();
   return board === "sim" ? SimBench.create(seed) : QemuBench.create();
 }
 

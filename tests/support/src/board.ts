@@ -60,6 +60,8 @@ export interface TestBoardOptions {
   wasm?: string;
   /** qemu: further arguments, such as what to trace. */
   qemuArguments?: readonly string[];
+  /** renode: a broken flash rule ends the board, or is only told. Default "end". */
+  violations?: "end" | "tell";
   /** qemu: a gdb stub at debugSocket. Without it the harness can write memory. Default true. */
   debugger?: boolean;
 }
@@ -140,14 +142,14 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
   return new BoardUnderQemu(harness, folder, gdb);
 }
 
-async function startRenodeBoard({ patches = [] }: TestBoardOptions): Promise<TestBoard> {
+async function startRenodeBoard({ patches = [], violations = "end" }: TestBoardOptions): Promise<TestBoard> {
   if (findRenode() === undefined) throw new EdgePlugError("RENODE_MISSING");
-  const kept = stable?.pop();
+  const kept = violations === "end" ? stable?.pop() : undefined;
   const harness =
     kept === undefined
-      ? await startRenode({ backend: "renode", elf: STM32L552_ELF, flash: { patches } })
+      ? await startRenode({ backend: "renode", elf: STM32L552_ELF, flash: { patches }, violations })
       : await startAnew(kept, patches);
-  return new BoardUnderRenode(harness);
+  return new BoardUnderRenode(harness, violations === "end");
 }
 
 /** Renodes whose board was closed and that wait for the next; undefined: none is kept. */
@@ -342,9 +344,16 @@ class BoardUnderRenode extends EmulatedBoard<RenodeBoard> {
   readonly elf = STM32L552_ELF;
   readonly debugSocket = undefined;
 
+  constructor(
+    harness: RenodeBoard,
+    private readonly canBeKept: boolean,
+  ) {
+    super(harness);
+  }
+
   protected override async end(): Promise<void> {
     const { harness } = this;
-    if (stable === undefined) return harness.close();
+    if (stable === undefined || !this.canBeKept) return harness.close();
     if (harness.powered) {
       await harness.cutAt(undefined);
       await harness.resume(); // or the next board would not run
