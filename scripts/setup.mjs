@@ -22,6 +22,8 @@ const DEBIAN_PACKAGES = [
   "libnewlib-arm-none-eabi",
   "lld",
   "llvm",
+  "mono-mcs",
+  "mono-runtime",
   "nanopb",
   "ninja-build",
   "openssl",
@@ -169,7 +171,8 @@ function main() {
     "build/native/build.ninja",
     "build/fuzz/build.ninja",
     "build/sim/build.ninja",
-    "build/stm32l552/build.ninja",
+    "build/stm32l552/stm32l552.elf",
+    "build/stm32l552/stm32l552-process.elf",
   ];
   const firmware = ["firmware", "proto", "cmake", "CMakeLists.txt", "CMakePresets.json", "scripts"];
   step(
