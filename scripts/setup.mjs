@@ -2,7 +2,16 @@
 // TypeScript, agents. Each step runs only when what it depends on has changed since it last succeeded.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -160,6 +169,20 @@ function buildFirmware() {
   }
 }
 
+/** npm links commands, and makes them executable, only where their files are already there: these have just been compiled. */
+function linkCommands() {
+  const runs = (name) => {
+    try {
+      accessSync(join(ROOT, "node_modules/.bin", name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const missing = ["edgeplug", "edgeplug-push"].filter((name) => !runs(name));
+  if (missing.length > 0) run("npm", ["rebuild", "--ignore-scripts", ...missing]);
+}
+
 function main() {
   checkNode();
   installDebianPackages();
@@ -200,6 +223,7 @@ function main() {
   step("typescript", typescript, compiled, "compiling the TypeScript packages", () => {
     run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
   });
+  linkCommands();
   const scripts = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).scripts;
   if (scripts["build:agents"] === undefined) return;
   const sources = ["firmware/sdk", "firmware/agents", "firmware/boards/sim", "firmware/runtime", "host/src"];
