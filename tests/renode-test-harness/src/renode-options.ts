@@ -11,8 +11,11 @@ export interface RenodeOptions {
   readonly flash?: Omit<FlashImageOptions, "size">;
   /** The chip's unique id. Default: 12 bytes drawn at random. */
   readonly boardId?: Uint8Array;
-  /** "stream": the line is `serial`. "pty": it is a pseudo-terminal, `port`. Default "stream". */
-  readonly line?: "stream" | "pty";
+  /**
+   * "stream": the line is `serial`. "pty": it is a pseudo-terminal, `port`, whose other end Renode holds open itself.
+   * "socket": other programs reach it by the unix socket `port`, one at a time. Default "stream".
+   */
+  readonly line?: "stream" | "pty" | "socket";
   /**
    * Virtual ms per real ms, at most; Infinity: as fast as Renode gets along. Either way its time goes on in small steps, each
    * after what the board has said before has been handed on: it never runs away from who talks to it. Default Infinity; 1

@@ -21,6 +21,7 @@ import { FileTail } from "./file-tail.js";
 import { findRenode, RENODE_MISSING } from "./find-renode.js";
 import { patchFlashImage, prepareFlashImage, readFlashImage } from "./flash-image.js";
 import { disownFolder, ownFolder } from "./leash.js";
+import { LineSocket } from "./line-socket.js";
 import { pathOf, quoted } from "./renode-monitor.js";
 import type { RenodeOptions } from "./renode-options.js";
 import { STM32L552, type RenodePlatform } from "./renode-platform.js";
@@ -53,13 +54,15 @@ const QUANTUM = "0.001";
 export async function startRenode(options: RenodeOptions): Promise<RenodeBoard> {
   const folder = mkdtempSync(join(tmpdir(), "rth-"));
   ownFolder(folder);
-  const board = new RenodeBoard(options, folder);
+  let board: RenodeBoard | undefined;
   try {
+    board = new RenodeBoard(options, folder);
     await board.prepare();
     await board.powerOn();
     return board;
   } catch (error) {
-    await board.close();
+    await board?.close();
+    disownFolder(folder);
     throw error;
   }
 }
@@ -81,6 +84,7 @@ export class RenodeBoard extends BoardBase {
   readonly #speed: number;
   readonly #boardId: Uint8Array;
   #machine: Machine | undefined;
+  #socket: LineSocket | undefined;
   #processes = 0;
   #powered = false;
   #paused: boolean;
@@ -101,14 +105,16 @@ export class RenodeBoard extends BoardBase {
     this.#platform = options.platform ?? STM32L552;
     this.#folder = folder;
     this.#paused = options.paused ?? false;
-    this.#speed = options.speed ?? (options.line === "pty" ? 1 : Infinity);
+    // programs that come by a port know no time but the wall's
+    this.#speed = options.speed ?? ((options.line ?? "stream") === "stream" ? Infinity : 1);
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
     this.#boardId = options.boardId ?? randomBytes(12);
     this.flashPath = options.flash?.path ?? join(folder, "flash.bin");
   }
 
   get port(): string | undefined {
-    return this.#powered && this.#options.line === "pty" ? join(this.#folder, "serial") : undefined;
+    if (!this.#powered) return undefined;
+    return this.#options.line === "pty" ? join(this.#folder, "serial") : this.#socket?.path;
   }
 
   get powered(): boolean {
@@ -139,6 +145,8 @@ export class RenodeBoard extends BoardBase {
     const { flash } = this.#options;
     if (flashSize !== undefined) await prepareFlashImage(this.flashPath, { ...flash, size: flashSize });
     else if (flash !== undefined) throw this.unsupported("a flash image", "its platform tells no flashSize");
+    if (this.#options.line === "socket")
+      this.#socket = await LineSocket.open(join(this.#folder, "line"), this.cable);
   }
 
   async powerOn(): Promise<void> {
@@ -281,6 +289,7 @@ export class RenodeBoard extends BoardBase {
       this.#machine = undefined;
       await machine?.leashed.kill();
       if (machine) this.#forget(machine);
+      this.#socket?.close();
       this.hub.close();
       this.cable.destroy();
       this.observerCable.destroy();

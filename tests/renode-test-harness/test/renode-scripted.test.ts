@@ -1,6 +1,6 @@
 // The Renode backend against a stand-in for Renode: what it says to it, in which order, and what it makes of trouble.
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -161,7 +161,18 @@ describe("time under Renode", () => {
     const from = await board.virtualTime();
     await board.runFor(200);
     expect(((await board.virtualTime()) - from) / (performance.now() - begun)).toBeLessThan(2.3);
-    await expect(start({ speed: 0 })).rejects.toThrow(/speed: expected more than 0, got 0/);
+  });
+
+  it("is told how fast by a number that makes sense; a wrong one leaves no folder", async () => {
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = standIn.folder;
+    try {
+      await expect(start({ speed: 0 })).rejects.toThrow(/speed: expected more than 0, got 0/);
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+    }
+    expect(readdirSync(standIn.folder).filter((name) => name.startsWith("rth-"))).toEqual([]);
   });
 });
 
@@ -253,6 +264,11 @@ describe("power under Renode", () => {
     await board.runUntil({ line: "done" });
     board.serial.write("never heard\n");
     await board.powerOff();
+    expect(standIn.commands.slice(-3).map((command) => command.replace(/ "\/.*/, ""))).toEqual([
+      "sysbus.flashController PowerOff",
+      "hostLine Clear",
+      "sysbus.flashController SaveImage",
+    ]);
     board.serial.write("lost\n");
     expect(board.powered).toBe(false);
     await expect(board.runFor(1)).rejects.toMatchObject({ code: "BOARD_OFF" });
