@@ -6,6 +6,8 @@ import { writeResult } from "@edgeplug/report/results";
 import { Cases } from "./junit-cases.js";
 
 import { keepRenodes } from "@edgeplug/test-support/board";
+import { complaint } from "@edgeplug/test-support/own-agents";
+import { EdgePlugError } from "edgeplug";
 
 import { replay, runCuts, type CutsRun } from "./cuts.js";
 import { runKills, type Kill } from "./kills.js";
@@ -186,6 +188,10 @@ async function main(): Promise<number> {
     const end = keepRenodes();
     return await run(options).finally(end);
   } catch (error) {
+    if (error instanceof EdgePlugError && error.code === "RENODE_MISSING") {
+      process.stderr.write(`${complaint(error)}\n`);
+      return error.exit;
+    }
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\nSee --help.\n`);
     return 2;
