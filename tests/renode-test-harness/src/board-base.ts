@@ -139,9 +139,10 @@ export abstract class BoardBase implements Board {
   async #lookAgainAndAgain(search: Search, within: number): Promise<unknown> {
     const limit = await Limit.of(this, within);
     for (;;) {
+      const { powered } = this; // before the look: it may go meanwhile, with what is looked for
       const found = await search.look();
       if (found !== undefined && found !== false) return found;
-      if (!this.powered) throw this.#notFound("BOARD_OFF", `the power went before ${search.what}`);
+      if (!powered) throw this.#notFound("BOARD_OFF", `the power went before ${search.what}`);
       const left = await limit.left();
       if (left <= 0) throw this.#notFound("TIMEOUT", `${search.what}: ${limit.reached}`);
       if (this.held) await this.advanceAStep(left);

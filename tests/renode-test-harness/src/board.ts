@@ -96,7 +96,7 @@ export interface Board {
   powerOff(): Promise<void>;
   /** Cuts the power as carelessly as the backend allows: qemu may lose and reorder the latest operations. */
   kill(): Promise<void>;
-  /** Starts again on the same flash. */
+  /** Starts again on the same flash: paused, if it was to start so. */
   powerOn(): Promise<void>;
   /** Presses the reset button. */
   reset(): Promise<void>;

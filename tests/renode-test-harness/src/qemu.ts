@@ -24,7 +24,7 @@ export interface QemuOptions {
   /** Counts instructions: 2^shift ns each, so that runs repeat exactly; true is a shift of 3. virtualTime() then
    *  tells the time of instructions run: firmware that sleeps stands still in it. Default off. */
   readonly icount?: boolean | number;
-  /** Starts with its core held, as after pause(). Default false. */
+  /** Each time it gets power its core is held, as after pause(). Default false. */
   readonly paused?: boolean;
   /** Default: QEMU_SYSTEM_ARM of the environment, else "qemu-system-arm". */
   readonly program?: string;
@@ -75,7 +75,6 @@ export class QemuBoard extends BoardBase {
   #held = false;
   #ending = false;
   #closed = false;
-  #started = false;
   #pastNanos = 0;
   #dumps = 0;
 
@@ -140,8 +139,7 @@ export class QemuBoard extends BoardBase {
     void process.ended.then(({ code, output }) => {
       this.#processEnded(process, code, output);
     });
-    this.#held = this.#options.paused === true && !this.#started;
-    this.#started = true;
+    this.#held = this.#options.paused === true;
     this.startAfresh();
     if (!this.#held) await this.#machine.qmp.execute("cont");
     this.hub.emit({ kind: "power-on" });

@@ -22,7 +22,7 @@ export interface RenodeOptions {
    * for a pseudo-terminal, whose other end has clocks of its own.
    */
   readonly speed?: number;
-  /** Starts with its core held, as after pause(). Default false. */
+  /** Each time it gets power its time stands still, as after pause(). Default false. */
   readonly paused?: boolean;
   /** "end": a broken flash rule ends the board, with its reason. "tell": it goes on, with an event. Default "end". */
   readonly violations?: "end" | "tell";

@@ -87,7 +87,7 @@ export class RenodeBoard extends BoardBase {
   #socket: LineSocket | undefined;
   #processes = 0;
   #powered = false;
-  #paused: boolean;
+  #paused = false;
   #closed = false;
   /** The image has what the machine's flash has not. */
   #patched = false;
@@ -104,7 +104,6 @@ export class RenodeBoard extends BoardBase {
     this.#options = options;
     this.#platform = options.platform ?? STM32L552;
     this.#folder = folder;
-    this.#paused = options.paused ?? false;
     // programs that come by a port know no time but the wall's
     this.#speed = options.speed ?? ((options.line ?? "stream") === "stream" ? Infinity : 1);
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
@@ -159,6 +158,7 @@ export class RenodeBoard extends BoardBase {
         await this.#switchOn(this.#running());
       });
       this.#powered = true;
+      this.#paused = this.#options.paused ?? false;
       this.startAfresh();
       this.cable.attach((bytes, done) => {
         this.#outgoing.push({ bytes, done });
@@ -172,9 +172,14 @@ export class RenodeBoard extends BoardBase {
     await this.#inTurn(async () => {
       if (!this.#powered) return;
       const machine = this.#running();
-      if (this.#platform.flash !== undefined)
-        await machine.monitor.execute(`${this.#platform.flash} PowerOff`);
-      await this.#powerGone(machine);
+      try {
+        if (this.#platform.flash !== undefined)
+          await machine.monitor.execute(`${this.#platform.flash} PowerOff`);
+        await this.#powerGone(machine);
+      } catch (error) {
+        if (!(error instanceof HarnessError) || error.code !== "EMULATOR_ENDED") throw error;
+        await this.#fell(machine, error); // without Renode it has no power, either
+      }
       this.startAfresh();
     });
   }
@@ -464,11 +469,13 @@ export class RenodeBoard extends BoardBase {
     const renode = await startProcess(program, folder, this.#folder, limit);
     const lines = this.#lines(folder);
     const tails: FileTail[] = [];
-    this.#machine = { ...renode, tails };
+    const machine = { ...renode, tails };
+    this.#machine = machine;
+    void renode.leashed.ended.then(() => this.#fell(machine, "Renode has ended"));
     for (const command of this.#setUpCommands(folder, lines)) await renode.monitor.execute(command);
     for (const { path, receive } of lines) tails.push(new FileTail(path, receive, 0));
     if (this.#options.line === "pty") makeRaw(join(this.#folder, "serial"));
-    if (this.#platform.flashSize !== undefined) await this.#loadImage(this.#machine);
+    if (this.#platform.flashSize !== undefined) await this.#loadImage(machine);
     await renode.monitor.execute(`sysbus LoadELF ${pathOf(this.#options.elf)}`);
     const { identity } = this.#platform;
     if (identity !== undefined) await this.#writeBytes(renode.monitor, identity, this.#boardId);

@@ -36,7 +36,7 @@ export interface SimOptions extends Omit<SimBoardOptions, "flash" | "inputs"> {
   readonly speed?: number;
   /** "stream": the line is `serial`. "socket": other programs reach it by the unix socket `port`. Default "stream". */
   readonly line?: "stream" | "socket";
-  /** Starts with time standing still, as after pause(). Default false. */
+  /** Each time it gets power its time stands still, as after pause(). Default false. */
   readonly paused?: boolean;
 }
 
@@ -85,6 +85,7 @@ export class InProcessBoard extends BoardBase {
   #guest: Socket | undefined;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #origin = { real: 0, virtual: 0 };
+  readonly #startsPaused: boolean;
   #paused = false;
   #closed = false;
   /** The cut that was asked for, with the number of its operation. */
@@ -95,6 +96,7 @@ export class InProcessBoard extends BoardBase {
     super();
     this.sim = sim;
     this.#channels = channels;
+    this.#startsPaused = options.paused ?? false;
     this.#speed = options.speed ?? 20;
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
     const { flashFile } = options;
@@ -170,7 +172,7 @@ export class InProcessBoard extends BoardBase {
     if (this.#closed) throw new HarnessError("BOARD_CLOSED", "the board is closed");
     if (this.sim.powered) return;
     this.sim.powerOn();
-    this.start();
+    this.start(this.#startsPaused);
     await Promise.resolve();
   }
 

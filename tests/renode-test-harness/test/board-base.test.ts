@@ -111,6 +111,19 @@ describe("waiting for a line", () => {
     await expect(board.runFor(1)).rejects.toMatchObject({ code: "BOARD_OFF" });
   });
 
+  it("finds what came with the end of the power, whenever that was", async () => {
+    const board = new PlannedBoard();
+    let looks = 0;
+    const found = board.runUntil(async () => {
+      if (++looks === 1) {
+        board.powered = false; // while somebody looks
+        return Promise.resolve(false);
+      }
+      return Promise.resolve("in time");
+    });
+    expect(await found).toBe("in time");
+  });
+
   it("keeps the end of what was said, however much that is", async () => {
     const board = new PlannedBoard();
     for (let i = 0; i < 100_000; i++) board.say(`line ${i}\n`);

@@ -83,6 +83,19 @@ describe("a board in this process", () => {
     expect(await board.virtualTime()).toBeCloseTo(250, 1);
   });
 
+  it("starts paused each time, if it was to start so; pause() holds for as long as the power", async () => {
+    for (const paused of [true, false]) {
+      const board = await sim({ paused });
+      if (paused) await board.resume();
+      else await board.pause();
+      await board.powerOff();
+      await board.powerOn();
+      const then = await board.virtualTime();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect((await board.virtualTime()) === then).toBe(paused);
+    }
+  });
+
   it("waits in its own time while it runs by itself", async () => {
     const board = await sim({ paused: false, speed: 100 });
     const from = await board.virtualTime();
@@ -217,6 +230,11 @@ describe("a board under QEMU", () => {
     await board.resume();
     await board.runFor(20);
     expect(await board.virtualTime()).toBeGreaterThan(then + 20);
+    await board.powerOff();
+    await board.powerOn();
+    const again = await board.virtualTime();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await board.virtualTime()).toBe(again);
   });
 
   it("tells no time without icount, and says how to get it", async () => {

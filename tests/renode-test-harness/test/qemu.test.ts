@@ -263,21 +263,25 @@ describe("what is left of a board", () => {
 
 describe("what a caller may get wrong", () => {
   it("an emulator that isn't there, firmware that isn't there, a flash of the wrong size: each is said", async () => {
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("rth-"));
-    await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
-      code: "EMULATOR_ENDED",
-      message: expect.stringContaining("nowhere.elf") as string,
-    });
-    await expect(start({ program: "qemu-system-nothing" })).rejects.toBeInstanceOf(HarnessError);
     const folder = await mkdtemp(join(tmpdir(), "harness-test-"));
-    const path = join(folder, "flash.bin");
-    await (await start({ flash: { path } })).close();
-    expect(existsSync(path)).toBe(true);
-    await expect(start({ flash: { path, size: 1 << 19 } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
-    await rm(folder, { recursive: true });
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("rth-") && !before.includes(name))).toEqual(
-      [],
-    );
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = folder; // others make boards in the usual place meanwhile
+    try {
+      await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
+        code: "EMULATOR_ENDED",
+        message: expect.stringContaining("nowhere.elf") as string,
+      });
+      await expect(start({ program: "qemu-system-nothing" })).rejects.toBeInstanceOf(HarnessError);
+      const path = join(folder, "flash.bin");
+      await (await start({ flash: { path } })).close();
+      expect(existsSync(path)).toBe(true);
+      await expect(start({ flash: { path, size: 1 << 19 } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
+      expect(readdirSync(folder)).toEqual(["flash.bin"]);
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("an event that never comes is a timeout, and a closed board ends the wait", async () => {

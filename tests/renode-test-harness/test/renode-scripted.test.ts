@@ -357,6 +357,19 @@ describe("trouble with Renode", () => {
     expect(await until(() => !standIn.pids.some(isAlive))).toBe(true);
   });
 
+  it("is told when Renode is killed behind our back, and the board can still be closed", async () => {
+    const board = await start();
+    const ended = board.nextEvent((event) => event.kind === "ended");
+    for (const pid of standIn.pids) process.kill(pid, "SIGKILL");
+    expect(await ended).toMatchObject({ reason: expect.stringContaining("Renode has ended") as string });
+    expect(board.powered).toBe(false);
+    const other = await start();
+    process.kill(other.pid ?? 0, "SIGSTOP"); // the script around it can't tell that it has ended
+    process.kill(standIn.pids.at(-1) ?? 0, "SIGKILL");
+    await other.powerOff();
+    expect(other.powered).toBe(false);
+  });
+
   it("is told as an event while the board runs by itself", async () => {
     const board = await start({}, { die: "hostLine Run 20000" });
     const ended = board.nextEvent((event) => event.kind === "ended");
