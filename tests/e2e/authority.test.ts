@@ -3,13 +3,13 @@ import { crc32 } from "node:zlib";
 
 import { TEAR_SHAPES, type Flash, type FlashOperation } from "@edgeplug/sim";
 import { historyKindName } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { OPERATOR, PUBLISHER, publicKeyOf, signed, STRANGER } from "@edgeplug/test-support/agents";
 import { encodeCommand, signedCommand, type Command } from "@edgeplug/test-support/authority";
 import type { TestBoard } from "@edgeplug/test-support/board";
 import { begin, failureOf, push, standing } from "@edgeplug/test-support/push";
-import { onEachBoard, startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import {
   addOperator,
   ask,
@@ -238,7 +238,7 @@ onEachBoard((backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   it("no nonce is told twice, wherever and however the power is cut while the board journals one", async () => {
     const board = await startTestBoard("sim");
     const session = await board.connect();

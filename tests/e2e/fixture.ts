@@ -1,13 +1,12 @@
 /** Boards that end with the test that started them. */
+import { BACKENDS, whySkipped } from "@edgeplug/test-support/backends";
 import {
-  BACKENDS,
   keepRenodes,
   startBoard,
   type Backend,
   type TestBoard,
   type TestBoardOptions,
 } from "@edgeplug/test-support/board";
-import { findRenode, RENODE_MISSING } from "renode-test-harness";
 import { afterAll, describe, onTestFinished, vi } from "vitest";
 
 // Tests wait in the board's own time. This limit is for what hangs for good, and no measure of anything.
@@ -20,15 +19,19 @@ export async function startTestBoard(backend: Backend, options: TestBoardOptions
   return board;
 }
 
-/** One describe for each board of this run. Where there is no Renode, its tests are skipped, and the name says why. */
+/** What only this board can show; nothing where the run is without it. Without Renode it is skipped, and the name says why. */
+export function onBoard(backend: Backend, tests: () => void): void {
+  if (!BACKENDS.includes(backend)) return;
+  const skipped = whySkipped(backend);
+  if (skipped !== undefined) describe.skip(`on ${backend} (${skipped})`, tests);
+  else
+    describe(`on ${backend}`, () => {
+      if (backend === "renode") afterAll(keepRenodes());
+      tests();
+    });
+}
+
+/** What each board of this run has to show. */
 export function onEachBoard(tests: (backend: Backend) => void): void {
-  for (const backend of BACKENDS) {
-    if (backend === "renode" && findRenode() === undefined)
-      describe.skip(`on renode (${RENODE_MISSING})`, () => tests(backend));
-    else
-      describe(`on ${backend}`, () => {
-        if (backend === "renode") afterAll(keepRenodes());
-        tests(backend);
-      });
-  }
+  for (const backend of BACKENDS) onBoard(backend, () => tests(backend));
 }

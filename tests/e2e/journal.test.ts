@@ -1,7 +1,7 @@
 // Somebody who only watches, and a journal that was damaged.
 import { MEMORY_MAPS, Random } from "@edgeplug/sim";
 import { phaseName, type DeviceSession } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import {
   controlAgent,
@@ -12,7 +12,7 @@ import {
   signed,
 } from "@edgeplug/test-support/agents";
 import type { TestBoard } from "@edgeplug/test-support/board";
-import { onEachBoard, startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { begin, failureOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
@@ -86,7 +86,7 @@ onEachBoard((backend) => {
   );
 });
 
-describe("on qemu", () => {
+onBoard("qemu", () => {
   it("a masked scan interrupt is one missed scan by the board's count, and one gap for who watches its outputs", async () => {
     const board = await startTestBoard("qemu", {
       patches: [{ offset: MEMORY_MAPS.qemu.maskOneScan, bytes: Uint8Array.of(1) }],

@@ -1,10 +1,10 @@
 // Lines as they are: noise, garbage, cut and doubled frames, a cable that is pulled, two who push at once.
 import { Random } from "@edgeplug/sim";
 import { NoisyLine } from "renode-test-harness";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
-import { onEachBoard, startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { FrameTamper } from "@edgeplug/test-support/line";
 import { begin, failureOf, push, pushUntil, sendChunks, standing } from "@edgeplug/test-support/push";
 
@@ -165,7 +165,7 @@ onEachBoard((backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   it("a staging that stalls for 30 s is dropped; what was received in whole pages is resumed", async () => {
     const board = await startTestBoard("sim");
     const session = await board.connect();

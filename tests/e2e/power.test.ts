@@ -19,7 +19,7 @@ import {
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
 import type { Backend, TestBoard } from "@edgeplug/test-support/board";
-import { onEachBoard, startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { historyOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
@@ -198,7 +198,7 @@ onEachBoard((backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   // the qemu board has no register that tells a pressed button from a watchdog
   it("the reset button in a trial costs an attempt, as a power cut does", async () => {
     const { board, session } = await boardWithAgent("sim");

@@ -55,34 +55,35 @@ onArmBoards("a core that is lost", (board) => {
 });
 
 // this emulator aborts where silicon would wait for its watchdog
-describe.runIf(ON_QEMU)("a core that locks up, a fault in its fault handler, and is cycled", () => {
-  it("during a trial makes the next attempt: to the board it was a power cut", async () => {
-    const { board } = await boardBefore(start, true);
-    onTestFinished(() => board.close());
-    expect(await lockUp(board)).toContain("Lockup");
-    await board.powerOn();
-    const session = await board.connect();
-    expect(await standing(session)).toEqual({
-      phase: "trial",
-      runs: "agent 2#2 trial",
-      last: "none#0",
-      spent: 0,
+if (ON_QEMU)
+  describe("a core that locks up, a fault in its fault handler, and is cycled", () => {
+    it("during a trial makes the next attempt: to the board it was a power cut", async () => {
+      const { board } = await boardBefore(start, true);
+      onTestFinished(() => board.close());
+      expect(await lockUp(board)).toContain("Lockup");
+      await board.powerOn();
+      const session = await board.connect();
+      expect(await standing(session)).toEqual({
+        phase: "trial",
+        runs: "agent 2#2 trial",
+        last: "none#0",
+        spent: 0,
+      });
+      expect((await session.slot(1)).attempts).toBe(2);
     });
-    expect((await session.slot(1)).attempts).toBe(2);
-  });
 
-  it("outside a trial runs the confirmed agent again and takes an update", async () => {
-    const { board, session: before } = await boardBefore(start, false);
-    onTestFinished(() => board.close());
-    const running = (await before.save()).package;
-    expect(await lockUp(board)).toContain("Lockup");
-    await board.powerOn();
-    const session = await board.connect();
-    expect(await standing(session)).toMatchObject({
-      phase: "idle",
-      runs: "agent 1#1 confirmed",
-      last: "none#0",
+    it("outside a trial runs the confirmed agent again and takes an update", async () => {
+      const { board, session: before } = await boardBefore(start, false);
+      onTestFinished(() => board.close());
+      const running = (await before.save()).package;
+      expect(await lockUp(board)).toContain("Lockup");
+      await board.powerOn();
+      const session = await board.connect();
+      expect(await standing(session)).toMatchObject({
+        phase: "idle",
+        runs: "agent 1#1 confirmed",
+        last: "none#0",
+      });
+      expect((await push(session, running)).swapNumber).toBe(2);
     });
-    expect((await push(session, running)).swapNumber).toBe(2);
   });
-});

@@ -1,4 +1,5 @@
 /** The boards that suites run on. EDGEPLUG_BOARDS names those of a run: "sim", "qemu,renode". */
+import { findRenode, RENODE_MISSING } from "renode-test-harness";
 
 export type Backend = "sim" | "qemu" | "renode";
 export const EVERY_BACKEND: readonly Backend[] = ["sim", "qemu", "renode"];
@@ -15,3 +16,13 @@ export function parseBackends(names: string | undefined): readonly Backend[] {
 
 /** The boards of this run. */
 export const BACKENDS = parseBackends(process.env["EDGEPLUG_BOARDS"]);
+
+/**
+ * Why tests on this board can't run; undefined: they can. What takes minutes under Renode waits for somebody to ask for it by
+ * name, as `npm run renode` does.
+ */
+export function whySkipped(backend: Backend, { long = false } = {}): string | undefined {
+  if (backend !== "renode") return undefined;
+  if (long && process.env["EDGEPLUG_BOARDS"] === undefined) return "skipped: npm run renode has them";
+  return findRenode() === undefined ? RENODE_MISSING : undefined;
+}
