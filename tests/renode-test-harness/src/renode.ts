@@ -427,11 +427,12 @@ export class RenodeBoard extends BoardBase {
   }
 
   async #powerGone(machine: Machine): Promise<void> {
-    this.#powered = false;
     this.cable.detach();
     for (const { done } of this.#outgoing.splice(0)) done();
     if (this.#options.line !== "pty") await machine.monitor.execute("hostLine Clear");
     if (this.#platform.flashSize !== undefined) await this.#saveImage(machine);
+    // at once: nobody may see the one without the other
+    this.#powered = false;
     this.hub.emit({ kind: "power-off" });
   }
 

@@ -227,6 +227,17 @@ describe("what comes from a board under Renode", () => {
     expect(standIn.pids).toHaveLength(1);
   });
 
+  it("is a cut of a board that runs by itself, too: its power is never seen gone without the event", async () => {
+    const board = await start({ paused: false });
+    for (let turn = 0; turn < 5; turn++) {
+      await board.cutAt({ operation: 1, moment: "after" });
+      board.serial.write("program\n");
+      await board.runUntil({ event: "power-off" });
+      expect(board.powered).toBe(false);
+      await board.powerOn();
+    }
+  });
+
   it("is the end when a flash rule is broken, with its reason; or an event, if that was wanted", async () => {
     const strict = await start();
     strict.serial.write("break a rule\n");
