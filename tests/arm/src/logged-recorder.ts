@@ -16,8 +16,10 @@ import { prepare, slotsOf, TIMESTAMP, type Scenario } from "./scenario.js";
 export interface LoggingMachine {
   readonly chip: Chip;
   start(): Promise<TestBoard>;
-  /** The log so far; the board stands still. */
+  /** The log so far. */
   log(board: TestBoard): Promise<LoggedOperation[]>;
+  /** Does `work` while no time passes on the board. */
+  still<T>(board: TestBoard, work: () => Promise<T>): Promise<T>;
 }
 
 /** The scan after a confirmation, and the note of it, come within that, board ms. */
@@ -41,9 +43,11 @@ export class LoggedRecorder implements FlashRecorder {
       const { first, count, begun } = await this.#begin(board);
       await push(session, scenario.update, { timestamp: TIMESTAMP });
       await board.run(AFTERWARDS_MS);
-      await board.harness.pause();
-      const operations = since(await this.machine.log(board), count, begun);
-      const end = await imageOf(board, chip);
+      const [log, end] = await this.machine.still(board, async () => [
+        await this.machine.log(board),
+        await imageOf(board, chip),
+      ]);
+      const operations = since(log, count, begun);
       const history = new History(first, operations);
       expectSame(end, history.last, "by the update");
       this.#prepared.set(scenario, first);
@@ -85,9 +89,12 @@ export class LoggedRecorder implements FlashRecorder {
         board.harness.cutAt({ operation, moment, seed }),
       );
       const gone = board.harness.nextEvent(({ kind }) => kind === "power-off", PATIENCE_MS);
+      gone.catch(() => undefined);
       const pushed = push(session, scenario.update, { timestamp: TIMESTAMP });
       pushed.catch(() => undefined); // its board dies
-      await gone;
+      // a board that nobody hears any more may say so by the end of the push alone
+      await Promise.race([gone, pushed.catch(() => undefined)]);
+      if (board.harness.powered) throw new Error(`the power was not cut at operation ${operation}`);
       const newSeen = board.watch.seen.some(({ swapNumber }) => swapNumber > scenario.before.length);
       board.unplug();
       await pushed.catch(() => undefined);
@@ -109,13 +116,13 @@ export class LoggedRecorder implements FlashRecorder {
     also: () => Promise<void> = () => Promise.resolve(),
   ): Promise<{ first: Uint8Array; count: number; begun: number }> {
     const { harness } = board;
-    await harness.pause();
-    const first = await imageOf(board, this.machine.chip);
-    const count = await harness.flashOperations();
-    const begun = (await harness.virtualTime()) ?? 0;
-    await also();
-    await harness.resume();
-    return { first, count, begun };
+    return this.machine.still(board, async () => {
+      const first = await imageOf(board, this.machine.chip);
+      const count = await harness.flashOperations();
+      const begun = (await harness.virtualTime()) ?? 0;
+      await also();
+      return { first, count, begun };
+    });
   }
 
   /** Brings a new board to where the scenario begins: by pushes once, by the image that they left from then on. */

@@ -54,6 +54,12 @@ const RENODE: Machine = {
       if (!(harness instanceof RenodeBoard)) throw new TypeError("this is for boards under Renode");
       return parseFlashLog(await harness.monitor("sysbus.flashController OperationLog"), STM32_CHIP);
     },
+    async still({ harness }, work) {
+      await harness.pause();
+      const result = await work();
+      await harness.resume();
+      return result;
+    },
   }),
   start: startRenode,
   startUnhurried: startRenode, // as it always is
