@@ -34,6 +34,8 @@ const CORE_LOST = /\bthe core (is lost|can't go on)/;
 
 const START_TIMEOUT = 60_000;
 const STEP_TIMEOUT = 60_000;
+/** Real ms that a Renode which doesn't answer any more may take to end. */
+const LAST_WORDS = 2_000;
 const BYTES_PER_SECOND = 11_520;
 /** Virtual ms of a step at most: of a board that runs by itself, and hears what is written to it after each; and of one whose
  *  time somebody waits for. */
@@ -441,6 +443,9 @@ export class RenodeBoard extends BoardBase {
     if (this.#machine !== machine) return;
     this.#machine = undefined;
     const log = await machine.tail();
+    // one that ends by itself says how
+    if (error instanceof HarnessError && error.code === "EMULATOR_ENDED")
+      await Promise.race([machine.leashed.ended, delay(LAST_WORDS)]);
     await machine.leashed.kill();
     const { code, output } = await machine.leashed.ended;
     this.#forget(machine);
