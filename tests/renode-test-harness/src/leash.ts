@@ -85,6 +85,7 @@ export async function leash(
   const how = [grouped ? "yes" : "no", openInput ? "open" : "none"];
   const shell = spawn("/bin/sh", ["-c", SCRIPT, "leash", folder, ...how, program, ...args], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
+    detached: true, // whoever signals this process's group must not end the one that clears up after it
     env: { ...process.env, ...environment },
   });
   // the pipe must not keep this process alive, only be there

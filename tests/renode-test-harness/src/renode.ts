@@ -361,12 +361,12 @@ export class RenodeBoard extends BoardBase {
       await this.#handOver(machine);
       this.#micros += await this.#step(machine, Math.round(milliseconds * 1000));
       if (this.#options.flash?.path !== undefined) await this.#saveIfChanged(machine);
+      for (const tail of machine.tails) tail.drain();
+      await this.#tellEvents(machine);
     } catch (error) {
       await this.#fell(machine, error);
       throw error;
     }
-    for (const tail of machine.tails) tail.drain();
-    await this.#tellEvents(machine);
   }
 
   /** What was written to the line since the last step. */

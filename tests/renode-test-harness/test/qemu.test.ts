@@ -237,28 +237,32 @@ describe("what is left of a board", () => {
     expect(existsSync(board.flashPath)).toBe(true);
   });
 
-  it.each(["SIGKILL", "SIGTERM", "exit"] as const)(
-    "is nothing when the test process ends by %s",
-    async (how) => {
-      const script = `
+  it.each([
+    ["SIGKILL", "alone"],
+    ["SIGKILL", "with its group"],
+    ["SIGTERM", "alone"],
+    ["SIGTERM", "with its group"],
+    ["exit", "alone"],
+  ] as const)("is nothing when the test process ends by %s, %s", async (how, whom) => {
+    const script = `
       const { startQemu } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
       const board = await startQemu({ backend: "qemu", elf: ${JSON.stringify(ELF)} });
       console.log(JSON.stringify({ pid: board.pid, flash: board.flashPath }));
       ${how === "exit" ? "process.exit(1);" : "setInterval(() => undefined, 1000);"}`;
-      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-        stdio: ["ignore", "pipe", "inherit"],
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: whom !== "alone",
+    });
+    const [first] = await new Promise<string[]>((resolve) => {
+      createInterface({ input: child.stdout }).once("line", (text) => {
+        resolve([text]);
       });
-      const [first] = await new Promise<string[]>((resolve) => {
-        createInterface({ input: child.stdout }).once("line", (text) => {
-          resolve([text]);
-        });
-      });
-      const { pid, flash } = JSON.parse(first ?? "") as { pid: number; flash: string };
-      if (how !== "exit") child.kill(how);
-      expect(await until(() => !isAlive(pid))).toBe(true);
-      expect(await until(() => !existsSync(flash))).toBe(true);
-    },
-  );
+    });
+    const { pid, flash } = JSON.parse(first ?? "") as { pid: number; flash: string };
+    if (how !== "exit") process.kill(whom === "alone" ? (child.pid ?? 0) : -(child.pid ?? 0), how);
+    expect(await until(() => !isAlive(pid))).toBe(true);
+    expect(await until(() => !existsSync(flash))).toBe(true);
+  });
 });
 
 describe("what a caller may get wrong", () => {
