@@ -61,8 +61,10 @@ typedef struct ep_wasm_run {
 } ep_wasm_run_t;
 
 #if defined(EP_WASM_REGISTERS)
-typedef int (*ep_wasm_handler_t)(void);
+typedef void went_t;
+typedef void (*ep_wasm_handler_t)(void);
 #else
+typedef int went_t; /* 0: nowhere */
 typedef int (*ep_wasm_handler_t)(ep_wasm_run_t *run);
 #endif
 
@@ -104,8 +106,26 @@ register uint32_t HIGH __asm__("r8");
 register uint64_t *FP __asm__("r9");
 register const ep_wasm_tables_t *tables __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
-#define NEXT            return tables->handlers[*IP++]()
-#define NEXT_IS(opcode) return IP++, tables->handlers[opcode]()
+
+/* To the handler of an opcode: `way` loads its address into pc, one instruction where a tail call takes two. The compiler
+ * doesn't know that nothing comes back from there, so what the next handler finds in registers is named here; the
+ * function must have no stack frame (tests/unit/wasm-dispatch.test.ts looks). */
+#define LEAVE(way)                                                                                           \
+  do {                                                                                                       \
+        register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
+    register uint64_t *sp_ __asm__("r5") = SP;                                                               \
+    register uint32_t low_ __asm__("r6") = LOW;                                                              \
+    register int32_t fuel_ __asm__("r7") = FUEL;                                                             \
+    register uint32_t high_ __asm__("r8") = HIGH;                                                            \
+    register uint64_t *fp_ __asm__("r9") = FP;                                                               \
+    __asm__ volatile(way "ldr pc, [r10, r3, lsl #2]"                                                         \
+                     : "+r"(ip_)                                                                             \
+                     : "r"(sp_), "r"(low_), "r"(fuel_), "r"(high_), "r"(fp_)                                 \
+                     : "r3", "memory");                                                                      \
+    return;                                                                                                  \
+  } while (0)
+#define NEXT            LEAVE("ldrb r3, [r4], #1\n\t")
+#define NEXT_IS(opcode) NEXT
 #else
 static const ep_wasm_tables_t ep_wasm_handlers;
 #define tables          (&ep_wasm_handlers)
@@ -122,21 +142,31 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 #define NEXT            return (void)run, 1
 #define NEXT_IS(opcode) return (void)(opcode), 1
 #endif
+#if defined(EP_WASM_REGISTERS)
+#define STOP return
+#else
 #define STOP return 0
+#endif
+
+/* To the next instruction, from functions that have a stack frame, or rarely run. */
+static __attribute__((noinline)) went_t next(RUN) {
+  NEXT;
+}
+#define NEXT_OUT return next(PASS)
 
 /* An instruction: takes its fuel, then does what follows. */
 #define OP(id)                                                                                               \
-  static inline __attribute__((always_inline)) int do_##id(RUN);                                             \
-  __attribute__((used)) static int op_##id(RUN) {                                                            \
+  static inline __attribute__((always_inline)) went_t do_##id(RUN);                                             \
+  __attribute__((used)) static went_t op_##id(RUN) {                                                            \
     FUEL -= EP_FUEL_##id;                                                                                    \
     return do_##id(PASS);                                                                                    \
   }                                                                                                          \
-  static inline __attribute__((always_inline)) int do_##id(RUN)
+  static inline __attribute__((always_inline)) went_t do_##id(RUN)
 
 /* An instruction that does as another one does, for the same fuel. */
 #define SAME(id, other)                                                                                      \
   _Static_assert(EP_FUEL_##id == EP_FUEL_##other, #id " shares the handler of " #other);                     \
-  static int op_##id(RUN) __attribute__((alias("op_" #other)));
+  static went_t op_##id(RUN) __attribute__((alias("op_" #other)));
 
 /* ---- the operand stack -------------------------------------------------------------------------------------- */
 
@@ -172,20 +202,20 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 
 /* ---- ways out ----------------------------------------------------------------------------------------------- */
 
-static int finish(RUN_ ep_wasm_result_t result) {
+static went_t finish(RUN_ ep_wasm_result_t result) {
   run->result = result;
   run->instance->fuel += FUEL;
   STOP;
 }
 
-static __attribute__((noinline)) int trap(RUN_ ep_wasm_result_t result) {
+static __attribute__((noinline)) went_t trap(RUN_ ep_wasm_result_t result) {
   run->instance->error.function = run->index / (uint32_t)sizeof(ep_wasm_function_t);
   run->instance->error.offset = (uint32_t)(IP - 1 - run->code);
   return finish(PASS_ result);
 }
 
 /* FUEL is used up: takes the next slice, or traps at the instruction that comes next. */
-static __attribute__((noinline)) int refuel(RUN) {
+static __attribute__((noinline)) went_t refuel(RUN) {
   ep_wasm_instance_t *instance = run->instance;
   int32_t left = FUEL + instance->fuel;
   if (left < 0) {
@@ -195,18 +225,18 @@ static __attribute__((noinline)) int refuel(RUN) {
   if (instance->host->fuel_step != NULL) instance->host->fuel_step(instance->host->context);
   FUEL = left < (int32_t)EP_WASM_SLICE ? left : (int32_t)EP_WASM_SLICE;
   instance->fuel = left - FUEL;
-  NEXT;
+  NEXT_OUT;
 }
 
 /* The end of whatever may have used up the fuel. */
 #define NEXT_IF_FUEL                                                                                         \
   do {                                                                                                       \
     if (UNLIKELY(FUEL < 0)) return refuel(PASS);                                                             \
-    NEXT;                                                                                                    \
+    NEXT_OUT;                                                                                                \
   } while (0)
 
 /* What rare instructions end in instead of NEXT: 2 bytes of theirs, not 12, for a branch more. It takes one fuel. */
-static __attribute__((noinline, used)) int op_nop(RUN) {
+static __attribute__((noinline, used)) went_t op_nop(RUN) {
   FUEL -= EP_FUEL_nop;
   NEXT;
 }
@@ -218,13 +248,13 @@ static __attribute__((noinline, used)) int op_nop(RUN) {
   } while (0)
 
 /* Ends of comparisons. */
-static __attribute__((noinline)) int is_true(RUN) {
+static __attribute__((noinline)) went_t is_true(RUN) {
   FUEL -= EP_FUEL_i32_eqz;
   LOW = 1;
   NEXT;
 }
 
-static __attribute__((noinline)) int is_false(RUN) {
+static __attribute__((noinline)) went_t is_false(RUN) {
   FUEL -= EP_FUEL_i32_eqz;
   LOW = 0;
   NEXT;
@@ -264,11 +294,11 @@ static __attribute__((noinline)) uint64_t number_at(const uint8_t *at) {
 #define LENGTH(number) ((uint32_t)((number) >> 32))
 
 /* IP is inside a number: skips the rest of it. */
-static __attribute__((noinline)) int skip_rest(RUN) {
+static __attribute__((noinline)) went_t skip_rest(RUN) {
   const uint8_t *const after = ep_wasm_leb_skip(IP);
   FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
   IP = after;
-  NEXT;
+  NEXT_OUT;
 }
 
 /* The end of an instruction whose last immediate is a number that it doesn't need. One byte nearly always. */
@@ -286,7 +316,7 @@ static inline const ep_wasm_branch_t *branch_at(RUN_ uint32_t index) {
 }
 
 /* Drops operands below those that a branch takes along. */
-static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
+static __attribute__((noinline)) went_t unwind(RUN_ uint32_t how) {
   const uint32_t drop = how & ((1u << EP_WASM_UNWIND_BITS) - 1u);
   const uint32_t arity = how >> EP_WASM_UNWIND_BITS;
   for (uint64_t *p = SP + 1 - arity; p < SP; p++) *(p - drop) = *p;
@@ -297,7 +327,7 @@ static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
 }
 
 /* Follows a side table entry; operands move only where it says so. */
-static __attribute__((noinline)) int follow(RUN_ const ep_wasm_branch_t *branch) {
+static __attribute__((noinline)) went_t follow(RUN_ const ep_wasm_branch_t *branch) {
   const uint32_t how = branch->unwind;
   IP = run->code + branch->target;
   run->branch = branch_at(PASS_ branch->branch);
@@ -314,7 +344,7 @@ static inline void take_charge(RUN) {
 /* The caller of the outermost function. */
 #define FRAME_NONE UINT32_MAX
 
-static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
+static __attribute__((noinline)) went_t call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
                                                  uint32_t caller) {
   ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
   take_charge(PASS);
@@ -326,7 +356,7 @@ static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *
 }
 
 /* Calls `function` with the topmost operands as arguments (4.4.10); it returns to the offset `caller`. */
-static __attribute__((noinline)) int call_function(RUN_ const ep_wasm_function_t *function, uint32_t caller) {
+static __attribute__((noinline)) went_t call_function(RUN_ const ep_wasm_function_t *function, uint32_t caller) {
   uint64_t *locals = SP + 1 - function->params;
   uint64_t *p = SP + 1;
   STORE_TOP(SP);
@@ -348,7 +378,7 @@ static __attribute__((noinline)) int call_function(RUN_ const ep_wasm_function_t
   NEXT_IF_FUEL;
 }
 
-static __attribute__((noinline)) int leave(RUN) {
+static __attribute__((noinline)) went_t leave(RUN) {
   STORE_TOP(SP);
   return finish(PASS_ EP_WASM_OK);
 }
@@ -358,7 +388,7 @@ static inline const ep_wasm_function_t *running(RUN) {
 }
 
 /* Leaves the running function with its results on top of the operands. */
-static __attribute__((noinline)) int return_from(RUN) {
+static __attribute__((noinline)) went_t return_from(RUN) {
   const ep_wasm_function_t *function = running(PASS);
   const uint32_t results = function->results;
   const uint64_t *frame = FP + function->locals;
@@ -375,7 +405,7 @@ static __attribute__((noinline)) int return_from(RUN) {
   IP = run->code + (uint32_t)place;
   run->branch = (const ep_wasm_branch_t *)(const void *)((const uint8_t *)run->branches + (place >> 32));
   run->end = run->code + running(PASS)->end;
-  NEXT;
+  NEXT_OUT;
 }
 
 /* ---- control (4.4.8) ------------------------------------------------------------------------------------------ */
@@ -442,7 +472,7 @@ OP(return) { // clang-format on
 }
 
 /* A call moves IP only once it can't trap any more. */
-static __attribute__((noinline)) int call_wide(RUN) {
+static __attribute__((noinline)) went_t call_wide(RUN) {
   const uint64_t index = number_at(IP);
   FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(index));
   return call_function(PASS_ & run->functions[NUMBER(index)], (uint32_t)(IP - run->code) + LENGTH(index));
@@ -494,7 +524,7 @@ OP(select) {
 #define DO_global_get(slot) DO_local_get(slot)
 #define DO_global_set(slot) DO_local_set(slot)
 
-static __attribute__((noinline)) int variable_wide(RUN) {
+static __attribute__((noinline)) went_t variable_wide(RUN) {
   const uint64_t index = number_at(--IP);
   const uint8_t opcode = IP[-1];
   uint64_t *slot = (opcode >= EP_OP_global_get ? run->globals : FP) + NUMBER(index);
@@ -502,11 +532,11 @@ static __attribute__((noinline)) int variable_wide(RUN) {
   IP += LENGTH(index);
   if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
     DO_local_get(slot);
-    NEXT;
+    NEXT_OUT;
   }
   STORE_TOP(slot);
   if (opcode != EP_OP_local_tee) POP;
-  NEXT;
+  NEXT_OUT;
 }
 
 #define VARIABLE(id, base)                                                                                   \
@@ -531,7 +561,7 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 }
 
 /* The end of every store. */
-static __attribute__((noinline)) int stored(RUN) {
+static __attribute__((noinline)) went_t stored(RUN) {
   POP_TWO;
   NEXT;
 }
@@ -543,7 +573,7 @@ static inline uint32_t word(const uint8_t *p) {
 }
 
 /* Any load or store with any immediates at any address, for those that don't go the short way. */
-__attribute__((noinline, used)) static int access_memory(RUN) {
+__attribute__((noinline, used)) static went_t access_memory(RUN) {
   const uint8_t *const second = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
   const uint64_t offset = number_at(second);
   const uint32_t length = (uint32_t)(second - IP) + LENGTH(offset);
@@ -570,13 +600,13 @@ __attribute__((noinline, used)) static int access_memory(RUN) {
     LOW = (uint32_t)((int32_t)(LOW << unused) >> unused);
     HIGH = (uint32_t)((int32_t)LOW >> 31);
   }
-  NEXT;
+  NEXT_OUT;
 }
 
 /* Rare ones always go the long way. */
 #define LONG_WAY(id)                                                                                         \
   _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
-  static int op_##id(RUN) __attribute__((alias("access_memory")));
+  static went_t op_##id(RUN) __attribute__((alias("access_memory")));
 
 /* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
@@ -738,11 +768,11 @@ OP(memory_grow) {
   }
 
 /* What numeric.c does, on one operand or two. */
-static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
+static __attribute__((noinline)) went_t numeric(RUN_ uint32_t opcode) {
   ep_wasm_result_t result = ep_wasm_numeric(opcode, SP);
   SET_TOP(*SP);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
-  NEXT;
+  NEXT_OUT;
 }
 
 /* Weights of all instructions that numeric.c does, TWO added where there are two operands. */
@@ -753,7 +783,7 @@ static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
 #define LOAD(type, alignment)  0u
 #define STORE(type, alignment) 0u
 
-__attribute__((used)) static int op_numeric(RUN) {
+__attribute__((used)) static went_t op_numeric(RUN) {
   const uint32_t opcode = IP[-1];
   const uint32_t weight = tables->by.weights[opcode];
   STORE_TOP(SP);
@@ -762,9 +792,9 @@ __attribute__((used)) static int op_numeric(RUN) {
   return numeric(PASS_ opcode);
 }
 
-#define OUTLINED(id) static int op_##id(RUN) __attribute__((alias("op_numeric")));
+#define OUTLINED(id) static went_t op_##id(RUN) __attribute__((alias("op_numeric")));
 
-static __attribute__((noinline)) int i32_const_wide(RUN) {
+static __attribute__((noinline)) went_t i32_const_wide(RUN) {
   uint32_t shift = 0;
   uint32_t byte;
   LOW = 0;
@@ -775,7 +805,7 @@ static __attribute__((noinline)) int i32_const_wide(RUN) {
   } while (byte >= 0x80u);
   FUEL -= (int32_t)EP_FUEL_LONG_I32(shift);
   if (shift < 32u && (byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift;
-  NEXT;
+  NEXT_OUT;
 }
 
 OP(i32_const) {
@@ -788,14 +818,14 @@ OP(i32_const) {
 }
 
 /* From its last byte to its first: shifts by 7 are cheap where those by a variable are not. */
-static __attribute__((noinline)) int i64_const_wide(RUN) {
+static __attribute__((noinline)) went_t i64_const_wide(RUN) {
   const uint8_t *const start = IP;
   const uint8_t *p = IP = ep_wasm_leb_skip(IP);
   uint64_t value = (*(p - 1) & 0x40u) != 0u ? UINT64_MAX : 0u;
   FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(p - start)));
   while (p > start) value = value << 7 | (*--p & 0x7Fu);
   SET_TOP(value);
-  NEXT;
+  NEXT_OUT;
 }
 
 OP(i64_const) {
@@ -986,7 +1016,7 @@ OP(i64_extend32_s) {
 /* ---- behind the prefix ------------------------------------------------------------------------------------------ */
 
 /* `after` is behind the opcode: one index of a segment, memory or table stands there, or two. */
-static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *after) {
+static __attribute__((noinline)) went_t bulk(RUN_ uint32_t opcode, const uint8_t *after) {
   const uint64_t segment = number_at(after);
   ep_wasm_result_t result;
   after += LENGTH(segment);
@@ -1003,7 +1033,7 @@ static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *a
   NEXT_IF_FUEL;
 }
 
-static int op_prefix(RUN) {
+static went_t op_prefix(RUN) {
   const uint64_t code = number_at(IP);
   const uint32_t opcode = 0x100u + NUMBER(code);
   STORE_TOP(SP);
@@ -1039,7 +1069,7 @@ static const ep_wasm_tables_t ep_wasm_handlers = {
 #undef EP_WASM_PREFIXED
 
 /* Sets up the stack as for a call of run->index from nowhere. */
-static int begin(RUN) {
+static went_t begin(RUN) {
   ep_wasm_instance_t *instance = run->instance;
   const ep_wasm_function_t *function = running(PASS);
   FP = instance->stack;
@@ -1054,10 +1084,10 @@ static int begin(RUN) {
 
 #if defined(EP_WASM_REGISTERS)
 /* Called by `enter` alone. */
-__attribute__((used)) static int enter_registers(ep_wasm_run_t *the_run) {
+__attribute__((used)) static void enter_registers(ep_wasm_run_t *the_run) {
   run = the_run;
   tables = &ep_wasm_handlers;
-  return begin();
+  begin();
 }
 
 /* Keeps the caller's r4 to r11, which AAPCS promises to it, from the registers of this file. */
