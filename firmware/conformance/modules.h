@@ -19,7 +19,7 @@
  * they are until the next load or reset. "ok", or "err malformed ...", "err invalid ...", "err unsupported ...",
  * "err unlinkable ...", "err limit ...", "err trap ..."; after any of these no module is loaded.
  * A module longer than EP_CONFORMANCE_MAX_MODULE is "err limit": pass its size and whatever `code`. */
-void ep_conformance_module_load(const uint8_t *code, uint32_t size, char *reply, size_t reply_size);
+void ep_conformance_module_load(uint8_t *code, uint32_t size, char *reply, size_t reply_size);
 
 /* I: calls the export `name` (not terminated) with `count` raw 64-bit arguments. "r" and the results as
  * " %016x" each, or "t REASON"; "err unknown ..." if there is no such function or the arguments don't fit it. */

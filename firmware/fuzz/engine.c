@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <sanitizer/asan_interface.h>
@@ -111,12 +112,17 @@ static void fence_all(ep_wasm_instance_t *instance) {
   instance->memory = fence(instance->memory, instance->memory_size);
 }
 
-ep_wasm_result_t fuzz_engine_load(fuzz_engine_t *engine, const uint8_t *module, uint32_t size) {
+ep_wasm_result_t fuzz_engine_load(fuzz_engine_t *engine, const uint8_t *module, uint32_t size, bool plain) {
+  static uint8_t *code;
   ep_wasm_result_t result;
   engine->host = (ep_wasm_host_t){
-      .imports = imports, .import_count = sizeof imports / sizeof imports[0], .context = engine};
+      .imports = imports, .import_count = sizeof imports / sizeof imports[0], .context = engine, .plain = plain};
+  free(code);
+  code = malloc(size > 0u ? size : 1u);
+  FUZZ_CHECK(code != NULL);
+  memcpy(code, module, size);
   memset(arena, 0xA5, 512); /* nothing may count on zeros that were there before */
-  result = ep_wasm_load(&engine->instance, module, size, &engine->limits, &engine->host, arena, sizeof arena,
+  result = ep_wasm_load(&engine->instance, code, size, &engine->limits, &engine->host, arena, sizeof arena,
                         &engine->error);
   FUZZ_CHECK((result == EP_WASM_OK) == (engine->error.detail[0] == '\0'));
   if (result == EP_WASM_OK) fence_all(&engine->instance);

@@ -41,7 +41,6 @@ typedef struct ep_wasm_run {
   uint8_t *memory;
   uint32_t bound; /* addresses below are good for 8 bytes */
   const uint8_t *code;
-  const uint8_t *end; /* behind the running body */
   const ep_wasm_branch_t *branches;
   const ep_wasm_branch_t *branch; /* side table entry of the next branch */
   const ep_wasm_function_t *functions;
@@ -66,26 +65,19 @@ typedef void (*ep_wasm_handler_t)(void);
 #else
 typedef int went_t; /* 0: nowhere */
 typedef int (*ep_wasm_handler_t)(ep_wasm_run_t *run);
+/* second halves of fused instructions, in the table under that type */
+typedef int (*ep_wasm_with_t)(ep_wasm_run_t *run, uint32_t a);
+typedef int (*ep_wasm_to_t)(ep_wasm_run_t *run, uint32_t a, uint32_t b);
 #endif
 
-#define LAST_OPCODE EP_OP_i64_extend32_s /* of those without a prefix */
-#define GAP         ((EP_OP_prefix - LAST_OPCODE - 1) * sizeof(ep_wasm_handler_t))
-#define ACCESSES    (EP_OP_memory_size - EP_OP_i32_load)
+#define ACCESSES (EP_OP_memory_size - EP_OP_i32_load)
 
-/* Handlers by opcode. There are none between LAST_OPCODE and the prefix: two tables of bytes lie in the gap. */
-typedef union {
+/* Handlers by opcode, and what else is reached through the same register. */
+typedef struct {
   ep_wasm_handler_t handlers[EP_OP_prefix + 1];
-  struct {
-    ep_wasm_handler_t plain[LAST_OPCODE + 1];
-    uint8_t weights[GAP - ACCESSES]; /* of what numeric.c does, TWO added where there are two operands */
-    uint8_t sizes[ACCESSES];         /* of loads and stores, bytes */
-    ep_wasm_handler_t prefix;
-  } by;
+  uint8_t weights[EP_OP_i64_extend32_s + 1]; /* of what numeric.c does, TWO added where there are two operands */
+  uint8_t sizes[ACCESSES];                   /* of loads and stores, bytes */
 } ep_wasm_tables_t;
-
-_Static_assert(GAP - ACCESSES > LAST_OPCODE, "there is a weight for each opcode");
-_Static_assert(offsetof(ep_wasm_tables_t, by.prefix) == EP_OP_prefix * sizeof(ep_wasm_handler_t),
-               "the prefix has its place");
 
 #if defined(EP_WASM_REGISTERS)
 #define RUN  void
@@ -110,7 +102,7 @@ register ep_wasm_run_t *run __asm__("r11");
 /* To the handler of an opcode: `way` loads its address into pc, one instruction where a tail call takes two. The compiler
  * doesn't know that nothing comes back from there, so what the next handler finds in registers is named here; the
  * function must have no stack frame (tests/unit/wasm-dispatch.test.ts looks). */
-#define LEAVE(way)                                                                                           \
+#define LEAVE_WITH(way, ...)                                                                                  \
   do {                                                                                                       \
         register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
     register uint64_t *sp_ __asm__("r5") = SP;                                                               \
@@ -120,12 +112,24 @@ register ep_wasm_run_t *run __asm__("r11");
     register uint64_t *fp_ __asm__("r9") = FP;                                                               \
     __asm__ volatile(way "ldr pc, [r10, r3, lsl #2]"                                                         \
                      : "+r"(ip_)                                                                             \
-                     : "r"(sp_), "r"(low_), "r"(fuel_), "r"(high_), "r"(fp_)                                 \
-                     : "r3", "memory");                                                                      \
+                     : "r"(sp_), "r"(low_), "r"(fuel_), "r"(high_), "r"(fp_), __VA_ARGS__                    \
+                     : "memory");                                                                            \
     return;                                                                                                  \
   } while (0)
-#define NEXT            LEAVE("ldrb r3, [r4], #1\n\t")
-#define NEXT_IS(opcode) NEXT
+#define NEXT LEAVE_WITH("ldrb r3, [r4], #1\n\t", "r"(run))
+#define NEXT_WITH(second, a)                                                                                 \
+  do {                                                                                                       \
+    register uint32_t to_ __asm__("r3") = (second);                                                          \
+    register uint32_t a_ __asm__("r0") = (a);                                                                \
+    LEAVE_WITH("", "r"(to_), "r"(a_));                                                                       \
+  } while (0)
+#define NEXT_TO(second, a, b)                                                                                \
+  do {                                                                                                       \
+    register uint32_t to_ __asm__("r3") = (second);                                                          \
+    register uint32_t a_ __asm__("r0") = (a);                                                                \
+    register uint32_t b_ __asm__("r1") = (b);                                                                \
+    LEAVE_WITH("", "r"(to_), "r"(a_), "r"(b_));                                                              \
+  } while (0)
 #else
 static const ep_wasm_tables_t ep_wasm_handlers;
 #define tables          (&ep_wasm_handlers)
@@ -140,7 +144,8 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 #define HIGH            run->high
 #define FUEL            run->fuel
 #define NEXT            return (void)run, 1
-#define NEXT_IS(opcode) return (void)(opcode), 1
+#define NEXT_WITH(second, a)  return ((ep_wasm_with_t)tables->handlers[second])(run, a)
+#define NEXT_TO(second, a, b) return ((ep_wasm_to_t)tables->handlers[second])(run, a, b)
 #endif
 #if defined(EP_WASM_REGISTERS)
 #define STOP return
@@ -249,20 +254,17 @@ static __attribute__((noinline, used)) went_t op_nop(RUN) {
 
 /* Ends of comparisons. */
 static __attribute__((noinline)) went_t is_true(RUN) {
-  FUEL -= EP_FUEL_i32_eqz;
   LOW = 1;
   NEXT;
 }
 
 static __attribute__((noinline)) went_t is_false(RUN) {
-  FUEL -= EP_FUEL_i32_eqz;
   LOW = 0;
   NEXT;
 }
 
 #define ANSWER(condition)                                                                                    \
   do {                                                                                                       \
-    FUEL += EP_FUEL_i32_eqz;                                                                                 \
     if (condition) return is_true(PASS);                                                                     \
     return is_false(PASS);                                                                                   \
   } while (0)
@@ -271,8 +273,15 @@ static __attribute__((noinline)) went_t is_false(RUN) {
 
 /* Two bytes at once: most immediates have one, and the second is the next opcode then. A module never ends within an
  * instruction, so both are there. */
-static inline uint32_t half(const uint8_t *p) {
+static inline __attribute__((always_inline)) uint32_t half(const uint8_t *p) {
   uint16_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+/* Four; nothing behind them is touched. */
+static inline __attribute__((always_inline)) uint32_t word(const uint8_t *p) {
+  uint32_t value;
   memcpy(&value, p, sizeof value);
   return value;
 }
@@ -293,19 +302,19 @@ static __attribute__((noinline)) uint64_t number_at(const uint8_t *at) {
 #define NUMBER(number) ((uint32_t)(number))
 #define LENGTH(number) ((uint32_t)((number) >> 32))
 
-/* IP is inside a number: skips the rest of it. */
-static __attribute__((noinline)) went_t skip_rest(RUN) {
-  const uint8_t *const after = ep_wasm_leb_skip(IP);
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
-  IP = after;
-  NEXT_OUT;
+/* What follows an immediate that only the validator needed, if it has more than one byte; the first one says how many
+ * more. */
+static went_t skip_rest(RUN) {
+  const uint32_t bytes = IP[-2];
+  IP += bytes - 1u;
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(bytes);
+  NEXT;
 }
 
-/* The end of an instruction whose last immediate is a number that it doesn't need. One byte nearly always. */
+/* The end of an instruction whose immediate is one that the interpreter doesn't need. */
 #define SKIP_AND_NEXT                                                                                        \
   do {                                                                                                       \
-    const uint32_t byte_ = *IP++;                                                                            \
-    if (UNLIKELY(byte_ >= 0x80u)) return skip_rest(PASS);                                                    \
+    IP++;                                                                                                    \
     NEXT;                                                                                                    \
   } while (0)
 
@@ -373,12 +382,11 @@ static __attribute__((noinline)) went_t call_function(RUN_ const ep_wasm_functio
   FP = locals;
   SP = p + EP_WASM_FRAME_SLOTS;
   IP = run->code + function->start;
-  run->end = run->code + function->end;
   run->branch = branch_at(PASS_ function->branch);
   NEXT_IF_FUEL;
 }
 
-static __attribute__((noinline)) went_t leave(RUN) {
+static __attribute__((noinline)) went_t leave_outermost(RUN) {
   STORE_TOP(SP);
   return finish(PASS_ EP_WASM_OK);
 }
@@ -398,13 +406,12 @@ static __attribute__((noinline)) went_t return_from(RUN) {
   for (uint32_t i = 1; i < results; i++) FP[i - 1u] = SP[(int32_t)(i - results)];
   SP = FP + results - 1;
   if (results == 0u) LOAD_TOP(SP);
-  if (UNLIKELY((uint32_t)place == FRAME_NONE)) return leave(PASS);
+  if (UNLIKELY((uint32_t)place == FRAME_NONE)) return leave_outermost(PASS);
   run->depth++;
   FP = (uint64_t *)(void *)((uint8_t *)FP - (uint32_t)context);
   run->index = (uint32_t)(context >> 32);
   IP = run->code + (uint32_t)place;
   run->branch = (const ep_wasm_branch_t *)(const void *)((const uint8_t *)run->branches + (place >> 32));
-  run->end = run->code + running(PASS)->end;
   NEXT_OUT;
 }
 
@@ -419,6 +426,14 @@ OP(block) {
 }
 
 SAME(loop, block)
+
+/* Several of them. */
+static went_t blocks(RUN) {
+  const uint32_t count = *IP;
+  IP += 2u * count - 1u;
+  FUEL -= (int32_t)count * EP_FUEL_block;
+  NEXT;
+}
 
 OP(else) {
   const ep_wasm_branch_t *branch = run->branch;
@@ -438,12 +453,12 @@ OP(if) {
   SKIP_AND_NEXT;
 }
 
-OP(end) {
-  if (UNLIKELY(IP > run->end)) {
-    FUEL -= EP_FUEL_return;
-    return return_from(PASS);
-  }
-  NEXT;
+SAME(end, nop)
+
+/* The `end` of a body. */
+static went_t leave(RUN) {
+  FUEL -= EP_FUEL_end + EP_FUEL_return;
+  return return_from(PASS);
 }
 
 OP(br) {
@@ -525,10 +540,10 @@ OP(select) {
 #define DO_global_set(slot) DO_local_set(slot)
 
 static __attribute__((noinline)) went_t variable_wide(RUN) {
-  const uint64_t index = number_at(--IP);
-  const uint8_t opcode = IP[-1];
+  const uint64_t index = number_at(IP);
+  const uint32_t opcode = IP[-1] + (uint32_t)EP_OP_WIDE;
   uint64_t *slot = (opcode >= EP_OP_global_get ? run->globals : FP) + NUMBER(index);
-  FUEL -= (int32_t)EP_FUEL_LONG_INDEX(LENGTH(index) - 1u);
+  FUEL -= EP_FUEL_local_get + (int32_t)EP_FUEL_LONG_INDEX(LENGTH(index) - 1u);
   IP += LENGTH(index);
   if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
     DO_local_get(slot);
@@ -543,7 +558,6 @@ static __attribute__((noinline)) went_t variable_wide(RUN) {
   OP(id) {                                                                                                   \
     const uint32_t index = *IP++;                                                                            \
     uint64_t *slot = (base) + index;                                                                         \
-    if (UNLIKELY(index >= 0x80u)) return variable_wide(PASS);                                                \
     DO_##id(slot);                                                                                           \
     NEXT;                                                                                                    \
   }
@@ -566,19 +580,13 @@ static __attribute__((noinline)) went_t stored(RUN) {
   NEXT;
 }
 
-static inline uint32_t word(const uint8_t *p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof value);
-  return value;
-}
-
 /* Any load or store with any immediates at any address, for those that don't go the short way. */
 __attribute__((noinline, used)) static went_t access_memory(RUN) {
   const uint8_t *const second = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
   const uint64_t offset = number_at(second);
   const uint32_t length = (uint32_t)(second - IP) + LENGTH(offset);
-  const uint32_t opcode = IP[-1];
-  const uint32_t size = tables->by.sizes[opcode - EP_OP_i32_load];
+  const uint32_t opcode = *IP & 0x7Fu; /* rewrite.c put it there */
+  const uint32_t size = tables->sizes[opcode - EP_OP_i32_load];
   const uint32_t memory_size = run->instance->memory_size;
   uint8_t *place = run->memory;
   uint32_t address;
@@ -608,16 +616,16 @@ __attribute__((noinline, used)) static went_t access_memory(RUN) {
   _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
   static went_t op_##id(RUN) __attribute__((alias("access_memory")));
 
-/* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
+/* The short way: eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
 #define ADDRESS(base)                                                                                        \
-  const uint32_t immediates_ = half(IP);                                                                     \
+  uint8_t *const memory_ = run->memory;                                                                      \
+  const uint32_t bound_ = run->bound;                                                                        \
   uint32_t address_;                                                                                         \
   uint8_t *place;                                                                                            \
-  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                               \
-  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);     \
-  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                          \
-  place = run->memory + address_;                                                                            \
+  if (UNLIKELY(__builtin_add_overflow((base), (uint32_t)IP[1], &address_))) return access_memory(PASS);      \
+  if (UNLIKELY(address_ >= bound_)) return access_memory(PASS);                                              \
+  place = memory_ + address_;                                                                                \
   IP += 2;
 
 /* To 32 bits; the upper half of the slot has no meaning then. */
@@ -685,6 +693,34 @@ OP(memory_grow) {
 
 /* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
 
+/* Second half of a fused operation. */
+static __attribute__((noinline)) went_t set_local(RUN_ uint32_t value) {
+  memcpy(FP + IP[-1], &value, sizeof value); /* the upper half of the slot has no meaning */
+  FUEL -= EP_FUEL_local_set;
+  NEXT;
+}
+
+/* Second half of a fused comparison: its `if` or `br_if` lies before IP. */
+static __attribute__((noinline)) went_t fused_branch(RUN) {
+  const ep_wasm_branch_t *branch = run->branch;
+  const uint8_t *const after = IP;
+  const uint32_t how = branch->unwind; /* none, for an `if` */
+  IP = run->code + branch->target;
+  run->branch = branch_at(PASS_ branch->branch);
+  FUEL -= EP_FUEL_br_if;
+  if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
+  if (UNLIKELY(FUEL < 0) && after[-2] != EP_OP_if) return refuel(PASS);
+  NEXT;
+}
+
+static __attribute__((noinline)) went_t fused_go_on(RUN) {
+  run->branch++;
+  FUEL -= EP_FUEL_br_if;
+  NEXT;
+}
+
+_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes the same for both");
+
 /* Takes the operand below the top off the stack. */
 #if defined(EP_WASM_REGISTERS)
 #define TAKE_BELOW(to) __asm__ volatile("ldr %1, [%0, #-8]!" : "+r"(SP), "=r"(to) : : "memory")
@@ -692,12 +728,25 @@ OP(memory_grow) {
 #define TAKE_BELOW(to) ((to) = (uint32_t) * --SP)
 #endif
 
-#define BINARY32(id, expression)                                                                             \
-  OP(id) {                                                                                                   \
+/* What is done with two numbers, which fused instructions use too: `with` the first in a register and the second on the
+ * stack, whose place the result takes; `set` with both in registers, the result goes to the local that the byte before
+ * IP names. */
+#define COMPUTE32(id, expression)                                                                            \
+  static __attribute__((noinline, used)) went_t with_##id(RUN_ uint32_t a) {                                 \
     const uint32_t b = LOW;                                                                                  \
-    const uint32_t a = (uint32_t) * --SP;                                                                    \
     LOW = (uint32_t)(expression);                                                                            \
     NEXT;                                                                                                    \
+  }                                                                                                          \
+  static __attribute__((used)) went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                \
+    return set_local(PASS_(uint32_t)(expression));                                                           \
+  }
+
+#define BINARY32(id, expression)                                                                             \
+  COMPUTE32(id, expression)                                                                                  \
+  OP(id) {                                                                                                   \
+    uint32_t a;                                                                                              \
+    TAKE_BELOW(a);                                                                                           \
+    return with_##id(PASS_ a);                                                                               \
   }
 
 #define UNARY32(id, expression)                                                                              \
@@ -715,12 +764,27 @@ OP(memory_grow) {
     NEXT_AS_NOP;                                                                                             \
   }
 
-#define COMPARE32(id, expression)                                                                            \
+#define COMPARE_F32(id, expression)                                                                          \
   OP(id) {                                                                                                   \
     const uint32_t b = LOW;                                                                                  \
     uint32_t a;                                                                                              \
     TAKE_BELOW(a);                                                                                           \
     ANSWER(expression);                                                                                      \
+  }
+
+#define COMPARE32(id, expression)                                                                            \
+  static __attribute__((noinline, used)) went_t with_##id(RUN_ uint32_t a) {                                 \
+    const uint32_t b = LOW;                                                                                  \
+    ANSWER(expression);                                                                                      \
+  }                                                                                                          \
+  static __attribute__((used)) went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                             \
+    if (expression) return fused_branch(PASS);                                                               \
+    return fused_go_on(PASS);                                                                                \
+  }                                                                                                          \
+  OP(id) {                                                                                                   \
+    uint32_t a;                                                                                              \
+    TAKE_BELOW(a);                                                                                           \
+    return with_##id(PASS_ a);                                                                               \
   }
 
 #define COMPARE64(id, expression)                                                                            \
@@ -785,7 +849,7 @@ static __attribute__((noinline)) went_t numeric(RUN_ uint32_t opcode) {
 
 __attribute__((used)) static went_t op_numeric(RUN) {
   const uint32_t opcode = IP[-1];
-  const uint32_t weight = tables->by.weights[opcode];
+  const uint32_t weight = tables->weights[opcode];
   STORE_TOP(SP);
   FUEL -= (int32_t)(weight & ~TWO);
   if ((weight & TWO) != 0u) SP--;
@@ -794,27 +858,143 @@ __attribute__((used)) static went_t op_numeric(RUN) {
 
 #define OUTLINED(id) static went_t op_##id(RUN) __attribute__((alias("op_numeric")));
 
-static __attribute__((noinline)) went_t i32_const_wide(RUN) {
+#define FUEL_CONST16 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(14u))
+#define FUEL_CONST32 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(35u))
+
+OP(i32_const) {
+  PUSH;
+  LOW = (uint32_t)(int8_t)*IP++;
+  NEXT;
+}
+
+static went_t const16(RUN) {
+  PUSH;
+  LOW = (uint32_t)(int16_t)half(IP);
+  IP += 2;
+  FUEL -= FUEL_CONST16;
+  NEXT;
+}
+
+static went_t const32(RUN) {
+  PUSH;
+  LOW = word(IP);
+  IP += 5;
+  FUEL -= FUEL_CONST32;
+  NEXT;
+}
+
+static went_t const_wide(RUN) {
   uint32_t shift = 0;
   uint32_t byte;
+  PUSH;
   LOW = 0;
   do {
     byte = *IP++;
     LOW |= (byte & 0x7Fu) << shift;
     shift += 7u;
   } while (byte >= 0x80u);
-  FUEL -= (int32_t)EP_FUEL_LONG_I32(shift);
-  if (shift < 32u && (byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift;
-  NEXT_OUT;
+  FUEL -= EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(shift);
+  if ((byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift; /* three or four bytes */
+  NEXT;
 }
 
-OP(i32_const) {
+/* ---- first halves of fused instructions (rewrite.c) ---------------------------------------------------------------- */
+
+/* Each takes the fuel of its second half's operation too, which is that of i32.add: rewrite.c fuses no other. */
+#define FUEL_FUSED_LOCAL   (EP_FUEL_local_get + EP_FUEL_i32_add)
+#define FUEL_FUSED_CONST   (EP_FUEL_i32_const + EP_FUEL_i32_add)
+#define FUEL_FUSED_CONST16 (FUEL_CONST16 + EP_FUEL_i32_add)
+
+static inline __attribute__((always_inline)) uint32_t local(RUN_ uint32_t index) {
+  return (uint32_t)FP[index & 0xFFu];
+}
+
+static went_t local_with(RUN) {
   const uint32_t bytes = half(IP);
+  const uint32_t a = LOW;
+  IP += 2;
+  FUEL -= FUEL_FUSED_LOCAL;
+  LOW = local(PASS_ bytes);
+  NEXT_WITH(bytes >> 8, a);
+}
+
+static went_t const_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[1];
+  LOW = (uint32_t)(int8_t)*IP;
+  IP += 2;
+  FUEL -= FUEL_FUSED_CONST;
+  NEXT_WITH(second, a);
+}
+
+static went_t const16_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[2];
+  LOW = (uint32_t)(int16_t)half(IP);
+  IP += 3;
+  FUEL -= FUEL_FUSED_CONST16;
+  NEXT_WITH(second, a);
+}
+
+static went_t const32_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[5];
+  LOW = word(IP);
+  IP += 6;
+  FUEL -= FUEL_CONST32 + EP_FUEL_i32_add;
+  NEXT_WITH(second, a);
+}
+
+static went_t locals_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 4;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_LOCAL;
   PUSH;
-  if (UNLIKELY((bytes & 0x80u) != 0u)) return i32_const_wide(PASS);
-  LOW = (uint32_t)((int32_t)(bytes << 25) >> 25);
-  IP++;
-  NEXT_IS(bytes >> 8);
+  LOW = local(PASS_ bytes >> 8);
+  NEXT_WITH(bytes >> 16 & 0xFFu, a);
+}
+
+static went_t local_const_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 4;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  PUSH;
+  LOW = (uint32_t)((int32_t)bytes >> 16);
+  NEXT_WITH(bytes >> 8 & 0xFFu, a);
+}
+
+/* A byte longer, and dearer by what a longer constant takes. */
+static went_t local_const16_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 5;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST16;
+  PUSH;
+  LOW = (uint32_t)((int32_t)bytes >> 16);
+  NEXT_WITH(bytes >> 8 & 0xFFu, a);
+}
+
+static went_t locals_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 6;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_LOCAL;
+  NEXT_TO(bytes >> 16 & 0xFFu, local(PASS_ bytes), local(PASS_ bytes >> 8));
+}
+
+static went_t local_const_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 6;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
+}
+
+static went_t local_const16_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 7;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST16;
+  NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
 }
 
 /* From its last byte to its first: shifts by 7 are cheap where those by a variable are not. */
@@ -882,12 +1062,12 @@ OUTLINED(i64_le_s)
 OUTLINED(i64_le_u)
 OUTLINED(i64_ge_s)
 OUTLINED(i64_ge_u)
-COMPARE32(f32_eq, F32(a) == F32(b))
-COMPARE32(f32_ne, F32(a) != F32(b))
-COMPARE32(f32_lt, F32(a) < F32(b))
-COMPARE32(f32_gt, F32(a) > F32(b))
-COMPARE32(f32_le, F32(a) <= F32(b))
-COMPARE32(f32_ge, F32(a) >= F32(b))
+COMPARE_F32(f32_eq, F32(a) == F32(b))
+COMPARE_F32(f32_ne, F32(a) != F32(b))
+COMPARE_F32(f32_lt, F32(a) < F32(b))
+COMPARE_F32(f32_gt, F32(a) > F32(b))
+COMPARE_F32(f32_le, F32(a) <= F32(b))
+COMPARE_F32(f32_ge, F32(a) >= F32(b))
 OUTLINED(f64_eq)
 OUTLINED(f64_ne)
 OUTLINED(f64_lt)
@@ -911,8 +1091,8 @@ BINARY32(i32_xor, a ^ b)
 BINARY32(i32_shl, a << (b & 31u))
 BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
 BINARY32(i32_shr_u, a >> (b & 31u))
-RARE_BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
-RARE_BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
+BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
+BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
 OUTLINED(i64_clz)
 OUTLINED(i64_ctz)
 OUTLINED(i64_popcnt)
@@ -1050,22 +1230,72 @@ static went_t op_prefix(RUN) {
 
 #define WEIGHT(opcode, id, text, weight, signature)  [opcode] = (uint8_t)(weight | (signature)),
 #define HANDLER(opcode, id, text, weight, signature) [opcode] = op_##id,
+#define WIDE(id)                                     [EP_OP_##id - EP_OP_WIDE] = variable_wide
+#define COMPARED(id)                                                                                         \
+  [EP_OP_##id + EP_OP_COMPARE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
+         [EP_OP_##id + EP_OP_COMPARE_BRANCH] = (ep_wasm_handler_t)branch_##id
+#define COMPUTED(id)                                                                                         \
+  [EP_OP_##id + EP_OP_COMPUTE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
+         [EP_OP_##id + EP_OP_COMPUTE_SET] = (ep_wasm_handler_t)set_##id
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
 static const ep_wasm_tables_t ep_wasm_handlers = {
-    .by = {.plain =
-               {
+    .handlers =
+        {
 #define EP_WASM_OPCODE HANDLER
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
-               },
-           .weights =
-               {
+            WIDE(local_get),
+            WIDE(local_set),
+            WIDE(local_tee),
+            WIDE(global_get),
+            WIDE(global_set),
+            [EP_OP_const16] = const16,
+            [EP_OP_const32] = const32,
+            [EP_OP_const_wide] = const_wide,
+            [EP_OP_access] = access_memory,
+            [EP_OP_skip] = skip_rest,
+            [EP_OP_leave] = leave,
+            [EP_OP_blocks] = blocks,
+            [EP_OP_locals_with] = locals_with,
+            [EP_OP_local_const_with] = local_const_with,
+            [EP_OP_local_const16_with] = local_const16_with,
+            [EP_OP_locals_to] = locals_to,
+            [EP_OP_local_const_to] = local_const_to,
+            [EP_OP_local_const16_to] = local_const16_to,
+            [EP_OP_local_with] = local_with,
+            [EP_OP_const_with] = const_with,
+            [EP_OP_const16_with] = const16_with,
+            [EP_OP_const32_with] = const32_with,
+            COMPARED(i32_eq),
+            COMPARED(i32_ne),
+            COMPARED(i32_lt_s),
+            COMPARED(i32_lt_u),
+            COMPARED(i32_gt_s),
+            COMPARED(i32_gt_u),
+            COMPARED(i32_le_s),
+            COMPARED(i32_le_u),
+            COMPARED(i32_ge_s),
+            COMPARED(i32_ge_u),
+            COMPUTED(i32_add),
+            COMPUTED(i32_sub),
+            COMPUTED(i32_mul),
+            COMPUTED(i32_and),
+            COMPUTED(i32_or),
+            COMPUTED(i32_xor),
+            COMPUTED(i32_shl),
+            COMPUTED(i32_shr_s),
+            COMPUTED(i32_shr_u),
+            COMPUTED(i32_rotl),
+            COMPUTED(i32_rotr),
+            [EP_OP_prefix] = op_prefix,
+        },
+    .weights =
+        {
 #define EP_WASM_OPCODE WEIGHT
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
-               },
-           .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4},
-           .prefix = op_prefix}};
+        },
+    .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4}};
 #undef EP_WASM_PREFIXED
 
 /* Sets up the stack as for a call of run->index from nowhere. */

@@ -12,6 +12,39 @@ enum {
   EP_OP_prefix = 0xFC
 };
 
+/* Opcodes that no module may contain: load time writes them over others (rewrite.c says what stands behind them).
+ *
+ * The second half of a fused instruction takes its first operand in a register, and either leaves its result on the
+ * operand stack (WITH), or writes it to a local (SET), or branches (BRANCH). Its opcode is that of the plain instruction
+ * and one of these, which differ between comparisons and arithmetic. */
+enum {
+  EP_OP_const16 = 0x06, /* i32.const of two bytes: the number as it is in memory */
+  EP_OP_const32,        /* ... of five bytes */
+  EP_OP_const_wide,     /* ... of three or four: LEB128 */
+  EP_OP_access,         /* any load or store with immediates of more than a byte each */
+  EP_OP_skip,           /* rest of an immediate that only the validator needed */
+  EP_OP_local_get_wide = 0x12, /* and the other four: indices of more than a byte */
+  EP_OP_leave = 0x17,          /* the `end` of a body */
+  EP_OP_blocks,                /* several `block`s or `loop`s without types */
+  EP_OP_locals_with = 0xDD,    /* local.get, local.get, second */
+  EP_OP_local_const_with,      /* local.get, i32.const, second */
+  EP_OP_local_const16_with,
+  EP_OP_locals_to = 0xEC, /* the same three with a second half that leaves nothing on the stack */
+  EP_OP_local_const_to,
+  EP_OP_local_const16_to,
+  EP_OP_local_with = 0xF8, /* local.get, second */
+  EP_OP_const_with,
+  EP_OP_const16_with,
+  EP_OP_const32_with
+};
+#define EP_OP_WIDE           (EP_OP_local_get - EP_OP_local_get_wide)
+#define EP_OP_COMPARE_WITH   0x8A
+#define EP_OP_COMPARE_BRANCH 0x7F
+#define EP_OP_COMPUTE_WITH   0x70
+#define EP_OP_COMPUTE_SET    0x7F
+/* From a first half that pushes to the one that doesn't; */
+#define EP_OP_TO             (EP_OP_locals_to - EP_OP_locals_with)
+
 /* EP_FUEL_i32_add = 1 ... */
 enum {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature)   EP_FUEL_##id = fuel,

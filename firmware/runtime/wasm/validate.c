@@ -575,11 +575,14 @@ static void ep_wasm_validate_body(ep_wasm_loader_t *v, ep_wasm_function_t *funct
   function->start = (uint16_t)v->reader.at;
   function->branch = (uint16_t)v->branch_count;
   ep_wasm_open_block(v, EP_OP_end, ep_wasm_no_types, results);
-  while (ep_wasm_ok(&v->reader) && v->depth > 0u) {
+  memset(&v->fusing, 0, sizeof v->fusing);
+  while (v->depth > 0u) {
+    const uint32_t start = v->reader.at;
     ep_wasm_validate_instruction(v);
+    if (!ep_wasm_ok(&v->reader)) return;
+    ep_wasm_rewrite(v, start);
     ep_wasm_step(v);
   }
-  function->end = (uint16_t)(v->reader.at - 1u);
   function->locals = (uint16_t)v->local_count;
   /* two more than the operands: the top of an empty stack, and numeric.c reads a second operand even if there is none */
   function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 2u + v->highest);
