@@ -523,7 +523,7 @@ function measureSequences(ways) {
       job = new Job();
       place = 0;
     }
-    job.module(bytes, { memory: MEMORY, stackSlots: STACK });
+    job.module(bytes, { memory: MEMORY, stackSlots: STACK, plain: 1 });
     for (const args of one.values) job.call("few", args).call("many", args);
     const at = { job: jobs.length, place };
     place += 1 + 2 * one.values.length;

@@ -99,9 +99,11 @@ register uint64_t *FP __asm__("r9");
 register const ep_wasm_tables_t *tables __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
 
-/* To the handler of an opcode: `way` loads its address into pc, one instruction where a tail call takes two. The compiler
- * doesn't know that nothing comes back from there, so what the next handler finds in registers is named here; the
- * function must have no stack frame (tests/unit/wasm-dispatch.test.ts looks). */
+/* A handler that goes on to the next one by loading pc, which is one instruction where a tail call takes two. The compiler
+ * doesn't know that nothing comes back from there: it would put a return behind it, and give the function a stack frame
+ * that nobody takes away again. So it may do neither; such a handler needs no stack, calls nothing, and names all that
+ * the next one finds in registers (tests/unit/wasm-dispatch.test.ts looks at what has become of it). */
+#define LEAF __attribute__((naked, noinline, used))
 #define LEAVE_WITH(way, ...)                                                                                  \
   do {                                                                                                       \
         register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
@@ -131,6 +133,7 @@ register ep_wasm_run_t *run __asm__("r11");
     LEAVE_WITH("", "r"(to_), "r"(a_), "r"(b_));                                                              \
   } while (0)
 #else
+#define LEAF __attribute__((noinline, used))
 static const ep_wasm_tables_t ep_wasm_handlers;
 #define tables          (&ep_wasm_handlers)
 #define RUN             ep_wasm_run_t *const run
@@ -154,15 +157,17 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 #endif
 
 /* To the next instruction, from functions that have a stack frame, or rarely run. */
-static __attribute__((noinline)) went_t next(RUN) {
+LEAF static went_t next(RUN) {
   NEXT;
 }
 #define NEXT_OUT return next(PASS)
 
 /* An instruction: takes its fuel, then does what follows. */
-#define OP(id)                                                                                               \
-  static inline __attribute__((always_inline)) went_t do_##id(RUN);                                             \
-  __attribute__((used)) static went_t op_##id(RUN) {                                                            \
+#define OP(id)     OP_AS(LEAF, id)
+#define OP_FAR(id) OP_AS(__attribute__((used)), id) /* with calls */
+#define OP_AS(attributes, id)                                                                                \
+  static inline __attribute__((always_inline)) went_t do_##id(RUN);                                          \
+  attributes static went_t op_##id(RUN) {                                                                    \
     FUEL -= EP_FUEL_##id;                                                                                    \
     return do_##id(PASS);                                                                                    \
   }                                                                                                          \
@@ -241,7 +246,7 @@ static __attribute__((noinline)) went_t refuel(RUN) {
   } while (0)
 
 /* What rare instructions end in instead of NEXT: 2 bytes of theirs, not 12, for a branch more. It takes one fuel. */
-static __attribute__((noinline, used)) went_t op_nop(RUN) {
+LEAF static went_t op_nop(RUN) {
   FUEL -= EP_FUEL_nop;
   NEXT;
 }
@@ -253,12 +258,12 @@ static __attribute__((noinline, used)) went_t op_nop(RUN) {
   } while (0)
 
 /* Ends of comparisons. */
-static __attribute__((noinline)) went_t is_true(RUN) {
+LEAF static went_t is_true(RUN) {
   LOW = 1;
   NEXT;
 }
 
-static __attribute__((noinline)) went_t is_false(RUN) {
+LEAF static went_t is_false(RUN) {
   LOW = 0;
   NEXT;
 }
@@ -304,11 +309,11 @@ static __attribute__((noinline)) uint64_t number_at(const uint8_t *at) {
 
 /* What follows an immediate that only the validator needed, if it has more than one byte; the first one says how many
  * more. */
-static went_t skip_rest(RUN) {
+LEAF static went_t skip_rest(RUN) {
   const uint32_t bytes = IP[-2];
   IP += bytes - 1u;
   FUEL -= (int32_t)EP_FUEL_LONG_WAY(bytes);
-  NEXT;
+  NEXT_OUT;
 }
 
 /* The end of an instruction whose immediate is one that the interpreter doesn't need. */
@@ -428,11 +433,11 @@ OP(block) {
 SAME(loop, block)
 
 /* Several of them. */
-static went_t blocks(RUN) {
+LEAF static went_t blocks(RUN) {
   const uint32_t count = *IP;
   IP += 2u * count - 1u;
   FUEL -= (int32_t)count * EP_FUEL_block;
-  NEXT;
+  NEXT_OUT;
 }
 
 OP(else) {
@@ -456,7 +461,7 @@ OP(if) {
 SAME(end, nop)
 
 /* The `end` of a body. */
-static went_t leave(RUN) {
+LEAF static went_t leave(RUN) {
   FUEL -= EP_FUEL_end + EP_FUEL_return;
   return return_from(PASS);
 }
@@ -473,7 +478,7 @@ OP(br_if) {
   SKIP_AND_NEXT;
 }
 
-OP(br_table) {
+OP_FAR(br_table) {
   const uint64_t count = number_at(IP);
   const uint32_t label = LOW < NUMBER(count) ? LOW : NUMBER(count);
   FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u);
@@ -499,7 +504,7 @@ OP(call) {
   return call_function(PASS_ function, (uint32_t)(IP + 1 - run->code));
 }
 
-OP(call_indirect) {
+OP_FAR(call_indirect) {
   const ep_wasm_instance_t *instance = run->instance;
   const uint32_t element = LOW;
   const uint64_t type = number_at(IP);
@@ -524,7 +529,10 @@ OP(drop) {
 OP(select) {
   const uint32_t condition = LOW;
   SP -= 2;
-  SET_TOP(condition != 0u ? SP[0] : SP[1]);
+  if (condition != 0u)
+    LOAD_TOP(SP);
+  else
+    LOAD_TOP(SP + 1);
   NEXT;
 }
 
@@ -575,7 +583,7 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 }
 
 /* The end of every store. */
-static __attribute__((noinline)) went_t stored(RUN) {
+LEAF static went_t stored(RUN) {
   POP_TWO;
   NEXT;
 }
@@ -611,10 +619,15 @@ __attribute__((noinline, used)) static went_t access_memory(RUN) {
   NEXT_OUT;
 }
 
-/* Rare ones always go the long way. */
+/* Rare ones always go there, the others if their immediates are long. */
+LEAF static went_t access_long(RUN) {
+  FUEL -= EP_FUEL_i32_load;
+  return access_memory(PASS);
+}
+
 #define LONG_WAY(id)                                                                                         \
-  _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
-  static went_t op_##id(RUN) __attribute__((alias("access_memory")));
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_load, #id " takes as much as others");                \
+  static went_t op_##id(RUN) __attribute__((alias("access_long")));
 
 /* The short way: eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
@@ -629,13 +642,13 @@ __attribute__((noinline, used)) static went_t access_memory(RUN) {
   IP += 2;
 
 /* To 32 bits; the upper half of the slot has no meaning then. */
-#define LOAD32(id, type)                                                                                     \
+#define LOAD32(id, type, end)                                                                                \
   OP(id) {                                                                                                   \
     type value;                                                                                              \
     ADDRESS(LOW)                                                                                             \
     memcpy(&value, place, sizeof value);                                                                     \
     LOW = (uint32_t)value;                                                                                   \
-    NEXT;                                                                                                    \
+    end;                                                                                                     \
   }
 
 #define STORE_AS(id, type)                                                                                   \
@@ -651,16 +664,16 @@ OP(i64_load) {
   ADDRESS(LOW)
   memcpy(&bits, place, sizeof bits);
   SET_TOP(bits);
-  NEXT;
+  NEXT_OUT;
 }
 
-LOAD32(i32_load, uint32_t)
+LOAD32(i32_load, uint32_t, NEXT)
 SAME(f32_load, i32_load)
 SAME(f64_load, i64_load)
-LOAD32(i32_load8_s, int8_t)
-LOAD32(i32_load8_u, uint8_t)
-LOAD32(i32_load16_s, int16_t)
-LOAD32(i32_load16_u, uint16_t)
+LOAD32(i32_load8_s, int8_t, NEXT_OUT)
+LOAD32(i32_load8_u, uint8_t, NEXT)
+LOAD32(i32_load16_s, int16_t, NEXT_OUT)
+LOAD32(i32_load16_u, uint16_t, NEXT_OUT)
 LONG_WAY(i64_load8_s)
 LONG_WAY(i64_load8_u)
 LONG_WAY(i64_load16_s)
@@ -684,7 +697,7 @@ OP(memory_size) {
   NEXT_AS_NOP;
 }
 
-OP(memory_grow) {
+OP_FAR(memory_grow) {
   IP++;
   LOW = ep_wasm_grow(run->instance, LOW);
   run->bound = safe_bound(run->instance);
@@ -694,14 +707,14 @@ OP(memory_grow) {
 /* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
 
 /* Second half of a fused operation. */
-static __attribute__((noinline)) went_t set_local(RUN_ uint32_t value) {
+LEAF static went_t set_local(RUN_ uint32_t value) {
   memcpy(FP + IP[-1], &value, sizeof value); /* the upper half of the slot has no meaning */
   FUEL -= EP_FUEL_local_set;
   NEXT;
 }
 
 /* Second half of a fused comparison: its `if` or `br_if` lies before IP. */
-static __attribute__((noinline)) went_t fused_branch(RUN) {
+LEAF static went_t fused_branch(RUN) {
   const ep_wasm_branch_t *branch = run->branch;
   const uint8_t *const after = IP;
   const uint32_t how = branch->unwind; /* none, for an `if` */
@@ -713,7 +726,7 @@ static __attribute__((noinline)) went_t fused_branch(RUN) {
   NEXT;
 }
 
-static __attribute__((noinline)) went_t fused_go_on(RUN) {
+LEAF static went_t fused_go_on(RUN) {
   run->branch++;
   FUEL -= EP_FUEL_br_if;
   NEXT;
@@ -732,12 +745,12 @@ _Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes 
  * stack, whose place the result takes; `set` with both in registers, the result goes to the local that the byte before
  * IP names. */
 #define COMPUTE32(id, expression)                                                                            \
-  static __attribute__((noinline, used)) went_t with_##id(RUN_ uint32_t a) {                                 \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                 \
     const uint32_t b = LOW;                                                                                  \
     LOW = (uint32_t)(expression);                                                                            \
     NEXT;                                                                                                    \
   }                                                                                                          \
-  static __attribute__((used)) went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                \
+  LEAF static went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                \
     return set_local(PASS_(uint32_t)(expression));                                                           \
   }
 
@@ -773,11 +786,11 @@ _Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes 
   }
 
 #define COMPARE32(id, expression)                                                                            \
-  static __attribute__((noinline, used)) went_t with_##id(RUN_ uint32_t a) {                                 \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                 \
     const uint32_t b = LOW;                                                                                  \
     ANSWER(expression);                                                                                      \
   }                                                                                                          \
-  static __attribute__((used)) went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                             \
+  LEAF static went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                             \
     if (expression) return fused_branch(PASS);                                                               \
     return fused_go_on(PASS);                                                                                \
   }                                                                                                          \
@@ -828,7 +841,7 @@ _Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes 
     if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                       \
     LOW = (uint32_t)(expression);                                                                            \
     SP--;                                                                                                    \
-    NEXT;                                                                                                    \
+    NEXT_OUT;                                                                                                    \
   }
 
 /* What numeric.c does, on one operand or two. */
@@ -858,8 +871,10 @@ __attribute__((used)) static went_t op_numeric(RUN) {
 
 #define OUTLINED(id) static went_t op_##id(RUN) __attribute__((alias("op_numeric")));
 
+/* Fuel by the bytes of the LEB128 number: as much for three as for two, for five as for four. */
 #define FUEL_CONST16 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(14u))
 #define FUEL_CONST32 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(35u))
+_Static_assert(EP_FUEL_LONG_I32(14u) == EP_FUEL_LONG_I32(21u) && EP_FUEL_LONG_I32(28u) == EP_FUEL_LONG_I32(35u), "");
 
 OP(i32_const) {
   PUSH;
@@ -867,7 +882,7 @@ OP(i32_const) {
   NEXT;
 }
 
-static went_t const16(RUN) {
+LEAF static went_t const16(RUN) {
   PUSH;
   LOW = (uint32_t)(int16_t)half(IP);
   IP += 2;
@@ -875,27 +890,30 @@ static went_t const16(RUN) {
   NEXT;
 }
 
-static went_t const32(RUN) {
+LEAF static went_t wide_const(RUN_ uint32_t value) {
   PUSH;
-  LOW = word(IP);
-  IP += 5;
+  LOW = value;
   FUEL -= FUEL_CONST32;
   NEXT;
 }
 
-static went_t const_wide(RUN) {
-  uint32_t shift = 0;
-  uint32_t byte;
-  PUSH;
-  LOW = 0;
-  do {
-    byte = *IP++;
-    LOW |= (byte & 0x7Fu) << shift;
-    shift += 7u;
-  } while (byte >= 0x80u);
-  FUEL -= EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(shift);
-  if ((byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift; /* three or four bytes */
-  NEXT;
+LEAF static went_t const24(RUN) {
+  const uint32_t value = word(IP - 1);
+  IP += 3;
+  FUEL += FUEL_CONST32 - FUEL_CONST16;
+  return wide_const(PASS_(uint32_t)((int32_t)value >> 8));
+}
+
+LEAF static went_t const32_of_4(RUN) {
+  const uint32_t value = word(IP);
+  IP += 4;
+  return wide_const(PASS_ value);
+}
+
+LEAF static went_t const32(RUN) {
+  const uint32_t value = word(IP);
+  IP += 5;
+  return wide_const(PASS_ value);
 }
 
 /* ---- first halves of fused instructions (rewrite.c) ---------------------------------------------------------------- */
@@ -909,7 +927,7 @@ static inline __attribute__((always_inline)) uint32_t local(RUN_ uint32_t index)
   return (uint32_t)FP[index & 0xFFu];
 }
 
-static went_t local_with(RUN) {
+LEAF static went_t local_with(RUN) {
   const uint32_t bytes = half(IP);
   const uint32_t a = LOW;
   IP += 2;
@@ -918,7 +936,7 @@ static went_t local_with(RUN) {
   NEXT_WITH(bytes >> 8, a);
 }
 
-static went_t const_with(RUN) {
+LEAF static went_t const_with(RUN) {
   const uint32_t a = LOW;
   const uint32_t second = IP[1];
   LOW = (uint32_t)(int8_t)*IP;
@@ -927,7 +945,7 @@ static went_t const_with(RUN) {
   NEXT_WITH(second, a);
 }
 
-static went_t const16_with(RUN) {
+LEAF static went_t const16_with(RUN) {
   const uint32_t a = LOW;
   const uint32_t second = IP[2];
   LOW = (uint32_t)(int16_t)half(IP);
@@ -936,7 +954,7 @@ static went_t const16_with(RUN) {
   NEXT_WITH(second, a);
 }
 
-static went_t const32_with(RUN) {
+LEAF static went_t const32_with(RUN) {
   const uint32_t a = LOW;
   const uint32_t second = IP[5];
   LOW = word(IP);
@@ -945,7 +963,7 @@ static went_t const32_with(RUN) {
   NEXT_WITH(second, a);
 }
 
-static went_t locals_with(RUN) {
+LEAF static went_t locals_with(RUN) {
   const uint32_t bytes = word(IP);
   const uint32_t a = local(PASS_ bytes);
   IP += 4;
@@ -955,7 +973,7 @@ static went_t locals_with(RUN) {
   NEXT_WITH(bytes >> 16 & 0xFFu, a);
 }
 
-static went_t local_const_with(RUN) {
+LEAF static went_t local_const_with(RUN) {
   const uint32_t bytes = word(IP);
   const uint32_t a = local(PASS_ bytes);
   IP += 4;
@@ -966,7 +984,7 @@ static went_t local_const_with(RUN) {
 }
 
 /* A byte longer, and dearer by what a longer constant takes. */
-static went_t local_const16_with(RUN) {
+LEAF static went_t local_const16_with(RUN) {
   const uint32_t bytes = word(IP);
   const uint32_t a = local(PASS_ bytes);
   IP += 5;
@@ -976,21 +994,21 @@ static went_t local_const16_with(RUN) {
   NEXT_WITH(bytes >> 8 & 0xFFu, a);
 }
 
-static went_t locals_to(RUN) {
+LEAF static went_t locals_to(RUN) {
   const uint32_t bytes = word(IP);
   IP += 6;
   FUEL -= EP_FUEL_local_get + FUEL_FUSED_LOCAL;
   NEXT_TO(bytes >> 16 & 0xFFu, local(PASS_ bytes), local(PASS_ bytes >> 8));
 }
 
-static went_t local_const_to(RUN) {
+LEAF static went_t local_const_to(RUN) {
   const uint32_t bytes = word(IP);
   IP += 6;
   FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
   NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
 }
 
-static went_t local_const16_to(RUN) {
+LEAF static went_t local_const16_to(RUN) {
   const uint32_t bytes = word(IP);
   IP += 7;
   FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST16;
@@ -1251,8 +1269,9 @@ static const ep_wasm_tables_t ep_wasm_handlers = {
             WIDE(global_set),
             [EP_OP_const16] = const16,
             [EP_OP_const32] = const32,
-            [EP_OP_const_wide] = const_wide,
-            [EP_OP_access] = access_memory,
+            [EP_OP_const24] = const24,
+            [EP_OP_const32_of_4] = const32_of_4,
+            [EP_OP_access] = access_long,
             [EP_OP_skip] = skip_rest,
             [EP_OP_leave] = leave,
             [EP_OP_blocks] = blocks,

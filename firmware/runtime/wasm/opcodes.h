@@ -19,9 +19,10 @@ enum {
  * and one of these, which differ between comparisons and arithmetic. */
 enum {
   EP_OP_const16 = 0x06, /* i32.const of two bytes: the number as it is in memory */
-  EP_OP_const32,        /* ... of five bytes */
-  EP_OP_const_wide,     /* ... of three or four: LEB128 */
-  EP_OP_access,         /* any load or store with immediates of more than a byte each */
+  EP_OP_const24,        /* ... of three */
+  EP_OP_const32_of_4,   /* ... of four */
+  EP_OP_const32,        /* ... of five: in the first four */
+  EP_OP_access = 0x1C,  /* any load or store with immediates of more than a byte each */
   EP_OP_skip,           /* rest of an immediate that only the validator needed */
   EP_OP_local_get_wide = 0x12, /* and the other four: indices of more than a byte */
   EP_OP_leave = 0x17,          /* the `end` of a body */
@@ -62,7 +63,7 @@ enum {
 #define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u)         /* i64.const */
 /* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
  * bytes of its immediates. */
-#define EP_FUEL_LONG_ACCESS         5
+#define EP_FUEL_LONG_ACCESS         6
 #define EP_FUEL_LONG_ADDRESS(bytes) (((bytes) + 1u) >> 1)
 
 /* What instructions take by length, besides their weight. */

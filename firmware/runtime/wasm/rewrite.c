@@ -47,17 +47,12 @@ static bool ep_wasm_is_second(uint32_t opcode) {
          (opcode >= EP_OP_i32_and && opcode <= EP_OP_i32_rotr);
 }
 
-/* i32.const: its number as it is in memory, where that fits. */
+/* i32.const: its number as it is in memory. */
 static uint32_t ep_wasm_rewrite_constant(uint8_t *at, uint32_t length) {
   const int32_t value = (int32_t)ep_wasm_leb_s64(at + 1);
-  if (length == 4u || length == 5u) {
-    *at = EP_OP_const_wide;
-    return OTHER;
-  }
   memcpy(at + 1, &value, length == 6u ? 4u : length - 1u);
-  if (length == 2u) return CONST;
-  *at = length == 3u ? EP_OP_const16 : EP_OP_const32;
-  return length == 3u ? CONST16 : CONST32;
+  if (length > 2u) *at = (uint8_t)(EP_OP_const16 + length - 3u);
+  return length == 2u ? CONST : length == 3u ? CONST16 : length == 6u ? CONST32 : OTHER;
 }
 
 /* One instruction alone; what it may be the beginning of. */
