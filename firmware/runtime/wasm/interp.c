@@ -70,12 +70,13 @@ typedef int (*ep_wasm_with_t)(ep_wasm_run_t *run, uint32_t a);
 typedef int (*ep_wasm_to_t)(ep_wasm_run_t *run, uint32_t a, uint32_t b);
 #endif
 
-#define ACCESSES (EP_OP_memory_size - EP_OP_i32_load)
+#define ACCESSES     (EP_OP_memory_size - EP_OP_i32_load)
+#define FIRST_WEIGHT EP_OP_i32_eqz
 
 /* Handlers by opcode, and what else is reached through the same register. */
 typedef struct {
   ep_wasm_handler_t handlers[EP_OP_prefix + 1];
-  uint8_t weights[EP_OP_i64_extend32_s + 1]; /* of what numeric.c does, TWO added where there are two operands */
+  uint8_t weights[EP_OP_i64_extend32_s + 1 - FIRST_WEIGHT]; /* of what numeric.c does, TWO added for two operands */
   uint8_t sizes[ACCESSES];                   /* of loads and stores, bytes */
 } ep_wasm_tables_t;
 
@@ -340,14 +341,29 @@ static __attribute__((noinline)) went_t unwind(RUN_ uint32_t how) {
   NEXT_IF_FUEL;
 }
 
-/* Follows a side table entry; operands move only where it says so. */
-static __attribute__((noinline)) went_t follow(RUN_ const ep_wasm_branch_t *branch) {
-  const uint32_t how = branch->unwind;
-  IP = run->code + branch->target;
-  run->branch = branch_at(PASS_ branch->branch);
+/* Where a branch goes: by the side table's entry. Operands move only where that says so. The opcode lies two bytes before
+ * IP; of those here, `if` and `else` don't look for fuel. */
+LEAF static went_t branch(RUN) {
+  const ep_wasm_branch_t *entry = run->branch;
+  const uint8_t *const after = IP;
+  const uint32_t how = entry->unwind;
+  IP = run->code + entry->target;
+  run->branch = branch_at(PASS_ entry->branch);
+  FUEL -= EP_FUEL_br_if;
   if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
-  NEXT_IF_FUEL;
+  if (UNLIKELY(FUEL < 0) && after[-2] >= EP_OP_br) return refuel(PASS);
+  NEXT;
 }
+
+/* Where it doesn't. */
+LEAF static went_t go_on(RUN) {
+  run->branch++;
+  FUEL -= EP_FUEL_br_if;
+  NEXT;
+}
+
+_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if && (int)EP_FUEL_br == (int)EP_FUEL_br_if, "all branches take the same");
+_Static_assert(EP_OP_else < EP_OP_br && EP_OP_br_if > EP_OP_br && EP_OP_br_table > EP_OP_br, "these look for fuel");
 
 /* The fuel that somebody else found the instruction to take. */
 static inline void take_charge(RUN) {
@@ -440,22 +456,19 @@ LEAF static went_t blocks(RUN) {
   NEXT_OUT;
 }
 
-OP(else) {
-  const ep_wasm_branch_t *branch = run->branch;
-  IP = run->code + branch->target;
-  run->branch = branch_at(PASS_ branch->branch);
-  NEXT;
+LEAF static went_t op_else(RUN) {
+  FUEL += EP_FUEL_br_if - EP_FUEL_else;
+  IP++;
+  return branch(PASS);
 }
 
-OP(if) {
+/* An immediate of more than a byte goes on as another instruction (rewrite.c). */
+LEAF static went_t op_if(RUN) {
   const uint32_t condition = LOW;
   POP;
-  if (condition == 0u) {
-    FUEL += EP_FUEL_else;
-    return op_else(PASS);
-  }
-  run->branch++;
-  SKIP_AND_NEXT;
+  IP++;
+  if (condition != 0u) return go_on(PASS);
+  return branch(PASS);
 }
 
 SAME(end, nop)
@@ -466,24 +479,27 @@ LEAF static went_t leave(RUN) {
   return return_from(PASS);
 }
 
-OP(br) {
-  return follow(PASS_ run->branch);
+LEAF static went_t op_br(RUN) {
+  IP++;
+  return branch(PASS);
 }
 
-OP(br_if) {
+LEAF static went_t op_br_if(RUN) {
   const uint32_t condition = LOW;
   POP;
-  if (condition != 0u) return follow(PASS_ run->branch);
-  run->branch++;
-  SKIP_AND_NEXT;
+  IP++;
+  if (condition != 0u) return branch(PASS);
+  return go_on(PASS);
 }
 
 OP_FAR(br_table) {
   const uint64_t count = number_at(IP);
   const uint32_t label = LOW < NUMBER(count) ? LOW : NUMBER(count);
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u) - EP_FUEL_br_if;
   POP;
-  return follow(PASS_ run->branch + label);
+  IP++;
+  run->branch += label;
+  return branch(PASS);
 }
 
 // clang-format off
@@ -713,27 +729,6 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
   NEXT;
 }
 
-/* Second half of a fused comparison: its `if` or `br_if` lies before IP. */
-LEAF static went_t fused_branch(RUN) {
-  const ep_wasm_branch_t *branch = run->branch;
-  const uint8_t *const after = IP;
-  const uint32_t how = branch->unwind; /* none, for an `if` */
-  IP = run->code + branch->target;
-  run->branch = branch_at(PASS_ branch->branch);
-  FUEL -= EP_FUEL_br_if;
-  if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
-  if (UNLIKELY(FUEL < 0) && after[-2] != EP_OP_if) return refuel(PASS);
-  NEXT;
-}
-
-LEAF static went_t fused_go_on(RUN) {
-  run->branch++;
-  FUEL -= EP_FUEL_br_if;
-  NEXT;
-}
-
-_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes the same for both");
-
 /* Takes the operand below the top off the stack. */
 #if defined(EP_WASM_REGISTERS)
 #define TAKE_BELOW(to) __asm__ volatile("ldr %1, [%0, #-8]!" : "+r"(SP), "=r"(to) : : "memory")
@@ -791,8 +786,8 @@ _Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if, "a fused comparison takes 
     ANSWER(expression);                                                                                      \
   }                                                                                                          \
   LEAF static went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                             \
-    if (expression) return fused_branch(PASS);                                                               \
-    return fused_go_on(PASS);                                                                                \
+    if (expression) return branch(PASS);                                                               \
+    return go_on(PASS);                                                                                \
   }                                                                                                          \
   OP(id) {                                                                                                   \
     uint32_t a;                                                                                              \
@@ -862,7 +857,7 @@ static __attribute__((noinline)) went_t numeric(RUN_ uint32_t opcode) {
 
 __attribute__((used)) static went_t op_numeric(RUN) {
   const uint32_t opcode = IP[-1];
-  const uint32_t weight = tables->weights[opcode];
+  const uint32_t weight = tables->weights[opcode - FIRST_WEIGHT];
   STORE_TOP(SP);
   FUEL -= (int32_t)(weight & ~TWO);
   if ((weight & TWO) != 0u) SP--;
@@ -1246,7 +1241,9 @@ static went_t op_prefix(RUN) {
 
 /* ---- the run ------------------------------------------------------------------------------------------------------ */
 
-#define WEIGHT(opcode, id, text, weight, signature)  [opcode] = (uint8_t)(weight | (signature)),
+/* those below the first one all go to its place, and are overwritten by it */
+#define WEIGHT(opcode, id, text, weight, signature)                                                          \
+  [opcode < FIRST_WEIGHT ? 0 : opcode - FIRST_WEIGHT] = (uint8_t)(weight | (signature)),
 #define HANDLER(opcode, id, text, weight, signature) [opcode] = op_##id,
 #define WIDE(id)                                     [EP_OP_##id - EP_OP_WIDE] = variable_wide
 #define COMPARED(id)                                                                                         \
@@ -1256,6 +1253,8 @@ static went_t op_prefix(RUN) {
   [EP_OP_##id + EP_OP_COMPUTE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
          [EP_OP_##id + EP_OP_COMPUTE_SET] = (ep_wasm_handler_t)set_##id
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 static const ep_wasm_tables_t ep_wasm_handlers = {
     .handlers =
         {
@@ -1315,6 +1314,7 @@ static const ep_wasm_tables_t ep_wasm_handlers = {
 #undef EP_WASM_OPCODE
         },
     .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4}};
+#pragma GCC diagnostic pop
 #undef EP_WASM_PREFIXED
 
 /* Sets up the stack as for a call of run->index from nowhere. */
