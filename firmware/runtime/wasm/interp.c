@@ -362,7 +362,9 @@ LEAF static went_t go_on(RUN) {
   NEXT;
 }
 
-_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if && (int)EP_FUEL_br == (int)EP_FUEL_br_if, "all branches take the same");
+_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if && (int)EP_FUEL_else == (int)EP_FUEL_br_if &&
+                   (int)EP_FUEL_br == (int)EP_FUEL_br_if,
+               "all branches take the same");
 _Static_assert(EP_OP_else < EP_OP_br && EP_OP_br_if > EP_OP_br && EP_OP_br_table > EP_OP_br, "these look for fuel");
 
 /* The fuel that somebody else found the instruction to take. */
@@ -457,7 +459,6 @@ LEAF static went_t blocks(RUN) {
 }
 
 LEAF static went_t op_else(RUN) {
-  FUEL += EP_FUEL_br_if - EP_FUEL_else;
   IP++;
   return branch(PASS);
 }
@@ -749,6 +750,7 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
     return set_local(PASS_(uint32_t)(expression));                                                           \
   }
 
+/* Alone, the first is on the stack, too. */
 #define BINARY32(id, expression)                                                                             \
   COMPUTE32(id, expression)                                                                                  \
   OP(id) {                                                                                                   \
@@ -756,6 +758,31 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
     TAKE_BELOW(a);                                                                                           \
     return with_##id(PASS_ a);                                                                               \
   }
+
+/* Rarer alone: by way of the table. */
+LEAF static went_t compute(RUN) {
+  const uint32_t second = (uint32_t)IP[-1] + EP_OP_COMPUTE_WITH;
+  uint32_t a;
+  TAKE_BELOW(a);
+  FUEL -= EP_FUEL_i32_add;
+  NEXT_WITH(second, a);
+}
+
+LEAF static went_t compare(RUN) {
+  const uint32_t second = (uint32_t)IP[-1] + EP_OP_COMPARE_WITH;
+  uint32_t a;
+  TAKE_BELOW(a);
+  FUEL -= EP_FUEL_i32_eq;
+  NEXT_WITH(second, a);
+}
+
+#define BY_TABLE(id, way)                                                                                    \
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_add, #id " takes as much as i32.add");                \
+  static went_t op_##id(RUN) __attribute__((alias(#way)));
+
+#define RARE_BINARY32(id, expression)                                                                        \
+  COMPUTE32(id, expression)                                                                                  \
+  BY_TABLE(id, compute)
 
 #define UNARY32(id, expression)                                                                              \
   OP(id) {                                                                                                   \
@@ -781,19 +808,15 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
   }
 
 #define COMPARE32(id, expression)                                                                            \
-  LEAF static went_t with_##id(RUN_ uint32_t a) {                                 \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                                            \
     const uint32_t b = LOW;                                                                                  \
     ANSWER(expression);                                                                                      \
   }                                                                                                          \
-  LEAF static went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                             \
-    if (expression) return branch(PASS);                                                               \
-    return go_on(PASS);                                                                                \
+  LEAF static went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                                              \
+    if (expression) return branch(PASS);                                                                     \
+    return go_on(PASS);                                                                                      \
   }                                                                                                          \
-  OP(id) {                                                                                                   \
-    uint32_t a;                                                                                              \
-    TAKE_BELOW(a);                                                                                           \
-    return with_##id(PASS_ a);                                                                               \
-  }
+  BY_TABLE(id, compare)
 
 #define COMPARE64(id, expression)                                                                            \
   OP(id) {                                                                                                   \
@@ -809,7 +832,7 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
     NEXT_AS_NOP;                                                                                             \
   }
 
-#define RARE_BINARY32(id, expression)                                                                        \
+#define RARE_BINARY(id, expression)                                                                          \
   OP(id) {                                                                                                   \
     const uint32_t b = LOW;                                                                                  \
     uint32_t a;                                                                                              \
@@ -828,16 +851,29 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
     NEXT;                                                                                                    \
   }
 
-#define DIVIDE32(id, overflows, expression)                                                                  \
-  OP(id) {                                                                                                   \
-    const uint32_t b = LOW;                                                                                  \
-    const uint32_t a = (uint32_t)SP[-1];                                                                     \
-    if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);                                   \
-    if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                       \
-    LOW = (uint32_t)(expression);                                                                            \
-    SP--;                                                                                                    \
-    NEXT_OUT;                                                                                                    \
+/* i32.div_s, div_u, rem_s, rem_u. */
+__attribute__((used)) static went_t divide(RUN) {
+  const uint32_t how = IP[-1] - (uint32_t)EP_OP_i32_div_s;
+  const uint32_t b = LOW;
+  const uint32_t a = (uint32_t)SP[-1];
+  FUEL -= EP_FUEL_i32_div_s;
+  if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);
+  if ((how & 1u) != 0u) {
+    LOW = a / b;
+  } else if (b == UINT32_MAX) { /* a negation, and -2^31 has none */
+    if (UNLIKELY(how == 0u && a == 0x80000000u)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);
+    LOW = 0u - a;
+  } else {
+    LOW = (uint32_t)((int32_t)a / (int32_t)b);
   }
+  if (how >= 2u) LOW = a - LOW * b;
+  SP--;
+  NEXT_OUT;
+}
+
+#define DIVIDE32(id)                                                                                         \
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_div_s, #id " takes as much as i32.div_s");            \
+  static went_t op_##id(RUN) __attribute__((alias("divide")));
 
 /* What numeric.c does, on one operand or two. */
 static __attribute__((noinline)) went_t numeric(RUN_ uint32_t opcode) {
@@ -866,11 +902,6 @@ __attribute__((used)) static went_t op_numeric(RUN) {
 
 #define OUTLINED(id) static went_t op_##id(RUN) __attribute__((alias("op_numeric")));
 
-/* Fuel by the bytes of the LEB128 number: as much for three as for two, for five as for four. */
-#define FUEL_CONST16 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(14u))
-#define FUEL_CONST32 (EP_FUEL_i32_const + (int32_t)EP_FUEL_LONG_I32(35u))
-_Static_assert(EP_FUEL_LONG_I32(14u) == EP_FUEL_LONG_I32(21u) && EP_FUEL_LONG_I32(28u) == EP_FUEL_LONG_I32(35u), "");
-
 OP(i32_const) {
   PUSH;
   LOW = (uint32_t)(int8_t)*IP++;
@@ -881,21 +912,20 @@ LEAF static went_t const16(RUN) {
   PUSH;
   LOW = (uint32_t)(int16_t)half(IP);
   IP += 2;
-  FUEL -= FUEL_CONST16;
+  FUEL -= EP_FUEL_i32_const;
   NEXT;
 }
 
 LEAF static went_t wide_const(RUN_ uint32_t value) {
   PUSH;
   LOW = value;
-  FUEL -= FUEL_CONST32;
+  FUEL -= EP_FUEL_i32_const;
   NEXT;
 }
 
 LEAF static went_t const24(RUN) {
   const uint32_t value = word(IP - 1);
   IP += 3;
-  FUEL += FUEL_CONST32 - FUEL_CONST16;
   return wide_const(PASS_(uint32_t)((int32_t)value >> 8));
 }
 
@@ -916,7 +946,6 @@ LEAF static went_t const32(RUN) {
 /* Each takes the fuel of its second half's operation too, which is that of i32.add: rewrite.c fuses no other. */
 #define FUEL_FUSED_LOCAL   (EP_FUEL_local_get + EP_FUEL_i32_add)
 #define FUEL_FUSED_CONST   (EP_FUEL_i32_const + EP_FUEL_i32_add)
-#define FUEL_FUSED_CONST16 (FUEL_CONST16 + EP_FUEL_i32_add)
 
 static inline __attribute__((always_inline)) uint32_t local(RUN_ uint32_t index) {
   return (uint32_t)FP[index & 0xFFu];
@@ -945,7 +974,7 @@ LEAF static went_t const16_with(RUN) {
   const uint32_t second = IP[2];
   LOW = (uint32_t)(int16_t)half(IP);
   IP += 3;
-  FUEL -= FUEL_FUSED_CONST16;
+  FUEL -= FUEL_FUSED_CONST;
   NEXT_WITH(second, a);
 }
 
@@ -954,7 +983,7 @@ LEAF static went_t const32_with(RUN) {
   const uint32_t second = IP[5];
   LOW = word(IP);
   IP += 6;
-  FUEL -= FUEL_CONST32 + EP_FUEL_i32_add;
+  FUEL -= FUEL_FUSED_CONST;
   NEXT_WITH(second, a);
 }
 
@@ -978,12 +1007,12 @@ LEAF static went_t local_const_with(RUN) {
   NEXT_WITH(bytes >> 8 & 0xFFu, a);
 }
 
-/* A byte longer, and dearer by what a longer constant takes. */
+/* A byte longer. */
 LEAF static went_t local_const16_with(RUN) {
   const uint32_t bytes = word(IP);
   const uint32_t a = local(PASS_ bytes);
   IP += 5;
-  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST16;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
   PUSH;
   LOW = (uint32_t)((int32_t)bytes >> 16);
   NEXT_WITH(bytes >> 8 & 0xFFu, a);
@@ -1006,7 +1035,7 @@ LEAF static went_t local_const_to(RUN) {
 LEAF static went_t local_const16_to(RUN) {
   const uint32_t bytes = word(IP);
   IP += 7;
-  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST16;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
   NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
 }
 
@@ -1093,19 +1122,19 @@ RARE_UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
 OUTLINED(i32_popcnt)
 BINARY32(i32_add, a + b)
 BINARY32(i32_sub, a - b)
-BINARY32(i32_mul, a *b)
-DIVIDE32(i32_div_s, a == 0x80000000u && b == UINT32_MAX, (int32_t)a / (int32_t)b)
-DIVIDE32(i32_div_u, false, a / b)
-DIVIDE32(i32_rem_s, false, b == UINT32_MAX ? 0 : (int32_t)a % (int32_t)b)
-DIVIDE32(i32_rem_u, false, a % b)
-BINARY32(i32_and, a &b)
-BINARY32(i32_or, a | b)
+RARE_BINARY32(i32_mul, a *b)
+DIVIDE32(i32_div_s)
+DIVIDE32(i32_div_u)
+DIVIDE32(i32_rem_s)
+DIVIDE32(i32_rem_u)
+RARE_BINARY32(i32_and, a &b)
+RARE_BINARY32(i32_or, a | b)
 BINARY32(i32_xor, a ^ b)
-BINARY32(i32_shl, a << (b & 31u))
-BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
-BINARY32(i32_shr_u, a >> (b & 31u))
-BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
-BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
+RARE_BINARY32(i32_shl, a << (b & 31u))
+RARE_BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
+RARE_BINARY32(i32_shr_u, a >> (b & 31u))
+RARE_BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
+RARE_BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
 OUTLINED(i64_clz)
 OUTLINED(i64_ctz)
 OUTLINED(i64_popcnt)
@@ -1138,7 +1167,7 @@ BINARY_F32(f32_mul, *)
 BINARY_F32(f32_div, /)
 OUTLINED(f32_min)
 OUTLINED(f32_max)
-RARE_BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
+RARE_BINARY(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
 OP(f64_abs) {
   HIGH &= 0x7FFFFFFFu;
   NEXT_AS_NOP;

@@ -59,7 +59,6 @@ enum {
  * global instructions go a longer way then. */
 #define EP_FUEL_LONG_WAY(bytes)   (bytes)
 #define EP_FUEL_LONG_INDEX(bytes) ((bytes) + 2u)
-#define EP_FUEL_LONG_I32(shift)   ((shift) / 14u + 2u) /* i32.const; `shift` is 7 a byte */
 #define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u)         /* i64.const */
 /* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
  * bytes of its immediates. */
