@@ -268,7 +268,7 @@ static void test_imports(void) {
     importing("(iIf)i");
     CHECK_EQ(engine_load(&engine, &module), EP_WASM_OK);
     CHECK_EQ(engine_call(&engine, &value), EP_WASM_OK);
-    CHECK_EQ(ep_wasm_fuel(&engine.instance), 1000000 - 100 - 3 - 8 - 2 - 3);
+    CHECK_EQ(ep_wasm_fuel(&engine.instance), 1000000 - 100 - 4 - 8 - 2 - 3);
   }
   TEST("a host function's trap ends the call at the instruction that called it") {
     uint64_t value = 13;
