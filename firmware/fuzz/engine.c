@@ -115,8 +115,10 @@ static void fence_all(ep_wasm_instance_t *instance) {
 ep_wasm_result_t fuzz_engine_load(fuzz_engine_t *engine, const uint8_t *module, uint32_t size, bool plain) {
   static uint8_t *code;
   ep_wasm_result_t result;
-  engine->host = (ep_wasm_host_t){
-      .imports = imports, .import_count = sizeof imports / sizeof imports[0], .context = engine, .plain = plain};
+  engine->host = (ep_wasm_host_t){.imports = imports,
+                                  .import_count = sizeof imports / sizeof imports[0],
+                                  .context = engine,
+                                  .plain = plain};
   free(code);
   code = malloc(size > 0u ? size : 1u);
   FUZZ_CHECK(code != NULL);

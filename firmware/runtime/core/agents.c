@@ -83,7 +83,8 @@ static int ep_agents_copy(ep_bank_t *bank, uint32_t slot) {
     crc = ep_crc32(crc, bank->code + offset, size);
     ep_board_work(EP_WORK_CRC_BLOCK);
   }
-  return crc == manifest->payload_crc32 || EP_DEFECT(PAYLOAD_NOT_CHECKED_AT_BOOT) ? EP_OK : EP_ERR_PAYLOAD_CRC;
+  return crc == manifest->payload_crc32 || EP_DEFECT(PAYLOAD_NOT_CHECKED_AT_BOOT) ? EP_OK
+                                                                                  : EP_ERR_PAYLOAD_CRC;
 }
 
 /* Whether the copy has the digest that was signed. */
@@ -193,8 +194,14 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
   bank->log = NULL;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){
-      ep_host_imports, ep_host_import_count, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
+  bank->host = (ep_wasm_host_t){ep_host_imports,
+                                ep_host_import_count,
+                                bank,
+                                ep_agents_validate_step,
+                                ep_agents_fuel_step,
+                                NULL,
+                                0,
+                                false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;

@@ -76,8 +76,9 @@ typedef int (*ep_wasm_to_t)(ep_wasm_run_t *run, uint32_t a, uint32_t b);
 /* Handlers by opcode, and what else is reached through the same register. */
 typedef struct {
   ep_wasm_handler_t handlers[EP_OP_prefix + 1];
-  uint8_t weights[EP_OP_i64_extend32_s + 1 - FIRST_WEIGHT]; /* of what numeric.c does, TWO added for two operands */
-  uint8_t sizes[ACCESSES];                   /* of loads and stores, bytes */
+  uint8_t weights[EP_OP_i64_extend32_s + 1 -
+                  FIRST_WEIGHT]; /* of what numeric.c does, TWO added for two operands */
+  uint8_t sizes[ACCESSES];       /* of loads and stores, bytes */
 } ep_wasm_tables_t;
 
 #if defined(EP_WASM_REGISTERS)
@@ -105,9 +106,9 @@ register ep_wasm_run_t *run __asm__("r11");
  * that nobody takes away again. So it may do neither; such a handler needs no stack, calls nothing, and names all that
  * the next one finds in registers (tests/unit/wasm-dispatch.test.ts looks at what has become of it). */
 #define LEAF __attribute__((naked, noinline, used))
-#define LEAVE_WITH(way, ...)                                                                                  \
+#define LEAVE_WITH(way, ...)                                                                                 \
   do {                                                                                                       \
-        register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
+    register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
     register uint64_t *sp_ __asm__("r5") = SP;                                                               \
     register uint32_t low_ __asm__("r6") = LOW;                                                              \
     register int32_t fuel_ __asm__("r7") = FUEL;                                                             \
@@ -134,20 +135,20 @@ register ep_wasm_run_t *run __asm__("r11");
     LEAVE_WITH("", "r"(to_), "r"(a_), "r"(b_));                                                              \
   } while (0)
 #else
-#define LEAF __attribute__((noinline, used))
+#define LEAF                  __attribute__((noinline, used))
 static const ep_wasm_tables_t ep_wasm_handlers;
-#define tables          (&ep_wasm_handlers)
-#define RUN             ep_wasm_run_t *const run
-#define RUN_            ep_wasm_run_t *const run,
-#define PASS            run
-#define PASS_           run,
-#define IP              run->ip
-#define SP              run->sp
-#define FP              run->fp
-#define LOW             run->low
-#define HIGH            run->high
-#define FUEL            run->fuel
-#define NEXT            return (void)run, 1
+#define tables                (&ep_wasm_handlers)
+#define RUN                   ep_wasm_run_t *const run
+#define RUN_                  ep_wasm_run_t *const run,
+#define PASS                  run
+#define PASS_                 run,
+#define IP                    run->ip
+#define SP                    run->sp
+#define FP                    run->fp
+#define LOW                   run->low
+#define HIGH                  run->high
+#define FUEL                  run->fuel
+#define NEXT                  return (void)run, 1
 #define NEXT_WITH(second, a)  return ((ep_wasm_with_t)tables->handlers[second])(run, a)
 #define NEXT_TO(second, a, b) return ((ep_wasm_to_t)tables->handlers[second])(run, a, b)
 #endif
@@ -365,7 +366,8 @@ LEAF static went_t go_on(RUN) {
 _Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if && (int)EP_FUEL_else == (int)EP_FUEL_br_if &&
                    (int)EP_FUEL_br == (int)EP_FUEL_br_if,
                "all branches take the same");
-_Static_assert(EP_OP_else < EP_OP_br && EP_OP_br_if > EP_OP_br && EP_OP_br_table > EP_OP_br, "these look for fuel");
+_Static_assert(EP_OP_else<EP_OP_br && EP_OP_br_if> EP_OP_br &&EP_OP_br_table > EP_OP_br,
+               "these look for fuel");
 
 /* The fuel that somebody else found the instruction to take. */
 static inline void take_charge(RUN) {
@@ -377,7 +379,7 @@ static inline void take_charge(RUN) {
 #define FRAME_NONE UINT32_MAX
 
 static __attribute__((noinline)) went_t call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
-                                                 uint32_t caller) {
+                                                    uint32_t caller) {
   ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
   take_charge(PASS);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
@@ -388,7 +390,8 @@ static __attribute__((noinline)) went_t call_import(RUN_ const ep_wasm_function_
 }
 
 /* Calls `function` with the topmost operands as arguments (4.4.10); it returns to the offset `caller`. */
-static __attribute__((noinline)) went_t call_function(RUN_ const ep_wasm_function_t *function, uint32_t caller) {
+static __attribute__((noinline)) went_t call_function(RUN_ const ep_wasm_function_t *function,
+                                                      uint32_t caller) {
   uint64_t *locals = SP + 1 - function->params;
   uint64_t *p = SP + 1;
   STORE_TOP(SP);
@@ -741,12 +744,12 @@ LEAF static went_t set_local(RUN_ uint32_t value) {
  * stack, whose place the result takes; `set` with both in registers, the result goes to the local that the byte before
  * IP names. */
 #define COMPUTE32(id, expression)                                                                            \
-  LEAF static went_t with_##id(RUN_ uint32_t a) {                                 \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                                            \
     const uint32_t b = LOW;                                                                                  \
     LOW = (uint32_t)(expression);                                                                            \
     NEXT;                                                                                                    \
   }                                                                                                          \
-  LEAF static went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                \
+  LEAF static went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                                 \
     return set_local(PASS_(uint32_t)(expression));                                                           \
   }
 
@@ -944,8 +947,8 @@ LEAF static went_t const32(RUN) {
 /* ---- first halves of fused instructions (rewrite.c) ---------------------------------------------------------------- */
 
 /* Each takes the fuel of its second half's operation too, which is that of i32.add: rewrite.c fuses no other. */
-#define FUEL_FUSED_LOCAL   (EP_FUEL_local_get + EP_FUEL_i32_add)
-#define FUEL_FUSED_CONST   (EP_FUEL_i32_const + EP_FUEL_i32_add)
+#define FUEL_FUSED_LOCAL (EP_FUEL_local_get + EP_FUEL_i32_add)
+#define FUEL_FUSED_CONST (EP_FUEL_i32_const + EP_FUEL_i32_add)
 
 static inline __attribute__((always_inline)) uint32_t local(RUN_ uint32_t index) {
   return (uint32_t)FP[index & 0xFFu];
@@ -1277,10 +1280,10 @@ static went_t op_prefix(RUN) {
 #define WIDE(id)                                     [EP_OP_##id - EP_OP_WIDE] = variable_wide
 #define COMPARED(id)                                                                                         \
   [EP_OP_##id + EP_OP_COMPARE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
-         [EP_OP_##id + EP_OP_COMPARE_BRANCH] = (ep_wasm_handler_t)branch_##id
+                [EP_OP_##id + EP_OP_COMPARE_BRANCH] = (ep_wasm_handler_t)branch_##id
 #define COMPUTED(id)                                                                                         \
   [EP_OP_##id + EP_OP_COMPUTE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
-         [EP_OP_##id + EP_OP_COMPUTE_SET] = (ep_wasm_handler_t)set_##id
+                [EP_OP_##id + EP_OP_COMPUTE_SET] = (ep_wasm_handler_t)set_##id
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -18,12 +18,12 @@ enum {
  * operand stack (WITH), or writes it to a local (SET), or branches (BRANCH). Its opcode is that of the plain instruction
  * and one of these, which differ between comparisons and arithmetic. */
 enum {
-  EP_OP_const16 = 0x06, /* i32.const of two bytes: the number as it is in memory */
-  EP_OP_const24,        /* ... of three */
-  EP_OP_const32_of_4,   /* ... of four */
-  EP_OP_const32,        /* ... of five: in the first four */
-  EP_OP_access = 0x1C,  /* any load or store with immediates of more than a byte each */
-  EP_OP_skip,           /* rest of an immediate that only the validator needed */
+  EP_OP_const16 = 0x06,        /* i32.const of two bytes: the number as it is in memory */
+  EP_OP_const24,               /* ... of three */
+  EP_OP_const32_of_4,          /* ... of four */
+  EP_OP_const32,               /* ... of five: in the first four */
+  EP_OP_access = 0x1C,         /* any load or store with immediates of more than a byte each */
+  EP_OP_skip,                  /* rest of an immediate that only the validator needed */
   EP_OP_local_get_wide = 0x12, /* and the other four: indices of more than a byte */
   EP_OP_leave = 0x17,          /* the `end` of a body */
   EP_OP_blocks,                /* several `block`s or `loop`s without types */
@@ -44,7 +44,7 @@ enum {
 #define EP_OP_COMPUTE_WITH   0x70
 #define EP_OP_COMPUTE_SET    0x7F
 /* From a first half that pushes to the one that doesn't; */
-#define EP_OP_TO             (EP_OP_locals_to - EP_OP_locals_with)
+#define EP_OP_TO (EP_OP_locals_to - EP_OP_locals_with)
 
 /* EP_FUEL_i32_add = 1 ... */
 enum {
@@ -59,7 +59,7 @@ enum {
  * global instructions go a longer way then. */
 #define EP_FUEL_LONG_WAY(bytes)   (bytes)
 #define EP_FUEL_LONG_INDEX(bytes) ((bytes) + 2u)
-#define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u)         /* i64.const */
+#define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u) /* i64.const */
 /* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
  * bytes of its immediates. */
 #define EP_FUEL_LONG_ACCESS         6

@@ -22,7 +22,7 @@
 #pragma GCC diagnostic ignored "-Woverride-init"
 static const uint8_t ep_wasm_signatures[] = {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature)                                                      \
-  [(code) < FIRST_SIGNATURE ? 0 : (code) - FIRST_SIGNATURE] = signature,
+  [(code) < FIRST_SIGNATURE ? 0 : (code)-FIRST_SIGNATURE] = signature,
 #define EP_WASM_PREFIXED(code, id, text, fuel, signature)
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
