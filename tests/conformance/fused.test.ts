@@ -29,6 +29,9 @@ const OPERATIONS = OPCODES.filter(
   ({ name, kind, type }) => kind === "BINARY" && type === "i32" && !/div|rem/.test(name),
 ).map(({ name }) => name);
 
+/** And those that can: they are never fused. */
+const DIVISIONS = ["i32.div_s", "i32.div_u", "i32.rem_s", "i32.rem_u"];
+
 /** One and more for each length that a constant may have. */
 const CONSTANTS = [
   0, 1, -1, 31, 63, -64, 64, -65, 8191, -8192, 8192, 1048575, 1048576, -134217728, 134217728, 2147483647,
@@ -93,7 +96,7 @@ function programOf(random: Random): string {
     if (which < 3) return `(local.get ${local()})`;
     if (which === 3) return constant();
     if (which === 4) return `(${pick(LOADS)} (i32.and ${operand(depth + 1)} (i32.const 131071)))`;
-    return `(${pick(OPERATIONS)} ${operand(depth + 1)} ${operand(depth + 1)})`;
+    return `(${pick(random.below(16) === 0 ? DIVISIONS : OPERATIONS)} ${operand(depth + 1)} ${operand(depth + 1)})`;
   };
   const simple = (): string =>
     `(${pick(OPERATIONS)} (local.get ${local()}) ${random.below(2) === 0 ? constant() : `(local.get ${local()})`})`;
