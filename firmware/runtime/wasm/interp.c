@@ -1,4 +1,4 @@
-/* The interpreter: the bytes of the module as they lie, the side table for branches, one function for each opcode.
+/* The interpreter: the bytes of the module as rewrite.c left them, the side table for branches, one function for each opcode.
  *
  * Operands and locals of all frames are on one stack of 64-bit slots:
  *

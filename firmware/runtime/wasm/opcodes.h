@@ -12,11 +12,8 @@ enum {
   EP_OP_prefix = 0xFC
 };
 
-/* Opcodes that no module may contain: load time writes them over others (rewrite.c says what stands behind them).
- *
- * The second half of a fused instruction takes its first operand in a register, and either leaves its result on the
- * operand stack (WITH), or writes it to a local (SET), or branches (BRANCH). Its opcode is that of the plain instruction
- * and one of these, which differ between comparisons and arithmetic. */
+/* Opcodes that no module may contain: load time writes them over others (rewrite.c says what stands behind them). They lie
+ * where the binary format has none, or those of features that the engine leaves out. */
 enum {
   EP_OP_const16 = 0x06,        /* i32.const of two bytes: the number as it is in memory */
   EP_OP_const24,               /* ... of three */
@@ -38,13 +35,18 @@ enum {
   EP_OP_const16_with,
   EP_OP_const32_with
 };
-#define EP_OP_WIDE           (EP_OP_local_get - EP_OP_local_get_wide)
-#define EP_OP_COMPARE_WITH   0x8A
+
+/* From local.get_wide to local.get, and so on. */
+#define EP_OP_WIDE (EP_OP_local_get - EP_OP_local_get_wide)
+/* From a first half that pushes to the one that doesn't. */
+#define EP_OP_TO (EP_OP_locals_to - EP_OP_locals_with)
+/* From a plain operation to a second half: WITH takes the first operand in a register and leaves its result on the operand
+ * stack, SET takes both and writes a local, BRANCH takes both and branches. Comparisons get 0xC5 to 0xCE and 0xD0 to
+ * 0xD9, arithmetic 0xDA to 0xE8 and 0xE9 to 0xF7, without the places of divisions, where the first halves above lie. */
 #define EP_OP_COMPARE_BRANCH 0x7F
+#define EP_OP_COMPARE_WITH   0x8A
 #define EP_OP_COMPUTE_WITH   0x70
 #define EP_OP_COMPUTE_SET    0x7F
-/* From a first half that pushes to the one that doesn't; */
-#define EP_OP_TO (EP_OP_locals_to - EP_OP_locals_with)
 
 /* EP_FUEL_i32_add = 1 ... */
 enum {
