@@ -93,9 +93,23 @@ static uint32_t branch_bytes(const ep_wasm_instance_t *instance) {
   return bytes - bytes % (uint32_t)sizeof(ep_wasm_branch_t);
 }
 
+static uint8_t global_types[EP_WASM_MAX_MODULE];
+
+/* Globals as far as they have a meaning: the upper half of an i32's or f32's slot has none. */
+static uint32_t digest_of_globals(uint32_t digest, const ep_wasm_instance_t *instance) {
+  for (uint32_t i = 0; i < instance->global_count; i++) {
+    const uint8_t type = global_types[i] & 0x7Fu;
+    const bool wide = type == EP_WASM_I64 || type == EP_WASM_F64;
+    digest = digest_of(digest, instance->globals + i, wide ? 8u : 4u);
+  }
+  return digest;
+}
+
 static void fence_all(ep_wasm_instance_t *instance) {
   uint32_t slots = (uint32_t)(instance->stack_end - instance->stack);
   uint32_t branches = branch_bytes(instance);
+  /* load.c puts them behind the globals */
+  memcpy(global_types, instance->globals + instance->global_count, instance->global_count);
   __asan_poison_memory_region(fenced, sizeof fenced);
   fenced_used = FENCE;
   instance->functions =
@@ -170,6 +184,6 @@ uint32_t fuzz_engine_run(fuzz_engine_t *engine, int32_t fuel, bool sliced) {
   for (uint32_t function = 0; function < count; function++) digest = call(engine, function, fuel, digest);
   if (memory > 2048u) memory = 2048u;
   if (memory > 0u) digest = digest_of(digest, instance->memory, memory);
-  digest = digest_of(digest, instance->globals, instance->global_count * 8u);
+  digest = digest_of_globals(digest, instance);
   return digest_of(digest, instance->table, instance->table_size * 2u);
 }
