@@ -327,6 +327,14 @@ describe("trouble with Renode", () => {
     expect(await board.monitor("colours")).toBe("<a & b>");
   });
 
+  it("ends the waiting for a board that runs by itself when Renode refuses what has to follow a cut", async () => {
+    const board = await start({ paused: false }, { refuse: { SaveImage: "the disk is full" } });
+    await board.cutAt({ operation: 1, moment: "after" });
+    board.serial.write("program\n");
+    await board.runUntil({ event: "power-off" });
+    expect(board.powered).toBe(false);
+  });
+
   it("says when Renode ends before it is up, with what it printed", async () => {
     await expect(start({}, { exit: 7, say: "no .NET here" })).rejects.toMatchObject({
       code: "EMULATOR_ENDED",
