@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 
 import { checkFits, measureAgents, readAgents, readMaps } from "./bench/agents.mjs";
 import { ROOT, runImage } from "./bench/board.mjs";
-import { measureFuel } from "./bench/fuel.mjs";
+import { measureFuel, measureFused } from "./bench/fuel.mjs";
 import { main as benchGateway } from "./bench/gateway.mjs";
 import { measureSizes } from "./bench/sizes.mjs";
 import { measureUpdate } from "./bench/update.mjs";
@@ -109,7 +109,7 @@ async function measureAll() {
     crypto,
     agents,
     workloads: options.exact ? [] : await measureWorkloads(),
-    fuel: { ...judgeFuel(fuel), rows: fuel },
+    fuel: { ...judgeFuel(fuel), rows: fuel, fused: measureFused() },
     boards: maps.map(({ board, nanosPerFuel }) => ({ board, nanosPerFuel })),
     fits: checkFits(maps),
     work: await measureWork(crypto, agents),
@@ -133,6 +133,11 @@ function failuresOf({ sizes, crypto, fuel, work, update }) {
     failures.push(
       `fuel: ${name} ${variant} takes ${instructions} instructions for ${paid} fuel and needs ${needs}`,
     );
+  for (const { name, variant, ratio } of fuel.fused)
+    if (ratio > fuel.limit)
+      failures.push(
+        `fuel: a sequence with ${name} ${variant} takes ${ratio.toFixed(1)} instructions per fuel`,
+      );
   for (const { unit, charged, taken } of work)
     if (taken > charged)
       failures.push(`sim charges ${charged} instructions for ${unit}, which takes ${Math.ceil(taken)}`);

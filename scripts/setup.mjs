@@ -3,13 +3,13 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  chmodSync,
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -31,6 +31,8 @@ const DEBIAN_PACKAGES = [
   "libnewlib-arm-none-eabi",
   "lld",
   "llvm",
+  "mono-mcs",
+  "mono-runtime",
   "nanopb",
   "ninja-build",
   "openssl",
@@ -167,17 +169,18 @@ function buildFirmware() {
   }
 }
 
-/** npm links only commands that are there when it installs, and these are compiled after it. */
+/** npm links commands, and makes them executable, only where their files are already there: these have just been compiled. */
 function linkCommands() {
-  const { workspaces } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  for (const folder of workspaces) {
-    const { name, bin = {} } = JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
-    for (const [command, file] of Object.entries(bin)) {
-      const link = join(ROOT, "node_modules/.bin", command);
-      chmodSync(join(ROOT, folder, file), 0o755);
-      if (!existsSync(link)) symlinkSync(join("..", name, file), link);
+  const runs = (name) => {
+    try {
+      accessSync(join(ROOT, "node_modules/.bin", name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
     }
-  }
+  };
+  const missing = ["edgeplug", "edgeplug-push"].filter((name) => !runs(name));
+  if (missing.length > 0) run("npm", ["rebuild", "--ignore-scripts", ...missing]);
 }
 
 function main() {
@@ -191,7 +194,8 @@ function main() {
     "build/native/build.ninja",
     "build/fuzz/build.ninja",
     "build/sim/build.ninja",
-    "build/stm32l552/build.ninja",
+    "build/stm32l552/stm32l552.elf",
+    "build/stm32l552/stm32l552-process.elf",
   ];
   const firmware = ["firmware", "proto", "cmake", "CMakeLists.txt", "CMakePresets.json", "scripts"];
   step(

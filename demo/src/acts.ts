@@ -274,6 +274,8 @@ export async function powerCut(story: Story, session: DeviceSession): Promise<De
   const { timeline, machine, tally } = story;
   const pkg = packageOf(story, "waveform-classifier");
   timeline.act("5. Power fails in the middle of a push");
+  // an agent that answers requests takes no part of a scan
+  if (!machine.roomForClassifier) await swap(story, session, packageOf(story, "hash-sha256"));
   await pushUntilCut(story, session, pkg);
   await machine.powerOn();
   const again = await machine.connect();

@@ -2,7 +2,8 @@
  * calls. What to run comes from the file job.bin in QEMU's working directory, made by scripts/bench: a sequence of
  * commands, each a few little-endian words, then bytes filled up to a multiple of four:
  *
- *   module memory stack_slots call_depth inputs outputs size bytes   a fresh instance; "module result instructions arena"
+ *   module memory stack_slots call_depth inputs outputs plain size bytes
+ *                                       a fresh instance, plain: without fused instructions; "module result instructions arena"
  *   call name_size name count (low high)*                            "call result instructions fuel value"
  *   scans name_size name count fuel                                  that export once per tick in the emulated process,
  *                                                                    "scan ..." for each
@@ -67,8 +68,10 @@ static bool load_module(void) {
   const ep_wasm_limits_t limits = {memory, slots, depth};
   ep_wasm_error_t why = {0};
   uint32_t size;
+  bool plain;
   bank.manifest.inputs = next_word();
   bank.manifest.outputs = next_word();
+  plain = next_word() != 0u;
   size = next_word();
   memcpy(bank.code, next_bytes(size), size <= sizeof bank.code ? size : 0u);
   memset(bank.arena, 0xa5, sizeof bank.arena);
@@ -76,7 +79,7 @@ static bool load_module(void) {
   ep_events_init(&events);
   bank.channels = &channels;
   bank.log = &events;
-  bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0};
+  bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0, plain};
   ep_count_t from = ep_count_begin();
   ep_wasm_result_t result =
       ep_wasm_load(&bank.instance, bank.code, size, &limits, &bank.host, bank.arena, sizeof bank.arena, &why);

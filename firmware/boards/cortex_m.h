@@ -1,13 +1,9 @@
-/* What every Cortex-M has in common: system control block, NVIC, and the few instructions that C has no
- * words for. Register names and bits are those of the Armv7-M (DDI 0403) and Armv8-M (DDI 0553) manuals.
- */
+/* What every Cortex-M has in common: system control block and NVIC. Register names and bits are those of the
+ * Armv7-M (DDI 0403) and Armv8-M (DDI 0553) manuals. */
 #ifndef EP_BOARDS_CORTEX_M_H
 #define EP_BOARDS_CORTEX_M_H
 
-#include <stdint.h>
-
-#define REG32(address) (*(volatile uint32_t *)(uintptr_t)(address))
-#define REG8(address)  (*(volatile uint8_t *)(uintptr_t)(address))
+#include "cortex_m_access.h"
 
 #define SYST_CSR            REG32(0xE000E010u)
 #define SYST_RVR            REG32(0xE000E014u)
@@ -38,39 +34,9 @@
 #define PRIORITY_SERIAL 0x40u
 #define PRIORITY_SCAN   0x80u
 
-static inline void barrier(void) {
-  __asm volatile("dsb\n\tisb" ::: "memory");
-}
-
 static inline void interrupt_enable(uint32_t irq, uint8_t priority) {
   NVIC_IPR(irq) = priority;
   NVIC_ISER(irq / 32u) = 1u << (irq % 32u);
-}
-
-static inline uint32_t interrupts_off(void) {
-  uint32_t state;
-  __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(state)::"memory");
-  return state;
-}
-
-static inline void interrupts_restore(uint32_t state) {
-  __asm volatile("msr primask, %0" ::"r"(state) : "memory");
-}
-
-/* Holds back interrupts of priority `level` and less urgent ones; returns what was in force. */
-static inline uint32_t priority_raise(uint32_t level) {
-  uint32_t state;
-  __asm volatile("mrs %0, basepri" : "=r"(state)::"memory");
-  __asm volatile("msr basepri_max, %0" ::"r"(level) : "memory");
-  return state;
-}
-
-static inline void priority_restore(uint32_t state) {
-  __asm volatile("msr basepri, %0" ::"r"(state) : "memory");
-}
-
-static inline void wait_for_interrupt(void) {
-  __asm volatile("dsb\n\twfi" ::: "memory");
 }
 
 static inline __attribute__((noreturn)) void system_reset(void) {

@@ -94,7 +94,7 @@ static void reply_error(reply_t *reply, ep_wasm_result_t result, const char *det
 
 /* ---- requests -------------------------------------------------------------------------------------------- */
 
-void ep_conformance_module_load(const uint8_t *code, uint32_t size, char *reply, size_t reply_size) {
+void ep_conformance_module_load(uint8_t *code, uint32_t size, char *reply, size_t reply_size) {
   static const ep_wasm_limits_t limits = {MEMORY_SIZE, STACK_SLOTS, CALL_DEPTH};
   reply_t answer = {reply, reply_size, 0};
   ep_wasm_error_t error;

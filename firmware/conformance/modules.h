@@ -15,11 +15,11 @@
 #define EP_CONFORMANCE_MAX_RESULTS 16u
 #define EP_CONFORMANCE_REPLY_SIZE  (2u + EP_CONFORMANCE_MAX_RESULTS * 17u + 128u)
 
-/* M: loads `size` bytes and runs the start function. The bytes are interpreted where they lie and must stay as
- * they are until the next load or reset. "ok", or "err malformed ...", "err invalid ...", "err unsupported ...",
+/* M: loads `size` bytes and runs the start function. Loading changes the bytes; they are interpreted where they lie and
+ * must then stay as they are until the next load or reset. "ok", or "err malformed ...", "err invalid ...", "err unsupported ...",
  * "err unlinkable ...", "err limit ...", "err trap ..."; after any of these no module is loaded.
  * A module longer than EP_CONFORMANCE_MAX_MODULE is "err limit": pass its size and whatever `code`. */
-void ep_conformance_module_load(const uint8_t *code, uint32_t size, char *reply, size_t reply_size);
+void ep_conformance_module_load(uint8_t *code, uint32_t size, char *reply, size_t reply_size);
 
 /* I: calls the export `name` (not terminated) with `count` raw 64-bit arguments. "r" and the results as
  * " %016x" each, or "t REASON"; "err unknown ..." if there is no such function or the arguments don't fit it. */

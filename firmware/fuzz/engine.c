@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <sanitizer/asan_interface.h>
@@ -92,9 +93,23 @@ static uint32_t branch_bytes(const ep_wasm_instance_t *instance) {
   return bytes - bytes % (uint32_t)sizeof(ep_wasm_branch_t);
 }
 
+static uint8_t global_types[EP_WASM_MAX_MODULE];
+
+/* Globals as far as they have a meaning: the upper half of an i32's or f32's slot has none. */
+static uint32_t digest_of_globals(uint32_t digest, const ep_wasm_instance_t *instance) {
+  for (uint32_t i = 0; i < instance->global_count; i++) {
+    const uint8_t type = global_types[i] & 0x7Fu;
+    const bool wide = type == EP_WASM_I64 || type == EP_WASM_F64;
+    digest = digest_of(digest, instance->globals + i, wide ? 8u : 4u);
+  }
+  return digest;
+}
+
 static void fence_all(ep_wasm_instance_t *instance) {
   uint32_t slots = (uint32_t)(instance->stack_end - instance->stack);
   uint32_t branches = branch_bytes(instance);
+  /* load.c puts them behind the globals */
+  memcpy(global_types, instance->globals + instance->global_count, instance->global_count);
   __asan_poison_memory_region(fenced, sizeof fenced);
   fenced_used = FENCE;
   instance->functions =
@@ -111,12 +126,19 @@ static void fence_all(ep_wasm_instance_t *instance) {
   instance->memory = fence(instance->memory, instance->memory_size);
 }
 
-ep_wasm_result_t fuzz_engine_load(fuzz_engine_t *engine, const uint8_t *module, uint32_t size) {
+ep_wasm_result_t fuzz_engine_load(fuzz_engine_t *engine, const uint8_t *module, uint32_t size, bool plain) {
+  static uint8_t *code;
   ep_wasm_result_t result;
-  engine->host = (ep_wasm_host_t){
-      .imports = imports, .import_count = sizeof imports / sizeof imports[0], .context = engine};
+  engine->host = (ep_wasm_host_t){.imports = imports,
+                                  .import_count = sizeof imports / sizeof imports[0],
+                                  .context = engine,
+                                  .plain = plain};
+  free(code);
+  code = malloc(size > 0u ? size : 1u);
+  FUZZ_CHECK(code != NULL);
+  memcpy(code, module, size);
   memset(arena, 0xA5, 512); /* nothing may count on zeros that were there before */
-  result = ep_wasm_load(&engine->instance, module, size, &engine->limits, &engine->host, arena, sizeof arena,
+  result = ep_wasm_load(&engine->instance, code, size, &engine->limits, &engine->host, arena, sizeof arena,
                         &engine->error);
   FUZZ_CHECK((result == EP_WASM_OK) == (engine->error.detail[0] == '\0'));
   if (result == EP_WASM_OK) fence_all(&engine->instance);
@@ -162,6 +184,6 @@ uint32_t fuzz_engine_run(fuzz_engine_t *engine, int32_t fuel, bool sliced) {
   for (uint32_t function = 0; function < count; function++) digest = call(engine, function, fuel, digest);
   if (memory > 2048u) memory = 2048u;
   if (memory > 0u) digest = digest_of(digest, instance->memory, memory);
-  digest = digest_of(digest, instance->globals, instance->global_count * 8u);
+  digest = digest_of_globals(digest, instance);
   return digest_of(digest, instance->table, instance->table_size * 2u);
 }

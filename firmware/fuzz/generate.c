@@ -161,6 +161,30 @@ static void give(generator_t *g, const uint8_t *values, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) push(g, values[i]);
 }
 
+/* A number: a constant, or an operation on locals and constants as rewrite.c fuses it. */
+static void put_number(generator_t *g) {
+  static const uint8_t operations[] = {EP_OP_i32_eq,   EP_OP_i32_ne,   EP_OP_i32_lt_s,  EP_OP_i32_gt_u,
+                                       EP_OP_i32_le_s, EP_OP_i32_ge_u, EP_OP_i32_add,   EP_OP_i32_sub,
+                                       EP_OP_i32_mul,  EP_OP_i32_and,  EP_OP_i32_shr_s, EP_OP_i32_rotl};
+  uint32_t how = fuzz_u8(&g->input), keeper = g->local_count - KEEPERS; /* the i32 */
+  if (how < 0x60u) {
+    put_constant(g, EP_WASM_I32);
+    return;
+  }
+  put(g, EP_OP_local_get);
+  put_index(g, keeper);
+  push(g, EP_WASM_I32);
+  if ((how & 1u) != 0u) {
+    put(g, EP_OP_local_get);
+    put_index(g, keeper);
+    push(g, EP_WASM_I32);
+  } else {
+    put_constant(g, EP_WASM_I32);
+  }
+  put(g, operations[(how >> 1) % sizeof operations]);
+  g->height--;
+}
+
 /* ---- blocks --------------------------------------------------------------------------------------------------------- */
 
 /* Leaves just `values` above the block's height. One that is on top goes round the others through a local. */
@@ -192,7 +216,7 @@ static void open_block(generator_t *g, uint32_t opcode, uint32_t type) {
   if (opcode == EP_OP_if) {
     /* the condition lies above the parameters */
     need(g, values, count);
-    put_constant(g, EP_WASM_I32);
+    put_number(g);
     g->height--;
   } else {
     need(g, values, count);
@@ -263,7 +287,7 @@ static void put_branch(generator_t *g, uint32_t opcode) {
   if (opcode == EP_OP_return) label = g->depth - 1u;
   count = label_values(g, label, values);
   need(g, values, count);
-  if (opcode == EP_OP_br_if) put_constant(g, EP_WASM_I32), g->height--;
+  if (opcode == EP_OP_br_if) put_number(g), g->height--;
   put(g, opcode);
   if (opcode != EP_OP_return) put_index(g, label);
   if (opcode != EP_OP_br_if) never(g);
@@ -367,7 +391,14 @@ static void put_special(generator_t *g, uint32_t opcode) {
     put(g, opcode);
     never(g);
     break;
-  case EP_OP_nop: put(g, opcode); break;
+  case EP_OP_nop:
+    put(g, opcode);
+    put_number(g);
+    if ((fuzz_u8(&g->input) & 1u) == 0u) break;
+    put(g, EP_OP_local_set);
+    put_index(g, g->local_count - KEEPERS);
+    g->height--;
+    break;
   case EP_OP_block:
   case EP_OP_loop:
   case EP_OP_if:

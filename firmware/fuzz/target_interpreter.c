@@ -1,5 +1,5 @@
-/* Modules that validate are run under fuel, each function of them, twice: in one go and in slices. Both must see the
- * same results, traps, fuel and memory.
+/* Modules that validate are run under fuel, each function of them, three times: in one go, in slices, and without fused
+ * instructions. All must see the same results, traps and their places, fuel and memory.
  *
  * Input: a byte of limits; bit 0 says whether a module follows as it is, or decisions for generate.c, which makes a
  * valid module of any bytes. The engine refusing such a one, but for its limits, is a finding too.
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size = generate_module(module, size, generated);
     module = generated;
   }
-  result = fuzz_engine_load(&engine, module, (uint32_t)size);
+  result = fuzz_engine_load(&engine, module, (uint32_t)size, false);
   if ((how & 1u) != 0u && result != EP_WASM_OK && result != EP_WASM_LIMIT &&
       result < EP_WASM_TRAP_UNREACHABLE) {
     fprintf(stderr, "a valid module is refused at %u: %s\n", engine.error.offset, engine.error.detail);
@@ -37,8 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
   if (result != EP_WASM_OK) return 0;
   digest = fuzz_engine_run(&engine, fuel, false);
-  FUZZ_CHECK(fuzz_engine_load(&engine, module, (uint32_t)size) == EP_WASM_OK);
+  FUZZ_CHECK(fuzz_engine_load(&engine, module, (uint32_t)size, false) == EP_WASM_OK);
   FUZZ_CHECK(fuzz_engine_run(&engine, fuel, true) == digest);
+  FUZZ_CHECK(fuzz_engine_load(&engine, module, (uint32_t)size, true) == EP_WASM_OK);
+  FUZZ_CHECK(fuzz_engine_run(&engine, fuel, false) == digest);
   return 0;
 }
 

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   engine.limits = (ep_wasm_limits_t){memory[how & 3u], slots[how >> 2 & 3u], 1u + (how >> 4)};
   section = ep_wasm_custom_section(data, (uint32_t)size, "edgeplug", &section_size);
   if (section != NULL) FUZZ_CHECK(section >= data && section_size <= size - (size_t)(section - data));
-  if (fuzz_engine_load(&engine, data, (uint32_t)size) != EP_WASM_OK) return 0;
+  if (fuzz_engine_load(&engine, data, (uint32_t)size, false) != EP_WASM_OK) return 0;
   FUZZ_CHECK(engine.instance.memory_size <= engine.limits.memory_bytes);
   (void)ep_wasm_find_export(&engine.instance, "scan", "()");
   (void)ep_wasm_find_export(&engine.instance, "handle", "(i)i");

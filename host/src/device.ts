@@ -12,6 +12,7 @@ export * from "./session/describe.js";
 export * from "./session/messages.js";
 export type { Deliverable, PushOptions, PushResult, PushStep } from "./session/push.js";
 export type { SavedPackage } from "./session/save.js";
+export { vectorExchanges, type Exchange } from "./session/vectors.js";
 export { DeviceSession, type ConnectOptions, type RollbackOptions } from "./session/session.js";
 export type { GatewayOptions } from "./gateway/client/options.js";
 export { openDevice, openPort, type OpenDeviceOptions } from "./open-device.js";

@@ -125,7 +125,8 @@ function activeFuel({ active }: Status, present: AgentPackage | undefined): numb
 function journal({ status }: Situation): Check {
   const good = { name: "journal", text: "sound" };
   if (status.journalError === 0) return good;
-  return { ...good, text: "damaged", error: EdgePlugError.fromBoard(status.journalError) };
+  const error = EdgePlugError.fromBoard(status.journalError);
+  return { ...good, text: error.code === "JOURNAL" ? "damaged" : "out of use", error };
 }
 
 function update({ status, slots, digest }: Situation): Check {

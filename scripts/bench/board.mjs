@@ -30,8 +30,8 @@ export class Job {
   size = 0;
 
   module(bytes, limits = {}) {
-    const { memory, stackSlots, callDepth, inputs, outputs } = { ...DEFAULT_LIMITS, ...limits };
-    this.#add([COMMAND.module, memory, stackSlots, callDepth, inputs, outputs, bytes.length], bytes);
+    const { memory, stackSlots, callDepth, inputs, outputs, plain = 0 } = { ...DEFAULT_LIMITS, ...limits };
+    this.#add([COMMAND.module, memory, stackSlots, callDepth, inputs, outputs, plain, bytes.length], bytes);
     this.#expected.push("module");
     return this;
   }

@@ -511,7 +511,7 @@ function allWays() {
 }
 
 /** Measures each way with each of its values: instructions and fuel of the sequence. */
-function measureSequences(ways) {
+function measureSequences(ways, plain = 1) {
   const jobs = [];
   let job = new Job();
   let place = 0;
@@ -523,7 +523,7 @@ function measureSequences(ways) {
       job = new Job();
       place = 0;
     }
-    job.module(bytes, { memory: MEMORY, stackSlots: STACK });
+    job.module(bytes, { memory: MEMORY, stackSlots: STACK, plain });
     for (const args of one.values) job.call("few", args).call("many", args);
     const at = { job: jobs.length, place };
     place += 1 + 2 * one.values.length;
@@ -570,6 +570,15 @@ export function measureFuel() {
     return result;
   });
   return results.filter(({ hidden }) => !hidden).map(({ hidden: _, ...result }) => result);
+}
+
+/** The same sequences as they run on a board, fused where they can be: instructions and fuel of each as a whole. */
+export function measureFused() {
+  const ways = allWays();
+  return measureSequences(ways, 0).map((found, index) => {
+    const ratios = found.map(({ instructions, fuel }) => instructions / fuel);
+    return { name: ways[index].name, variant: ways[index].variant, ratio: Math.max(...ratios) };
+  });
 }
 
 function cost({ times }, { args, instructions, fuel }, other) {

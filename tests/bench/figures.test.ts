@@ -14,6 +14,7 @@ interface Figures {
     unit: number;
     limit: number;
     rows: { name: string; variant: string; instructions: number; fuel: number; ratio: number }[];
+    fused: { name: string; variant: string; ratio: number }[];
   };
   boards: { board: string; nanosPerFuel: number }[];
   work: { unit: string; charged: number; taken: number }[];
@@ -58,6 +59,12 @@ describe("figures", () => {
         `${name} ${variant}: ${fuel} fuel, needs ${Math.ceil(instructions / limit)}`,
     );
     expect(needs).toEqual([]);
+  });
+
+  it("sequences that are fused keep the same law as a whole", () => {
+    const { fused, rows, limit } = figures.fuel;
+    expect(fused.length).toBeGreaterThanOrEqual(rows.length);
+    expect(fused.filter(({ ratio }) => ratio > limit)).toEqual([]);
   });
 
   it("nanosecond per fuel of the qemu board covers the dearest instruction", () => {

@@ -3,13 +3,13 @@ import { crc32 } from "node:zlib";
 
 import { TEAR_SHAPES, type Flash, type FlashOperation } from "@edgeplug/sim";
 import { historyKindName } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { OPERATOR, PUBLISHER, publicKeyOf, signed, STRANGER } from "@edgeplug/test-support/agents";
 import { encodeCommand, signedCommand, type Command } from "@edgeplug/test-support/authority";
-import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
+import type { TestBoard } from "@edgeplug/test-support/board";
 import { begin, failureOf, push, standing } from "@edgeplug/test-support/push";
-import { startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import {
   addOperator,
   ask,
@@ -72,7 +72,7 @@ const NO_COMMANDS: [string, Uint8Array][] = [
   ["half a command", UNLOCK.slice(0, 2)],
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("each plain request that changes state is LOCKED on a locked board, and changes not one byte", async () => {
     const { board, session } = await boardWithKeys(backend);
     await push(session, next);
@@ -238,7 +238,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   it("no nonce is told twice, wherever and however the power is cut while the board journals one", async () => {
     const board = await startTestBoard("sim");
     const session = await board.connect();

@@ -83,3 +83,25 @@ describe("keys and lock by command", () => {
     expect([push.code, push.stderr.includes("EP6002")]).toEqual([61, true]);
   });
 });
+
+describe("a board under Renode where there is none", () => {
+  const withoutRenode = { ...process.env, RENODE: "/nowhere" };
+  const command = (script: string, ...args: string[]): Promise<Outcome> =>
+    run(process.execPath, [script, ...args], { env: withoutRenode }).then(
+      (told) => ({ code: 0, ...told }),
+      (error: unknown) => error as Outcome,
+    );
+
+  it.each([
+    ["edgeplug board run", EDGEPLUG, "board", "run", "--ephemeral"],
+    ["npm start", join(ROOT, "demo/dist/main.js")],
+    ["npm run stress", join(ROOT, "tests/stress/dist/main.js"), "--swaps", "26"],
+    ["npm run chaos", join(ROOT, "tests/chaos/dist/main.js"), "--packages", "1"],
+    ["npm run qemu", join(ROOT, "tests/arm/dist/main.js"), "--kills", "1"],
+  ])("%s says so by its own code and exit code, and what to do", async (_, script, ...args) => {
+    const { code, stderr } = await command(script, ...args, "--board", "renode");
+    expect(stderr).toContain("EP7010");
+    expect(stderr).toMatch(/\n {2}try: .*RENODE/);
+    expect(code).toBe(14);
+  });
+});

@@ -1,7 +1,7 @@
 // Somebody who only watches, and a journal that was damaged.
 import { MEMORY_MAPS, Random } from "@edgeplug/sim";
 import { phaseName, type DeviceSession } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import {
   controlAgent,
@@ -11,8 +11,8 @@ import {
   publicKeyOf,
   signed,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import type { TestBoard } from "@edgeplug/test-support/board";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { begin, failureOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
@@ -46,7 +46,7 @@ async function lockedBoard(board: TestBoard): Promise<DeviceSession> {
   return session;
 }
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("a journal destroyed in both halves: the board counts as locked and says why, and its agent runs on", async () => {
     const board = await startTestBoard(backend);
     await push(await board.connect(), old); // an open board
@@ -86,7 +86,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
   );
 });
 
-describe("on qemu", () => {
+onBoard("qemu", () => {
   it("a masked scan interrupt is one missed scan by the board's count, and one gap for who watches its outputs", async () => {
     const board = await startTestBoard("qemu", {
       patches: [{ offset: MEMORY_MAPS.qemu.maskOneScan, bytes: Uint8Array.of(1) }],

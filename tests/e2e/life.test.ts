@@ -1,11 +1,11 @@
 // The life of an update, from an empty board on.
 import { serializePackage } from "edgeplug";
 import { reasonName, slotStateName, type DeviceSession } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { controlAgent, makePackage, padded, REQUEST, requestAgent } from "@edgeplug/test-support/agents";
-import { BACKENDS, type TestBoard } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import type { TestBoard } from "@edgeplug/test-support/board";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { failureOf, historyOf, push, standing } from "@edgeplug/test-support/push";
 
@@ -55,7 +55,7 @@ class RequestStream {
   }
 }
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("an empty board is in safe mode: outputs at fail-safe, it answers, and a request gets NO_AGENT", async () => {
     const board = await startTestBoard(backend);
     const session = await board.connect();

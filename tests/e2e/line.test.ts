@@ -1,11 +1,10 @@
 // Lines as they are: noise, garbage, cut and doubled frames, a cable that is pulled, two who push at once.
 import { Random } from "@edgeplug/sim";
 import { NoisyLine } from "renode-test-harness";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import { controlAgent, makePackage, padded } from "@edgeplug/test-support/agents";
-import { BACKENDS } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { FrameTamper } from "@edgeplug/test-support/line";
 import { begin, failureOf, push, pushUntil, sendChunks, standing } from "@edgeplug/test-support/push";
 
@@ -17,7 +16,7 @@ const small = makePackage(controlAgent({ value: 8 }), { version: "2", release: 2
 const large = makePackage(padded(controlAgent({ value: 9 }), 9_000), { version: "3", release: 3 });
 const old = makePackage(controlAgent({ value: 7 }));
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("a push succeeds though 1 % of all bytes is corrupted, in both directions", async () => {
     const board = await startTestBoard(backend);
     await push(await board.connect(), old);
@@ -166,7 +165,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   it("a staging that stalls for 30 s is dropped; what was received in whole pages is resumed", async () => {
     const board = await startTestBoard("sim");
     const session = await board.connect();

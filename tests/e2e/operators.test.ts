@@ -1,7 +1,7 @@
 // What only operators may change on a locked board: its keys, its lock, its trial, and which packages may be older.
 import { EdgePlugError, type AgentPackage } from "edgeplug";
 import type { DeviceSession } from "edgeplug/device";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 
 import {
   controlAgent,
@@ -14,9 +14,9 @@ import {
   signed,
   STRANGER,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
 import { begin, failureOf, push, pushUntil, standing } from "@edgeplug/test-support/push";
+import { onEachBoard } from "./fixture.js";
 import {
   addOperator,
   ask,
@@ -37,7 +37,7 @@ import {
   type Code,
 } from "./locked-board.js";
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("the last key of a role stays, on an open board too; it can be replaced, and the role goes over", async () => {
     const { board, session } = await boardWithKeys(backend, { lock: false });
     for (const key of [PUBLISHER, OPERATOR]) {

@@ -18,8 +18,8 @@ import {
   padded,
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import type { Backend, TestBoard } from "@edgeplug/test-support/board";
+import { onBoard, onEachBoard, startTestBoard } from "./fixture.js";
 import { until } from "@edgeplug/test-support/clock";
 import { historyOf, push, pushFails, pushUntil, standing } from "@edgeplug/test-support/push";
 
@@ -63,7 +63,7 @@ const MOMENTS: { what: string; stop: (step: PushStep) => boolean; resumes: boole
   { what: "when it is staged", stop: ({ step }) => step === "staged", resumes: true },
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   describe.each(["powerOff", "kill"] as const)("power cut by %s", (cut) => {
     it.each(MOMENTS)(
       "$what: the old agent runs again, and pushing again succeeds",
@@ -198,7 +198,7 @@ describe.each(BACKENDS)("on %s", (backend) => {
   });
 });
 
-describe("on sim", () => {
+onBoard("sim", () => {
   // the qemu board has no register that tells a pressed button from a watchdog
   it("the reset button in a trial costs an attempt, as a power cut does", async () => {
     const { board, session } = await boardWithAgent("sim");

@@ -18,8 +18,8 @@ import {
   withManifestBytes,
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
-import { startTestBoard } from "./fixture.js";
+import type { Backend, TestBoard } from "@edgeplug/test-support/board";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import {
   begin,
   failureOf,
@@ -190,7 +190,7 @@ const BROKEN_MODULES: {
   },
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   it("whatever is refused at Begin leaves every byte of flash as it was, and the next good package succeeds", async () => {
     const { board, session } = await boardWithAgent(backend);
     const before = await standing(session);

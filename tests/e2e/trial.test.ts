@@ -1,5 +1,5 @@
 // Every way that a trial ends, as the host reads it and as somebody sees it who only watches the outputs.
-import type { AgentPackage } from "edgeplug";
+import { EdgePlugError, type AgentPackage } from "edgeplug";
 import {
   eventKindName,
   reasonName,
@@ -19,9 +19,9 @@ import {
   TRAP_BYTE,
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
-import { BACKENDS, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import type { Backend, TestBoard } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
-import { startTestBoard } from "./fixture.js";
+import { onEachBoard, startTestBoard } from "./fixture.js";
 import {
   failureOf,
   historyOf,
@@ -79,7 +79,7 @@ const FAILURES: { what: string; deed: string; reason: string; options?: PackageO
   },
 ];
 
-describe.each(BACKENDS)("on %s", (backend) => {
+onEachBoard((backend) => {
   describe.each(FAILURES)("a new agent that $what in its trial", ({ deed, reason, options = {} }) => {
     const bad = update(failingAgent(NEW, 10, deed), {
       ...options,
@@ -194,6 +194,18 @@ describe.each(BACKENDS)("on %s", (backend) => {
     const error = await failureOf(drain(rest));
     expect(error.code).toBe("ROLLED_BACK");
     expect(await standing(session)).toMatchObject({ runs: OLD_RUNS, last: "unconfirmed#2", spent: 0 });
+  });
+
+  it("requests of a trial that a bad line swallows don't end the push, as long as the board answers the others", async () => {
+    const { session } = await boardWithAgent(backend);
+    const call = session.call.bind(session);
+    let swallowed = 0;
+    session.call = (data, options) =>
+      swallowed++ < 3 ? Promise.reject(new EdgePlugError("TIMEOUT")) : call(data, options);
+    const trialRequests = [Uint8Array.of(1, 2, 3)];
+    const { active } = await push(session, update(requestAgent(NEW), REQUEST), { trialRequests });
+    expect(slotStateName(active.state)).toBe("confirmed");
+    expect(swallowed).toBeGreaterThan(3);
   });
 
   it("a request on which a new request agent traps is answered by the old one", async () => {

@@ -228,7 +228,7 @@ void choice_boot(uint32_t why) {
   ep_hotswap_boot(&engine, &agents, ignore_event, NULL);
   result.runs = agents.active;
   result.in_trial = agents.in_trial;
-  result.damaged = engine.journal.damaged;
+  result.damaged = engine.journal.damaged != 0;
   for (uint32_t slot = 0; slot < 2u; slot++) {
     ep_record_read(&engine.journal, slot, &record);
     if (ep_record_intact(&record)) read_marks(slot, record.header.swap_number, &record.marks);

@@ -1,6 +1,6 @@
-/* Vectors, C start-up, memory protection and fault handlers. The core boots from the table in flash; the table that
- * counts afterwards is made in SRAM, where every function that it names is too: flash that is being erased can't be
- * read for 22 ms. */
+/* Vectors, C start-up, memory protection and fault handlers. The core boots from the table in flash; the
+ * table that counts afterwards is made in SRAM, where every function that it names is too: flash that is
+ * being erased can't be read for 22 ms. */
 #include <stdint.h>
 
 #include "board.h"
@@ -10,13 +10,9 @@
 
 int main(void);
 void ep_stm32_reset(void);
-void ep_stm32_nmi(void);
-void ep_stm32_serial_interrupt(void);
-void ep_stm32_scan_interrupt(void);
 
 extern uint32_t ep_bss_start[], ep_bss_end[];
 extern uint32_t ep_code_start[], ep_code_end[], ep_code_load[];
-extern uint32_t ep_data_start[], ep_data_end[], ep_data_load[];
 extern uint32_t ep_stack_bottom[], ep_stack_top[];
 
 #define STACK_PAINT 0xA5C3A5C3u
@@ -28,22 +24,37 @@ extern uint32_t ep_stack_bottom[], ep_stack_top[];
 #define RLAR_ENABLE          1u
 #define MAIR_NORMAL_UNCACHED 0x44u
 
-/* Both ends are multiples of 32. */
-static void mpu_region(uint32_t number, uintptr_t from, uintptr_t end, uint32_t access) {
-  MPU_RNR = number;
-  MPU_RBAR = (uint32_t)(from + access);
-  MPU_RLAR = (uint32_t)(end - 32u + RLAR_ENABLE);
-}
+/* Every part of memory: from where, and what may be done there; up to where. Both ends are multiples of 32. */
+#define REGION(from, access, end)                                                                            \
+  { (uint32_t)(from) + (access), (uint32_t)(end)-32u + RLAR_ENABLE }
 
-/* Code can't be written, data can't be run. Flash stays writable: programming it is a write, and only an
- * unlocked controller takes one. A stack that grows too far meets MSPLIM. */
+#define SLOTS_END   EP_MAP_RUNTIME_BASE
+#define RUNTIME_END (EP_MAP_RUNTIME_BASE + EP_MAP_RUNTIME_SIZE)
+
+/* Code can't be written, data can't be run. The slots and the journal are data that can be written:
+ * programming them is a write, and only an unlocked controller takes one. A stack that grows too far meets
+ * MSPLIM, and the code below it. */
+static const struct {
+  uint32_t base;
+  uint32_t limit;
+} regions[] = {
+    REGION(EP_MAP_FLASH_BASE, RBAR_READ_WRITE | RBAR_XN, SLOTS_END),
+    REGION(EP_MAP_RUNTIME_BASE, RBAR_READ_ONLY, RUNTIME_END),
+    REGION(RUNTIME_END, RBAR_READ_WRITE | RBAR_XN, EP_MAP_FLASH_BASE + EP_MAP_FLASH_SIZE),
+    REGION(EP_MAP_SRAM_BASE, RBAR_READ_ONLY, ep_code_end),
+    REGION(ep_code_end, RBAR_READ_WRITE | RBAR_XN, EP_MAP_SRAM_BASE + EP_MAP_SRAM_SIZE),
+};
+
 static void protect_memory(void) {
   MPU_MAIR0 = MAIR_NORMAL_UNCACHED;
-  mpu_region(0, EP_MAP_FLASH_BASE, EP_MAP_FLASH_BASE + EP_MAP_FLASH_SIZE, RBAR_READ_WRITE);
-  mpu_region(1, EP_MAP_SRAM_BASE, (uintptr_t)ep_code_end, RBAR_READ_ONLY);
-  mpu_region(2, (uintptr_t)ep_code_end, EP_MAP_SRAM_BASE + EP_MAP_SRAM_SIZE, RBAR_READ_WRITE | RBAR_XN);
+#pragma GCC unroll 1
+  for (uint32_t i = 0; i < sizeof regions / sizeof *regions; i++) {
+    MPU_RNR = i;
+    MPU_RBAR = regions[i].base;
+    MPU_RLAR = regions[i].limit;
+  }
   MPU_CTRL = MPU_CTRL_ENABLE | MPU_CTRL_PRIVDEFENA;
-  SCB_SHCSR |= SHCSR_FAULTS_ENABLE;
+  SCB_SHCSR = SHCSR_FAULTS_ENABLE;
   barrier();
 }
 
@@ -82,19 +93,16 @@ __attribute__((naked, noreturn, section(".scan.text.fault"))) static void fault(
                  ".ltorg");
 }
 
-/* The NMI is the flash's word for a double word that can't be read, if the driver reads just now. */
-__attribute__((section(".scan.text.nmi"))) void ep_stm32_nmi(void) {
-  if (!ep_stm32_flash_ecc_failed()) ep_stm32_fault();
-}
-
-/* At the start of SRAM, read-only once memory is protected. The last interrupt that is ever enabled ends it. */
-__attribute__((section(".ram_vectors"))) static vector_t vectors[PLACE(USART1_IRQ) + 1u];
+/* At the start of SRAM, read-only once memory is protected. The last interrupt that is ever enabled ends it.
+ */
+__attribute__((section(".ram_vectors"))) static vector_t vectors[PLACE(LPUART1_IRQ) + 1u];
 
 static void make_vectors(void) {
   for (uint32_t place = 0; place < sizeof vectors / sizeof *vectors; place++) vectors[place] = fault;
   vectors[PLACE_NMI] = ep_stm32_nmi;
   vectors[PLACE_SYSTICK] = ep_stm32_scan_interrupt;
-  vectors[PLACE(USART1_IRQ)] = ep_stm32_serial_interrupt;
+  vectors[PLACE(FLASH_IRQ)] = ep_stm32_flash_interrupt;
+  vectors[PLACE(LPUART1_IRQ)] = ep_stm32_serial_interrupt;
   SCB_VTOR = (uint32_t)(uintptr_t)vectors;
 }
 
@@ -110,7 +118,6 @@ __attribute__((used, noreturn)) static void start(void) {
   fill_words(ep_stack_bottom, here, STACK_PAINT);
   fill_words(ep_bss_start, ep_bss_end, 0);
   copy_words(ep_code_start, ep_code_end, ep_code_load);
-  copy_words(ep_data_start, ep_data_end, ep_data_load);
   make_vectors();
   protect_memory();
   ep_stm32_clock_init();

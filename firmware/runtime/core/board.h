@@ -40,6 +40,9 @@ const ep_board_map_t *ep_board_map(void); /* [scan] */
 
 /* ---- flash ---------------------------------------------------------------------------------- */
 
+/* Any of the three may also answer EP_ERR_OPTION_BYTES: the chip isn't set up as the board's map needs it, and its flash
+ * is left alone. The runtime then stays in safe mode and tells the host so. */
+
 /* Reads `size` bytes. EP_OK, EP_ERR_ECC (a unit in the range can't be read; the buffer's contents are
  * then undefined) or EP_ERR_FLASH. */
 int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size);

@@ -12,7 +12,7 @@
 #define EP_MAX_IO_BUFFER   512u
 #define EP_MAX_STATE       512u      /* bytes handed over between agents */
 #define EP_MAX_FUEL        20000000u /* of any single call in the main loop */
-#define EP_LOG_FUEL        40u       /* what log() takes besides its call */
+#define EP_LOG_FUEL        43u       /* what log() takes besides its call */
 #define EP_ARENA_SIZE      49152u    /* one of two: memory, globals, table, side table, stack, frames */
 
 #endif

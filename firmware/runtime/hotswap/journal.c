@@ -137,7 +137,7 @@ static int ep_journal_add(ep_journal_t *journal, ep_journal_entry_t *entry) {
   int error;
   entry->sequence = journal->sequence;
   ep_journal_apply(journal, entry);
-  if (journal->damaged) return EP_ERR_JOURNAL;
+  if (journal->damaged) return journal->damaged;
   error = ep_journal_push(journal, entry);
   if (error == EP_OK) journal->sequence++;
   return error;
@@ -257,7 +257,7 @@ static int ep_journal_compact(ep_journal_t *journal, const ep_journal_change_t *
 static const ep_journal_change_t ep_journal_no_change;
 
 int ep_journal_change(ep_journal_t *journal, const ep_journal_change_t *change) {
-  int error = journal->damaged ? EP_ERR_JOURNAL : ep_journal_compact(journal, change);
+  int error = journal->damaged ? journal->damaged : ep_journal_compact(journal, change);
   if (error == EP_OK && !change->clear && !EP_DEFECT(KEYS_IN_ONE_HALF))
     error = ep_journal_compact(journal, &ep_journal_no_change);
   return error;
@@ -389,7 +389,7 @@ void ep_journal_mount(ep_journal_t *journal) {
                    there->journal.kept[EP_KEPT_STATE].u.state.nonce);
   ep_journal_raise(&journal->kept[EP_KEPT_STATE].u.state.security_version,
                    there->journal.kept[EP_KEPT_STATE].u.state.security_version);
-  journal->damaged = !here->secure;
+  journal->damaged = here->secure ? EP_OK : EP_ERR_JOURNAL;
   if (journal->damaged) return;
   if (here->again && !EP_DEFECT(LAST_ENTRY_NOT_WRITTEN_AGAIN)) (void)ep_journal_push(journal, &here->last);
   journal->generation = here->outlived;

@@ -99,7 +99,9 @@ typedef struct {
   uint8_t half;      /* in use */
   uint8_t keys;      /* how many */
   bool locked;
-  bool damaged; /* no valid copy was left: nothing is written any more, and the board counts as locked */
+  /* EP_OK, or no valid copy was left: nothing is written any more, and the board counts as locked. EP_ERR_JOURNAL;
+   * the boot turns that into EP_ERR_OPTION_BYTES where the board leaves its flash alone altogether. */
+  int damaged;
   ep_journal_entry_t kept[EP_KEPT_COUNT];
 } ep_journal_t;
 
@@ -120,8 +122,8 @@ typedef struct {
  * If neither half is good and a slot isn't blank: `damaged`. */
 void ep_journal_mount(ep_journal_t *journal);
 
-/* Applies an entry to what is kept and writes it; `sequence` and `crc` are filled in. EP_OK, EP_ERR_JOURNAL
- * (damaged) or the flash's error. */
+/* Applies an entry to what is kept and writes it; `sequence` and `crc` are filled in. EP_OK, `damaged`
+ * or the flash's error. */
 int ep_journal_write(ep_journal_t *journal, ep_journal_entry_t *entry);
 
 /* Writes an entry without data. */

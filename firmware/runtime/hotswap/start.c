@@ -40,6 +40,15 @@ static bool ep_start_is_rotten(const ep_boot_facts_t *facts, const ep_boot_decis
   return decision->run == (slot ^ 1u) && found->swap_number >= facts->slots[slot ^ 1u].swap_number;
 }
 
+/* A journal that the board may not even read is no damaged one, and wants another remedy. */
+static void ep_start_explain(ep_journal_t *journal) {
+  uint8_t byte;
+  if (journal->damaged &&
+      ep_board_flash_read(ep_board_map()->journal_address, &byte, sizeof byte) == EP_ERR_OPTION_BYTES) {
+    journal->damaged = EP_ERR_OPTION_BYTES;
+  }
+}
+
 void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event_fn event,
                      void *event_context) {
   ep_journal_t *journal = &engine->journal;
@@ -54,6 +63,7 @@ void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event
   engine->event_context = event_context;
   engine->active = EP_HOTSWAP_NONE;
   ep_journal_mount(journal);
+  ep_start_explain(journal);
   for (uint32_t slot = 0; slot < 2u; slot++) ep_start_inspect(engine, slot, &facts.slots[slot]);
   facts.cause = ep_board_reset_cause();
   facts.resets = (uint8_t)state->u.state.resets;
@@ -80,8 +90,7 @@ void ep_hotswap_boot(ep_hotswap_t *engine, ep_agents_t *agents, ep_hotswap_event
   }
   /* On record before anything runs: an agent that takes the CPU down as it starts is counted too. */
   (void)ep_journal_save(journal, EP_KEPT_STATE, EP_JOURNAL_BOOT);
-  ep_engine_event(engine, edgeplug_EventKind_EVENT_KIND_BOOT, edgeplug_Reason_REASON_NONE,
-                  journal->damaged ? EP_ERR_JOURNAL : EP_OK);
+  ep_engine_event(engine, edgeplug_EventKind_EVENT_KIND_BOOT, edgeplug_Reason_REASON_NONE, journal->damaged);
 
   if (decision.run != EP_BOOT_NONE &&
       ep_engine_start(engine, decision.run, edgeplug_Reason_REASON_NONE) != EP_OK) {

@@ -79,7 +79,7 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   status->last_error = (uint32_t)-engine->last_error;
   status->security_version = journal->kept[EP_KEPT_STATE].u.state.security_version;
   status->locked = ep_hotswap_locked(engine);
-  if (journal->damaged) status->journal_error = (uint32_t)-EP_ERR_JOURNAL;
+  status->journal_error = (uint32_t)-journal->damaged;
   status->boot_number = ep_hotswap_boot_number(engine);
   status->has_counters = true;
   status->counters.flash_erases = journal->flash.erases;

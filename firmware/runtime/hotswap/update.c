@@ -206,7 +206,7 @@ static bool ep_update_is_session(const ep_hotswap_t *engine, const edgeplug_Begi
 
 int ep_hotswap_begin(ep_hotswap_t *engine, const edgeplug_Begin *begin, edgeplug_BeginReply *reply) {
   int error = EP_OK;
-  if (engine->journal.damaged) return EP_ERR_JOURNAL;
+  if (engine->journal.damaged) return engine->journal.damaged;
   if (begin->manifest.size == 0u) return EP_ERR_MANIFEST;
   reply->resumed = true;
   if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_IDLE) {

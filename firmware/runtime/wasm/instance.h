@@ -6,7 +6,6 @@
 /* A function of the module's index space. Offsets are in bytes from the module's first one. */
 typedef struct {
   uint16_t start;  /* first instruction; 0 marks an import */
-  uint16_t end;    /* the `end` that closes the body */
   uint16_t branch; /* its first side table entry */
   uint16_t type;   /* first structurally equal type, so that equal types have equal numbers */
   uint16_t params;

@@ -1,4 +1,4 @@
-/* The interpreter: the bytes of the module as they lie, the side table for branches, one function for each opcode.
+/* The interpreter: the bytes of the module as rewrite.c left them, the side table for branches, one function for each opcode.
  *
  * Operands and locals of all frames are on one stack of 64-bit slots:
  *
@@ -41,7 +41,6 @@ typedef struct ep_wasm_run {
   uint8_t *memory;
   uint32_t bound; /* addresses below are good for 8 bytes */
   const uint8_t *code;
-  const uint8_t *end; /* behind the running body */
   const ep_wasm_branch_t *branches;
   const ep_wasm_branch_t *branch; /* side table entry of the next branch */
   const ep_wasm_function_t *functions;
@@ -61,29 +60,26 @@ typedef struct ep_wasm_run {
 } ep_wasm_run_t;
 
 #if defined(EP_WASM_REGISTERS)
-typedef int (*ep_wasm_handler_t)(void);
+typedef void went_t;
+typedef void (*ep_wasm_handler_t)(void);
 #else
+typedef int went_t; /* 0: nowhere */
 typedef int (*ep_wasm_handler_t)(ep_wasm_run_t *run);
+/* second halves of fused instructions, in the table under that type */
+typedef int (*ep_wasm_with_t)(ep_wasm_run_t *run, uint32_t a);
+typedef int (*ep_wasm_to_t)(ep_wasm_run_t *run, uint32_t a, uint32_t b);
 #endif
 
-#define LAST_OPCODE EP_OP_i64_extend32_s /* of those without a prefix */
-#define GAP         ((EP_OP_prefix - LAST_OPCODE - 1) * sizeof(ep_wasm_handler_t))
-#define ACCESSES    (EP_OP_memory_size - EP_OP_i32_load)
+#define ACCESSES     (EP_OP_memory_size - EP_OP_i32_load)
+#define FIRST_WEIGHT EP_OP_i32_eqz
 
-/* Handlers by opcode. There are none between LAST_OPCODE and the prefix: two tables of bytes lie in the gap. */
-typedef union {
+/* Handlers by opcode, and what else is reached through the same register. */
+typedef struct {
   ep_wasm_handler_t handlers[EP_OP_prefix + 1];
-  struct {
-    ep_wasm_handler_t plain[LAST_OPCODE + 1];
-    uint8_t weights[GAP - ACCESSES]; /* of what numeric.c does, TWO added where there are two operands */
-    uint8_t sizes[ACCESSES];         /* of loads and stores, bytes */
-    ep_wasm_handler_t prefix;
-  } by;
+  uint8_t weights[EP_OP_i64_extend32_s + 1 -
+                  FIRST_WEIGHT]; /* of what numeric.c does, TWO added for two operands */
+  uint8_t sizes[ACCESSES];       /* of loads and stores, bytes */
 } ep_wasm_tables_t;
-
-_Static_assert(GAP - ACCESSES > LAST_OPCODE, "there is a weight for each opcode");
-_Static_assert(offsetof(ep_wasm_tables_t, by.prefix) == EP_OP_prefix * sizeof(ep_wasm_handler_t),
-               "the prefix has its place");
 
 #if defined(EP_WASM_REGISTERS)
 #define RUN  void
@@ -104,39 +100,85 @@ register uint32_t HIGH __asm__("r8");
 register uint64_t *FP __asm__("r9");
 register const ep_wasm_tables_t *tables __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
-#define NEXT            return tables->handlers[*IP++]()
-#define NEXT_IS(opcode) return IP++, tables->handlers[opcode]()
+
+/* A handler that goes on to the next one by loading pc, which is one instruction where a tail call takes two. The compiler
+ * doesn't know that nothing comes back from there: it would put a return behind it, and give the function a stack frame
+ * that nobody takes away again. So it may do neither; such a handler needs no stack, calls nothing, and names all that
+ * the next one finds in registers (tests/unit/wasm-dispatch.test.ts looks at what has become of it). */
+#define LEAF __attribute__((naked, noinline, used))
+#define LEAVE_WITH(way, ...)                                                                                 \
+  do {                                                                                                       \
+    register const uint8_t *ip_ __asm__("r4") = IP;                                                          \
+    register uint64_t *sp_ __asm__("r5") = SP;                                                               \
+    register uint32_t low_ __asm__("r6") = LOW;                                                              \
+    register int32_t fuel_ __asm__("r7") = FUEL;                                                             \
+    register uint32_t high_ __asm__("r8") = HIGH;                                                            \
+    register uint64_t *fp_ __asm__("r9") = FP;                                                               \
+    __asm__ volatile(way "ldr pc, [r10, r3, lsl #2]"                                                         \
+                     : "+r"(ip_)                                                                             \
+                     : "r"(sp_), "r"(low_), "r"(fuel_), "r"(high_), "r"(fp_), __VA_ARGS__                    \
+                     : "memory");                                                                            \
+    return;                                                                                                  \
+  } while (0)
+#define NEXT LEAVE_WITH("ldrb r3, [r4], #1\n\t", "r"(run))
+#define NEXT_WITH(second, a)                                                                                 \
+  do {                                                                                                       \
+    register uint32_t to_ __asm__("r3") = (second);                                                          \
+    register uint32_t a_ __asm__("r0") = (a);                                                                \
+    LEAVE_WITH("", "r"(to_), "r"(a_));                                                                       \
+  } while (0)
+#define NEXT_TO(second, a, b)                                                                                \
+  do {                                                                                                       \
+    register uint32_t to_ __asm__("r3") = (second);                                                          \
+    register uint32_t a_ __asm__("r0") = (a);                                                                \
+    register uint32_t b_ __asm__("r1") = (b);                                                                \
+    LEAVE_WITH("", "r"(to_), "r"(a_), "r"(b_));                                                              \
+  } while (0)
 #else
+#define LEAF                  __attribute__((noinline, used))
 static const ep_wasm_tables_t ep_wasm_handlers;
-#define tables          (&ep_wasm_handlers)
-#define RUN             ep_wasm_run_t *const run
-#define RUN_            ep_wasm_run_t *const run,
-#define PASS            run
-#define PASS_           run,
-#define IP              run->ip
-#define SP              run->sp
-#define FP              run->fp
-#define LOW             run->low
-#define HIGH            run->high
-#define FUEL            run->fuel
-#define NEXT            return (void)run, 1
-#define NEXT_IS(opcode) return (void)(opcode), 1
+#define tables                (&ep_wasm_handlers)
+#define RUN                   ep_wasm_run_t *const run
+#define RUN_                  ep_wasm_run_t *const run,
+#define PASS                  run
+#define PASS_                 run,
+#define IP                    run->ip
+#define SP                    run->sp
+#define FP                    run->fp
+#define LOW                   run->low
+#define HIGH                  run->high
+#define FUEL                  run->fuel
+#define NEXT                  return (void)run, 1
+#define NEXT_WITH(second, a)  return ((ep_wasm_with_t)tables->handlers[second])(run, a)
+#define NEXT_TO(second, a, b) return ((ep_wasm_to_t)tables->handlers[second])(run, a, b)
 #endif
+#if defined(EP_WASM_REGISTERS)
+#define STOP return
+#else
 #define STOP return 0
+#endif
+
+/* To the next instruction, from functions that have a stack frame, or rarely run. */
+LEAF static went_t next(RUN) {
+  NEXT;
+}
+#define NEXT_OUT return next(PASS)
 
 /* An instruction: takes its fuel, then does what follows. */
-#define OP(id)                                                                                               \
-  static inline __attribute__((always_inline)) int do_##id(RUN);                                             \
-  __attribute__((used)) static int op_##id(RUN) {                                                            \
+#define OP(id)     OP_AS(LEAF, id)
+#define OP_FAR(id) OP_AS(__attribute__((used)), id) /* with calls */
+#define OP_AS(attributes, id)                                                                                \
+  static inline __attribute__((always_inline)) went_t do_##id(RUN);                                          \
+  attributes static went_t op_##id(RUN) {                                                                    \
     FUEL -= EP_FUEL_##id;                                                                                    \
     return do_##id(PASS);                                                                                    \
   }                                                                                                          \
-  static inline __attribute__((always_inline)) int do_##id(RUN)
+  static inline __attribute__((always_inline)) went_t do_##id(RUN)
 
 /* An instruction that does as another one does, for the same fuel. */
 #define SAME(id, other)                                                                                      \
   _Static_assert(EP_FUEL_##id == EP_FUEL_##other, #id " shares the handler of " #other);                     \
-  static int op_##id(RUN) __attribute__((alias("op_" #other)));
+  static went_t op_##id(RUN) __attribute__((alias("op_" #other)));
 
 /* ---- the operand stack -------------------------------------------------------------------------------------- */
 
@@ -172,20 +214,20 @@ static const ep_wasm_tables_t ep_wasm_handlers;
 
 /* ---- ways out ----------------------------------------------------------------------------------------------- */
 
-static int finish(RUN_ ep_wasm_result_t result) {
+static went_t finish(RUN_ ep_wasm_result_t result) {
   run->result = result;
   run->instance->fuel += FUEL;
   STOP;
 }
 
-static __attribute__((noinline)) int trap(RUN_ ep_wasm_result_t result) {
+static __attribute__((noinline)) went_t trap(RUN_ ep_wasm_result_t result) {
   run->instance->error.function = run->index / (uint32_t)sizeof(ep_wasm_function_t);
   run->instance->error.offset = (uint32_t)(IP - 1 - run->code);
   return finish(PASS_ result);
 }
 
 /* FUEL is used up: takes the next slice, or traps at the instruction that comes next. */
-static __attribute__((noinline)) int refuel(RUN) {
+static __attribute__((noinline)) went_t refuel(RUN) {
   ep_wasm_instance_t *instance = run->instance;
   int32_t left = FUEL + instance->fuel;
   if (left < 0) {
@@ -195,18 +237,18 @@ static __attribute__((noinline)) int refuel(RUN) {
   if (instance->host->fuel_step != NULL) instance->host->fuel_step(instance->host->context);
   FUEL = left < (int32_t)EP_WASM_SLICE ? left : (int32_t)EP_WASM_SLICE;
   instance->fuel = left - FUEL;
-  NEXT;
+  NEXT_OUT;
 }
 
 /* The end of whatever may have used up the fuel. */
 #define NEXT_IF_FUEL                                                                                         \
   do {                                                                                                       \
     if (UNLIKELY(FUEL < 0)) return refuel(PASS);                                                             \
-    NEXT;                                                                                                    \
+    NEXT_OUT;                                                                                                \
   } while (0)
 
 /* What rare instructions end in instead of NEXT: 2 bytes of theirs, not 12, for a branch more. It takes one fuel. */
-static __attribute__((noinline, used)) int op_nop(RUN) {
+LEAF static went_t op_nop(RUN) {
   FUEL -= EP_FUEL_nop;
   NEXT;
 }
@@ -218,21 +260,18 @@ static __attribute__((noinline, used)) int op_nop(RUN) {
   } while (0)
 
 /* Ends of comparisons. */
-static __attribute__((noinline)) int is_true(RUN) {
-  FUEL -= EP_FUEL_i32_eqz;
+LEAF static went_t is_true(RUN) {
   LOW = 1;
   NEXT;
 }
 
-static __attribute__((noinline)) int is_false(RUN) {
-  FUEL -= EP_FUEL_i32_eqz;
+LEAF static went_t is_false(RUN) {
   LOW = 0;
   NEXT;
 }
 
 #define ANSWER(condition)                                                                                    \
   do {                                                                                                       \
-    FUEL += EP_FUEL_i32_eqz;                                                                                 \
     if (condition) return is_true(PASS);                                                                     \
     return is_false(PASS);                                                                                   \
   } while (0)
@@ -241,8 +280,15 @@ static __attribute__((noinline)) int is_false(RUN) {
 
 /* Two bytes at once: most immediates have one, and the second is the next opcode then. A module never ends within an
  * instruction, so both are there. */
-static inline uint32_t half(const uint8_t *p) {
+static inline __attribute__((always_inline)) uint32_t half(const uint8_t *p) {
   uint16_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+/* Four; nothing behind them is touched. */
+static inline __attribute__((always_inline)) uint32_t word(const uint8_t *p) {
+  uint32_t value;
   memcpy(&value, p, sizeof value);
   return value;
 }
@@ -263,19 +309,19 @@ static __attribute__((noinline)) uint64_t number_at(const uint8_t *at) {
 #define NUMBER(number) ((uint32_t)(number))
 #define LENGTH(number) ((uint32_t)((number) >> 32))
 
-/* IP is inside a number: skips the rest of it. */
-static __attribute__((noinline)) int skip_rest(RUN) {
-  const uint8_t *const after = ep_wasm_leb_skip(IP);
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY((uint32_t)(after - IP));
-  IP = after;
-  NEXT;
+/* What follows an immediate that only the validator needed, if it has more than one byte; the first one says how many
+ * more. */
+LEAF static went_t skip_rest(RUN) {
+  const uint32_t bytes = IP[-2];
+  IP += bytes - 1u;
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(bytes);
+  NEXT_OUT;
 }
 
-/* The end of an instruction whose last immediate is a number that it doesn't need. One byte nearly always. */
+/* The end of an instruction whose immediate is one that the interpreter doesn't need. */
 #define SKIP_AND_NEXT                                                                                        \
   do {                                                                                                       \
-    const uint32_t byte_ = *IP++;                                                                            \
-    if (UNLIKELY(byte_ >= 0x80u)) return skip_rest(PASS);                                                    \
+    IP++;                                                                                                    \
     NEXT;                                                                                                    \
   } while (0)
 
@@ -286,7 +332,7 @@ static inline const ep_wasm_branch_t *branch_at(RUN_ uint32_t index) {
 }
 
 /* Drops operands below those that a branch takes along. */
-static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
+static __attribute__((noinline)) went_t unwind(RUN_ uint32_t how) {
   const uint32_t drop = how & ((1u << EP_WASM_UNWIND_BITS) - 1u);
   const uint32_t arity = how >> EP_WASM_UNWIND_BITS;
   for (uint64_t *p = SP + 1 - arity; p < SP; p++) *(p - drop) = *p;
@@ -296,14 +342,32 @@ static __attribute__((noinline)) int unwind(RUN_ uint32_t how) {
   NEXT_IF_FUEL;
 }
 
-/* Follows a side table entry; operands move only where it says so. */
-static __attribute__((noinline)) int follow(RUN_ const ep_wasm_branch_t *branch) {
-  const uint32_t how = branch->unwind;
-  IP = run->code + branch->target;
-  run->branch = branch_at(PASS_ branch->branch);
+/* Where a branch goes: by the side table's entry. Operands move only where that says so. The opcode lies two bytes before
+ * IP; of those here, `if` and `else` don't look for fuel. */
+LEAF static went_t branch(RUN) {
+  const ep_wasm_branch_t *entry = run->branch;
+  const uint8_t *const after = IP;
+  const uint32_t how = entry->unwind;
+  IP = run->code + entry->target;
+  run->branch = branch_at(PASS_ entry->branch);
+  FUEL -= EP_FUEL_br_if;
   if (UNLIKELY(how != 0u)) return unwind(PASS_ how);
-  NEXT_IF_FUEL;
+  if (UNLIKELY(FUEL < 0) && after[-2] >= EP_OP_br) return refuel(PASS);
+  NEXT;
 }
+
+/* Where it doesn't. */
+LEAF static went_t go_on(RUN) {
+  run->branch++;
+  FUEL -= EP_FUEL_br_if;
+  NEXT;
+}
+
+_Static_assert((int)EP_FUEL_if == (int)EP_FUEL_br_if && (int)EP_FUEL_else == (int)EP_FUEL_br_if &&
+                   (int)EP_FUEL_br == (int)EP_FUEL_br_if,
+               "all branches take the same");
+_Static_assert(EP_OP_else<EP_OP_br && EP_OP_br_if> EP_OP_br &&EP_OP_br_table > EP_OP_br,
+               "these look for fuel");
 
 /* The fuel that somebody else found the instruction to take. */
 static inline void take_charge(RUN) {
@@ -314,8 +378,8 @@ static inline void take_charge(RUN) {
 /* The caller of the outermost function. */
 #define FRAME_NONE UINT32_MAX
 
-static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
-                                                 uint32_t caller) {
+static __attribute__((noinline)) went_t call_import(RUN_ const ep_wasm_function_t *function, uint64_t *args,
+                                                    uint32_t caller) {
   ep_wasm_result_t result = run->instance->host->imports[function->locals].call(run->instance, args);
   take_charge(PASS);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
@@ -326,7 +390,8 @@ static __attribute__((noinline)) int call_import(RUN_ const ep_wasm_function_t *
 }
 
 /* Calls `function` with the topmost operands as arguments (4.4.10); it returns to the offset `caller`. */
-static __attribute__((noinline)) int call_function(RUN_ const ep_wasm_function_t *function, uint32_t caller) {
+static __attribute__((noinline)) went_t call_function(RUN_ const ep_wasm_function_t *function,
+                                                      uint32_t caller) {
   uint64_t *locals = SP + 1 - function->params;
   uint64_t *p = SP + 1;
   STORE_TOP(SP);
@@ -343,12 +408,11 @@ static __attribute__((noinline)) int call_function(RUN_ const ep_wasm_function_t
   FP = locals;
   SP = p + EP_WASM_FRAME_SLOTS;
   IP = run->code + function->start;
-  run->end = run->code + function->end;
   run->branch = branch_at(PASS_ function->branch);
   NEXT_IF_FUEL;
 }
 
-static __attribute__((noinline)) int leave(RUN) {
+static __attribute__((noinline)) went_t leave_outermost(RUN) {
   STORE_TOP(SP);
   return finish(PASS_ EP_WASM_OK);
 }
@@ -358,7 +422,7 @@ static inline const ep_wasm_function_t *running(RUN) {
 }
 
 /* Leaves the running function with its results on top of the operands. */
-static __attribute__((noinline)) int return_from(RUN) {
+static __attribute__((noinline)) went_t return_from(RUN) {
   const ep_wasm_function_t *function = running(PASS);
   const uint32_t results = function->results;
   const uint64_t *frame = FP + function->locals;
@@ -368,14 +432,13 @@ static __attribute__((noinline)) int return_from(RUN) {
   for (uint32_t i = 1; i < results; i++) FP[i - 1u] = SP[(int32_t)(i - results)];
   SP = FP + results - 1;
   if (results == 0u) LOAD_TOP(SP);
-  if (UNLIKELY((uint32_t)place == FRAME_NONE)) return leave(PASS);
+  if (UNLIKELY((uint32_t)place == FRAME_NONE)) return leave_outermost(PASS);
   run->depth++;
   FP = (uint64_t *)(void *)((uint8_t *)FP - (uint32_t)context);
   run->index = (uint32_t)(context >> 32);
   IP = run->code + (uint32_t)place;
   run->branch = (const ep_wasm_branch_t *)(const void *)((const uint8_t *)run->branches + (place >> 32));
-  run->end = run->code + running(PASS)->end;
-  NEXT;
+  NEXT_OUT;
 }
 
 /* ---- control (4.4.8) ------------------------------------------------------------------------------------------ */
@@ -390,50 +453,57 @@ OP(block) {
 
 SAME(loop, block)
 
-OP(else) {
-  const ep_wasm_branch_t *branch = run->branch;
-  IP = run->code + branch->target;
-  run->branch = branch_at(PASS_ branch->branch);
-  NEXT;
+/* Several of them. */
+LEAF static went_t blocks(RUN) {
+  const uint32_t count = *IP;
+  IP += 2u * count - 1u;
+  FUEL -= (int32_t)count * EP_FUEL_block;
+  NEXT_OUT;
 }
 
-OP(if) {
+LEAF static went_t op_else(RUN) {
+  IP++;
+  return branch(PASS);
+}
+
+/* An immediate of more than a byte goes on as another instruction (rewrite.c). */
+LEAF static went_t op_if(RUN) {
   const uint32_t condition = LOW;
   POP;
-  if (condition == 0u) {
-    FUEL += EP_FUEL_else;
-    return op_else(PASS);
-  }
-  run->branch++;
-  SKIP_AND_NEXT;
+  IP++;
+  if (condition != 0u) return go_on(PASS);
+  return branch(PASS);
 }
 
-OP(end) {
-  if (UNLIKELY(IP > run->end)) {
-    FUEL -= EP_FUEL_return;
-    return return_from(PASS);
-  }
-  NEXT;
+SAME(end, nop)
+
+/* The `end` of a body. */
+LEAF static went_t leave(RUN) {
+  FUEL -= EP_FUEL_end + EP_FUEL_return;
+  return return_from(PASS);
 }
 
-OP(br) {
-  return follow(PASS_ run->branch);
+LEAF static went_t op_br(RUN) {
+  IP++;
+  return branch(PASS);
 }
 
-OP(br_if) {
+LEAF static went_t op_br_if(RUN) {
   const uint32_t condition = LOW;
   POP;
-  if (condition != 0u) return follow(PASS_ run->branch);
-  run->branch++;
-  SKIP_AND_NEXT;
+  IP++;
+  if (condition != 0u) return branch(PASS);
+  return go_on(PASS);
 }
 
-OP(br_table) {
+OP_FAR(br_table) {
   const uint64_t count = number_at(IP);
   const uint32_t label = LOW < NUMBER(count) ? LOW : NUMBER(count);
-  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u);
+  FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(count) - 1u) - EP_FUEL_br_if;
   POP;
-  return follow(PASS_ run->branch + label);
+  IP++;
+  run->branch += label;
+  return branch(PASS);
 }
 
 // clang-format off
@@ -442,7 +512,7 @@ OP(return) { // clang-format on
 }
 
 /* A call moves IP only once it can't trap any more. */
-static __attribute__((noinline)) int call_wide(RUN) {
+static __attribute__((noinline)) went_t call_wide(RUN) {
   const uint64_t index = number_at(IP);
   FUEL -= (int32_t)EP_FUEL_LONG_WAY(LENGTH(index));
   return call_function(PASS_ & run->functions[NUMBER(index)], (uint32_t)(IP - run->code) + LENGTH(index));
@@ -454,7 +524,7 @@ OP(call) {
   return call_function(PASS_ function, (uint32_t)(IP + 1 - run->code));
 }
 
-OP(call_indirect) {
+OP_FAR(call_indirect) {
   const ep_wasm_instance_t *instance = run->instance;
   const uint32_t element = LOW;
   const uint64_t type = number_at(IP);
@@ -479,7 +549,10 @@ OP(drop) {
 OP(select) {
   const uint32_t condition = LOW;
   SP -= 2;
-  SET_TOP(condition != 0u ? SP[0] : SP[1]);
+  if (condition != 0u)
+    LOAD_TOP(SP);
+  else
+    LOAD_TOP(SP + 1);
   NEXT;
 }
 
@@ -494,26 +567,25 @@ OP(select) {
 #define DO_global_get(slot) DO_local_get(slot)
 #define DO_global_set(slot) DO_local_set(slot)
 
-static __attribute__((noinline)) int variable_wide(RUN) {
-  const uint64_t index = number_at(--IP);
-  const uint8_t opcode = IP[-1];
+static __attribute__((noinline)) went_t variable_wide(RUN) {
+  const uint64_t index = number_at(IP);
+  const uint32_t opcode = IP[-1] + (uint32_t)EP_OP_WIDE;
   uint64_t *slot = (opcode >= EP_OP_global_get ? run->globals : FP) + NUMBER(index);
-  FUEL -= (int32_t)EP_FUEL_LONG_INDEX(LENGTH(index) - 1u);
+  FUEL -= EP_FUEL_local_get + (int32_t)EP_FUEL_LONG_INDEX(LENGTH(index) - 1u);
   IP += LENGTH(index);
   if (opcode == EP_OP_local_get || opcode == EP_OP_global_get) {
     DO_local_get(slot);
-    NEXT;
+    NEXT_OUT;
   }
   STORE_TOP(slot);
   if (opcode != EP_OP_local_tee) POP;
-  NEXT;
+  NEXT_OUT;
 }
 
 #define VARIABLE(id, base)                                                                                   \
   OP(id) {                                                                                                   \
     const uint32_t index = *IP++;                                                                            \
     uint64_t *slot = (base) + index;                                                                         \
-    if (UNLIKELY(index >= 0x80u)) return variable_wide(PASS);                                                \
     DO_##id(slot);                                                                                           \
     NEXT;                                                                                                    \
   }
@@ -531,24 +603,18 @@ static inline uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 }
 
 /* The end of every store. */
-static __attribute__((noinline)) int stored(RUN) {
+LEAF static went_t stored(RUN) {
   POP_TWO;
   NEXT;
 }
 
-static inline uint32_t word(const uint8_t *p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof value);
-  return value;
-}
-
 /* Any load or store with any immediates at any address, for those that don't go the short way. */
-__attribute__((noinline, used)) static int access_memory(RUN) {
+__attribute__((noinline, used)) static went_t access_memory(RUN) {
   const uint8_t *const second = ep_wasm_leb_skip(IP); /* the alignment is but a hint */
   const uint64_t offset = number_at(second);
   const uint32_t length = (uint32_t)(second - IP) + LENGTH(offset);
-  const uint32_t opcode = IP[-1];
-  const uint32_t size = tables->by.sizes[opcode - EP_OP_i32_load];
+  const uint32_t opcode = *IP & 0x7Fu; /* rewrite.c put it there */
+  const uint32_t size = tables->sizes[opcode - EP_OP_i32_load];
   const uint32_t memory_size = run->instance->memory_size;
   uint8_t *place = run->memory;
   uint32_t address;
@@ -570,34 +636,39 @@ __attribute__((noinline, used)) static int access_memory(RUN) {
     LOW = (uint32_t)((int32_t)(LOW << unused) >> unused);
     HIGH = (uint32_t)((int32_t)LOW >> 31);
   }
-  NEXT;
+  NEXT_OUT;
 }
 
-/* Rare ones always go the long way. */
-#define LONG_WAY(id)                                                                                         \
-  _Static_assert(EP_FUEL_##id == EP_FUEL_LONG_ACCESS, #id " has no fuel of its own");                        \
-  static int op_##id(RUN) __attribute__((alias("access_memory")));
+/* Rare ones always go there, the others if their immediates are long. */
+LEAF static went_t access_long(RUN) {
+  FUEL -= EP_FUEL_i32_load;
+  return access_memory(PASS);
+}
 
-/* The short way: alignment and offset are a byte each, and eight bytes from the address on are inside memory. Then
+#define LONG_WAY(id)                                                                                         \
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_load, #id " takes as much as others");                \
+  static went_t op_##id(RUN) __attribute__((alias("access_long")));
+
+/* The short way: eight bytes from the address on are inside memory. Then
  * `place` is what the instruction means. */
 #define ADDRESS(base)                                                                                        \
-  const uint32_t immediates_ = half(IP);                                                                     \
+  uint8_t *const memory_ = run->memory;                                                                      \
+  const uint32_t bound_ = run->bound;                                                                        \
   uint32_t address_;                                                                                         \
   uint8_t *place;                                                                                            \
-  if (UNLIKELY((immediates_ & 0x80808080u) != 0u)) return access_memory(PASS);                               \
-  if (UNLIKELY(__builtin_add_overflow((base), immediates_ >> 8, &address_))) return access_memory(PASS);     \
-  if (UNLIKELY(address_ >= run->bound)) return access_memory(PASS);                                          \
-  place = run->memory + address_;                                                                            \
+  if (UNLIKELY(__builtin_add_overflow((base), (uint32_t)IP[1], &address_))) return access_memory(PASS);      \
+  if (UNLIKELY(address_ >= bound_)) return access_memory(PASS);                                              \
+  place = memory_ + address_;                                                                                \
   IP += 2;
 
 /* To 32 bits; the upper half of the slot has no meaning then. */
-#define LOAD32(id, type)                                                                                     \
+#define LOAD32(id, type, end)                                                                                \
   OP(id) {                                                                                                   \
     type value;                                                                                              \
     ADDRESS(LOW)                                                                                             \
     memcpy(&value, place, sizeof value);                                                                     \
     LOW = (uint32_t)value;                                                                                   \
-    NEXT;                                                                                                    \
+    end;                                                                                                     \
   }
 
 #define STORE_AS(id, type)                                                                                   \
@@ -613,16 +684,16 @@ OP(i64_load) {
   ADDRESS(LOW)
   memcpy(&bits, place, sizeof bits);
   SET_TOP(bits);
-  NEXT;
+  NEXT_OUT;
 }
 
-LOAD32(i32_load, uint32_t)
+LOAD32(i32_load, uint32_t, NEXT)
 SAME(f32_load, i32_load)
 SAME(f64_load, i64_load)
-LOAD32(i32_load8_s, int8_t)
-LOAD32(i32_load8_u, uint8_t)
-LOAD32(i32_load16_s, int16_t)
-LOAD32(i32_load16_u, uint16_t)
+LOAD32(i32_load8_s, int8_t, NEXT_OUT)
+LOAD32(i32_load8_u, uint8_t, NEXT)
+LOAD32(i32_load16_s, int16_t, NEXT_OUT)
+LOAD32(i32_load16_u, uint16_t, NEXT_OUT)
 LONG_WAY(i64_load8_s)
 LONG_WAY(i64_load8_u)
 LONG_WAY(i64_load16_s)
@@ -646,7 +717,7 @@ OP(memory_size) {
   NEXT_AS_NOP;
 }
 
-OP(memory_grow) {
+OP_FAR(memory_grow) {
   IP++;
   LOW = ep_wasm_grow(run->instance, LOW);
   run->bound = safe_bound(run->instance);
@@ -655,6 +726,13 @@ OP(memory_grow) {
 
 /* ---- numbers (4.4.1, 4.3) ------------------------------------------------------------------------------------- */
 
+/* Second half of a fused operation. */
+LEAF static went_t set_local(RUN_ uint32_t value) {
+  memcpy(FP + IP[-1], &value, sizeof value); /* the upper half of the slot has no meaning */
+  FUEL -= EP_FUEL_local_set;
+  NEXT;
+}
+
 /* Takes the operand below the top off the stack. */
 #if defined(EP_WASM_REGISTERS)
 #define TAKE_BELOW(to) __asm__ volatile("ldr %1, [%0, #-8]!" : "+r"(SP), "=r"(to) : : "memory")
@@ -662,13 +740,52 @@ OP(memory_grow) {
 #define TAKE_BELOW(to) ((to) = (uint32_t) * --SP)
 #endif
 
-#define BINARY32(id, expression)                                                                             \
-  OP(id) {                                                                                                   \
+/* What is done with two numbers, which fused instructions use too: `with` the first in a register and the second on the
+ * stack, whose place the result takes; `set` with both in registers, the result goes to the local that the byte before
+ * IP names. */
+#define COMPUTE32(id, expression)                                                                            \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                                            \
     const uint32_t b = LOW;                                                                                  \
-    const uint32_t a = (uint32_t) * --SP;                                                                    \
     LOW = (uint32_t)(expression);                                                                            \
     NEXT;                                                                                                    \
+  }                                                                                                          \
+  LEAF static went_t set_##id(RUN_ uint32_t a, uint32_t b) {                                                 \
+    return set_local(PASS_(uint32_t)(expression));                                                           \
   }
+
+/* Alone, the first is on the stack, too. */
+#define BINARY32(id, expression)                                                                             \
+  COMPUTE32(id, expression)                                                                                  \
+  OP(id) {                                                                                                   \
+    uint32_t a;                                                                                              \
+    TAKE_BELOW(a);                                                                                           \
+    return with_##id(PASS_ a);                                                                               \
+  }
+
+/* Rarer alone: by way of the table. */
+LEAF static went_t compute(RUN) {
+  const uint32_t second = (uint32_t)IP[-1] + EP_OP_COMPUTE_WITH;
+  uint32_t a;
+  TAKE_BELOW(a);
+  FUEL -= EP_FUEL_i32_add;
+  NEXT_WITH(second, a);
+}
+
+LEAF static went_t compare(RUN) {
+  const uint32_t second = (uint32_t)IP[-1] + EP_OP_COMPARE_WITH;
+  uint32_t a;
+  TAKE_BELOW(a);
+  FUEL -= EP_FUEL_i32_eq;
+  NEXT_WITH(second, a);
+}
+
+#define BY_TABLE(id, way)                                                                                    \
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_add, #id " takes as much as i32.add");                \
+  static went_t op_##id(RUN) __attribute__((alias(#way)));
+
+#define RARE_BINARY32(id, expression)                                                                        \
+  COMPUTE32(id, expression)                                                                                  \
+  BY_TABLE(id, compute)
 
 #define UNARY32(id, expression)                                                                              \
   OP(id) {                                                                                                   \
@@ -685,13 +802,24 @@ OP(memory_grow) {
     NEXT_AS_NOP;                                                                                             \
   }
 
-#define COMPARE32(id, expression)                                                                            \
+#define COMPARE_F32(id, expression)                                                                          \
   OP(id) {                                                                                                   \
     const uint32_t b = LOW;                                                                                  \
     uint32_t a;                                                                                              \
     TAKE_BELOW(a);                                                                                           \
     ANSWER(expression);                                                                                      \
   }
+
+#define COMPARE32(id, expression)                                                                            \
+  LEAF static went_t with_##id(RUN_ uint32_t a) {                                                            \
+    const uint32_t b = LOW;                                                                                  \
+    ANSWER(expression);                                                                                      \
+  }                                                                                                          \
+  LEAF static went_t branch_##id(RUN_ uint32_t a, uint32_t b) {                                              \
+    if (expression) return branch(PASS);                                                                     \
+    return go_on(PASS);                                                                                      \
+  }                                                                                                          \
+  BY_TABLE(id, compare)
 
 #define COMPARE64(id, expression)                                                                            \
   OP(id) {                                                                                                   \
@@ -707,7 +835,7 @@ OP(memory_grow) {
     NEXT_AS_NOP;                                                                                             \
   }
 
-#define RARE_BINARY32(id, expression)                                                                        \
+#define RARE_BINARY(id, expression)                                                                          \
   OP(id) {                                                                                                   \
     const uint32_t b = LOW;                                                                                  \
     uint32_t a;                                                                                              \
@@ -726,23 +854,36 @@ OP(memory_grow) {
     NEXT;                                                                                                    \
   }
 
-#define DIVIDE32(id, overflows, expression)                                                                  \
-  OP(id) {                                                                                                   \
-    const uint32_t b = LOW;                                                                                  \
-    const uint32_t a = (uint32_t)SP[-1];                                                                     \
-    if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);                                   \
-    if (UNLIKELY(overflows)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);                                       \
-    LOW = (uint32_t)(expression);                                                                            \
-    SP--;                                                                                                    \
-    NEXT;                                                                                                    \
+/* i32.div_s, div_u, rem_s, rem_u. */
+__attribute__((used)) static went_t divide(RUN) {
+  const uint32_t how = IP[-1] - (uint32_t)EP_OP_i32_div_s;
+  const uint32_t b = LOW;
+  const uint32_t a = (uint32_t)SP[-1];
+  FUEL -= EP_FUEL_i32_div_s;
+  if (UNLIKELY(b == 0u)) return trap(PASS_ EP_WASM_TRAP_DIVIDE_BY_ZERO);
+  if ((how & 1u) != 0u) {
+    LOW = a / b;
+  } else if (b == UINT32_MAX) { /* a negation, and -2^31 has none */
+    if (UNLIKELY(how == 0u && a == 0x80000000u)) return trap(PASS_ EP_WASM_TRAP_OVERFLOW);
+    LOW = 0u - a;
+  } else {
+    LOW = (uint32_t)((int32_t)a / (int32_t)b);
   }
+  if (how >= 2u) LOW = a - LOW * b;
+  SP--;
+  NEXT_OUT;
+}
+
+#define DIVIDE32(id)                                                                                         \
+  _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_div_s, #id " takes as much as i32.div_s");            \
+  static went_t op_##id(RUN) __attribute__((alias("divide")));
 
 /* What numeric.c does, on one operand or two. */
-static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
+static __attribute__((noinline)) went_t numeric(RUN_ uint32_t opcode) {
   ep_wasm_result_t result = ep_wasm_numeric(opcode, SP);
   SET_TOP(*SP);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
-  NEXT;
+  NEXT_OUT;
 }
 
 /* Weights of all instructions that numeric.c does, TWO added where there are two operands. */
@@ -753,49 +894,163 @@ static __attribute__((noinline)) int numeric(RUN_ uint32_t opcode) {
 #define LOAD(type, alignment)  0u
 #define STORE(type, alignment) 0u
 
-__attribute__((used)) static int op_numeric(RUN) {
+__attribute__((used)) static went_t op_numeric(RUN) {
   const uint32_t opcode = IP[-1];
-  const uint32_t weight = tables->by.weights[opcode];
+  const uint32_t weight = tables->weights[opcode - FIRST_WEIGHT];
   STORE_TOP(SP);
   FUEL -= (int32_t)(weight & ~TWO);
   if ((weight & TWO) != 0u) SP--;
   return numeric(PASS_ opcode);
 }
 
-#define OUTLINED(id) static int op_##id(RUN) __attribute__((alias("op_numeric")));
+#define OUTLINED(id) static went_t op_##id(RUN) __attribute__((alias("op_numeric")));
 
-static __attribute__((noinline)) int i32_const_wide(RUN) {
-  uint32_t shift = 0;
-  uint32_t byte;
-  LOW = 0;
-  do {
-    byte = *IP++;
-    LOW |= (byte & 0x7Fu) << shift;
-    shift += 7u;
-  } while (byte >= 0x80u);
-  FUEL -= (int32_t)EP_FUEL_LONG_I32(shift);
-  if (shift < 32u && (byte & 0x40u) != 0u) LOW |= UINT32_MAX << shift;
+OP(i32_const) {
+  PUSH;
+  LOW = (uint32_t)(int8_t)*IP++;
   NEXT;
 }
 
-OP(i32_const) {
-  const uint32_t bytes = half(IP);
+LEAF static went_t const16(RUN) {
   PUSH;
-  if (UNLIKELY((bytes & 0x80u) != 0u)) return i32_const_wide(PASS);
-  LOW = (uint32_t)((int32_t)(bytes << 25) >> 25);
-  IP++;
-  NEXT_IS(bytes >> 8);
+  LOW = (uint32_t)(int16_t)half(IP);
+  IP += 2;
+  FUEL -= EP_FUEL_i32_const;
+  NEXT;
+}
+
+LEAF static went_t wide_const(RUN_ uint32_t value) {
+  PUSH;
+  LOW = value;
+  FUEL -= EP_FUEL_i32_const;
+  NEXT;
+}
+
+LEAF static went_t const24(RUN) {
+  const uint32_t value = word(IP - 1);
+  IP += 3;
+  return wide_const(PASS_(uint32_t)((int32_t)value >> 8));
+}
+
+LEAF static went_t const32_of_4(RUN) {
+  const uint32_t value = word(IP);
+  IP += 4;
+  return wide_const(PASS_ value);
+}
+
+LEAF static went_t const32(RUN) {
+  const uint32_t value = word(IP);
+  IP += 5;
+  return wide_const(PASS_ value);
+}
+
+/* ---- first halves of fused instructions (rewrite.c) ---------------------------------------------------------------- */
+
+/* Each takes the fuel of its second half's operation too, which is that of i32.add: rewrite.c fuses no other. */
+#define FUEL_FUSED_LOCAL (EP_FUEL_local_get + EP_FUEL_i32_add)
+#define FUEL_FUSED_CONST (EP_FUEL_i32_const + EP_FUEL_i32_add)
+
+static inline __attribute__((always_inline)) uint32_t local(RUN_ uint32_t index) {
+  return (uint32_t)FP[index & 0xFFu];
+}
+
+LEAF static went_t local_with(RUN) {
+  const uint32_t bytes = half(IP);
+  const uint32_t a = LOW;
+  IP += 2;
+  FUEL -= FUEL_FUSED_LOCAL;
+  LOW = local(PASS_ bytes);
+  NEXT_WITH(bytes >> 8, a);
+}
+
+LEAF static went_t const_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[1];
+  LOW = (uint32_t)(int8_t)*IP;
+  IP += 2;
+  FUEL -= FUEL_FUSED_CONST;
+  NEXT_WITH(second, a);
+}
+
+LEAF static went_t const16_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[2];
+  LOW = (uint32_t)(int16_t)half(IP);
+  IP += 3;
+  FUEL -= FUEL_FUSED_CONST;
+  NEXT_WITH(second, a);
+}
+
+LEAF static went_t const32_with(RUN) {
+  const uint32_t a = LOW;
+  const uint32_t second = IP[5];
+  LOW = word(IP);
+  IP += 6;
+  FUEL -= FUEL_FUSED_CONST;
+  NEXT_WITH(second, a);
+}
+
+LEAF static went_t locals_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 4;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_LOCAL;
+  PUSH;
+  LOW = local(PASS_ bytes >> 8);
+  NEXT_WITH(bytes >> 16 & 0xFFu, a);
+}
+
+LEAF static went_t local_const_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 4;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  PUSH;
+  LOW = (uint32_t)((int32_t)bytes >> 16);
+  NEXT_WITH(bytes >> 8 & 0xFFu, a);
+}
+
+/* A byte longer. */
+LEAF static went_t local_const16_with(RUN) {
+  const uint32_t bytes = word(IP);
+  const uint32_t a = local(PASS_ bytes);
+  IP += 5;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  PUSH;
+  LOW = (uint32_t)((int32_t)bytes >> 16);
+  NEXT_WITH(bytes >> 8 & 0xFFu, a);
+}
+
+LEAF static went_t locals_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 6;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_LOCAL;
+  NEXT_TO(bytes >> 16 & 0xFFu, local(PASS_ bytes), local(PASS_ bytes >> 8));
+}
+
+LEAF static went_t local_const_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 6;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
+}
+
+LEAF static went_t local_const16_to(RUN) {
+  const uint32_t bytes = word(IP);
+  IP += 7;
+  FUEL -= EP_FUEL_local_get + FUEL_FUSED_CONST;
+  NEXT_TO(bytes >> 8 & 0xFFu, local(PASS_ bytes), (uint32_t)((int32_t)bytes >> 16));
 }
 
 /* From its last byte to its first: shifts by 7 are cheap where those by a variable are not. */
-static __attribute__((noinline)) int i64_const_wide(RUN) {
+static __attribute__((noinline)) went_t i64_const_wide(RUN) {
   const uint8_t *const start = IP;
   const uint8_t *p = IP = ep_wasm_leb_skip(IP);
   uint64_t value = (*(p - 1) & 0x40u) != 0u ? UINT64_MAX : 0u;
   FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(p - start)));
   while (p > start) value = value << 7 | (*--p & 0x7Fu);
   SET_TOP(value);
-  NEXT;
+  NEXT_OUT;
 }
 
 OP(i64_const) {
@@ -852,12 +1107,12 @@ OUTLINED(i64_le_s)
 OUTLINED(i64_le_u)
 OUTLINED(i64_ge_s)
 OUTLINED(i64_ge_u)
-COMPARE32(f32_eq, F32(a) == F32(b))
-COMPARE32(f32_ne, F32(a) != F32(b))
-COMPARE32(f32_lt, F32(a) < F32(b))
-COMPARE32(f32_gt, F32(a) > F32(b))
-COMPARE32(f32_le, F32(a) <= F32(b))
-COMPARE32(f32_ge, F32(a) >= F32(b))
+COMPARE_F32(f32_eq, F32(a) == F32(b))
+COMPARE_F32(f32_ne, F32(a) != F32(b))
+COMPARE_F32(f32_lt, F32(a) < F32(b))
+COMPARE_F32(f32_gt, F32(a) > F32(b))
+COMPARE_F32(f32_le, F32(a) <= F32(b))
+COMPARE_F32(f32_ge, F32(a) >= F32(b))
 OUTLINED(f64_eq)
 OUTLINED(f64_ne)
 OUTLINED(f64_lt)
@@ -870,17 +1125,17 @@ RARE_UNARY32(i32_ctz, a == 0u ? 32u : (uint32_t)__builtin_ctz(a))
 OUTLINED(i32_popcnt)
 BINARY32(i32_add, a + b)
 BINARY32(i32_sub, a - b)
-BINARY32(i32_mul, a *b)
-DIVIDE32(i32_div_s, a == 0x80000000u && b == UINT32_MAX, (int32_t)a / (int32_t)b)
-DIVIDE32(i32_div_u, false, a / b)
-DIVIDE32(i32_rem_s, false, b == UINT32_MAX ? 0 : (int32_t)a % (int32_t)b)
-DIVIDE32(i32_rem_u, false, a % b)
-BINARY32(i32_and, a &b)
-BINARY32(i32_or, a | b)
+RARE_BINARY32(i32_mul, a *b)
+DIVIDE32(i32_div_s)
+DIVIDE32(i32_div_u)
+DIVIDE32(i32_rem_s)
+DIVIDE32(i32_rem_u)
+RARE_BINARY32(i32_and, a &b)
+RARE_BINARY32(i32_or, a | b)
 BINARY32(i32_xor, a ^ b)
-BINARY32(i32_shl, a << (b & 31u))
-BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
-BINARY32(i32_shr_u, a >> (b & 31u))
+RARE_BINARY32(i32_shl, a << (b & 31u))
+RARE_BINARY32(i32_shr_s, (int32_t)a >> (b & 31u))
+RARE_BINARY32(i32_shr_u, a >> (b & 31u))
 RARE_BINARY32(i32_rotl, a << (b & 31u) | a >> ((0u - b) & 31u))
 RARE_BINARY32(i32_rotr, a >> (b & 31u) | a << ((0u - b) & 31u))
 OUTLINED(i64_clz)
@@ -915,7 +1170,7 @@ BINARY_F32(f32_mul, *)
 BINARY_F32(f32_div, /)
 OUTLINED(f32_min)
 OUTLINED(f32_max)
-RARE_BINARY32(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
+RARE_BINARY(f32_copysign, (a & 0x7FFFFFFFu) | (b & 0x80000000u))
 OP(f64_abs) {
   HIGH &= 0x7FFFFFFFu;
   NEXT_AS_NOP;
@@ -986,7 +1241,7 @@ OP(i64_extend32_s) {
 /* ---- behind the prefix ------------------------------------------------------------------------------------------ */
 
 /* `after` is behind the opcode: one index of a segment, memory or table stands there, or two. */
-static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *after) {
+static __attribute__((noinline)) went_t bulk(RUN_ uint32_t opcode, const uint8_t *after) {
   const uint64_t segment = number_at(after);
   ep_wasm_result_t result;
   after += LENGTH(segment);
@@ -1003,7 +1258,7 @@ static __attribute__((noinline)) int bulk(RUN_ uint32_t opcode, const uint8_t *a
   NEXT_IF_FUEL;
 }
 
-static int op_prefix(RUN) {
+static went_t op_prefix(RUN) {
   const uint64_t code = number_at(IP);
   const uint32_t opcode = 0x100u + NUMBER(code);
   STORE_TOP(SP);
@@ -1018,28 +1273,84 @@ static int op_prefix(RUN) {
 
 /* ---- the run ------------------------------------------------------------------------------------------------------ */
 
-#define WEIGHT(opcode, id, text, weight, signature)  [opcode] = (uint8_t)(weight | (signature)),
+/* those below the first one all go to its place, and are overwritten by it */
+#define WEIGHT(opcode, id, text, weight, signature)                                                          \
+  [opcode < FIRST_WEIGHT ? 0 : opcode - FIRST_WEIGHT] = (uint8_t)(weight | (signature)),
 #define HANDLER(opcode, id, text, weight, signature) [opcode] = op_##id,
+#define WIDE(id)                                     [EP_OP_##id - EP_OP_WIDE] = variable_wide
+#define COMPARED(id)                                                                                         \
+  [EP_OP_##id + EP_OP_COMPARE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
+                [EP_OP_##id + EP_OP_COMPARE_BRANCH] = (ep_wasm_handler_t)branch_##id
+#define COMPUTED(id)                                                                                         \
+  [EP_OP_##id + EP_OP_COMPUTE_WITH] = (ep_wasm_handler_t)with_##id,                                          \
+                [EP_OP_##id + EP_OP_COMPUTE_SET] = (ep_wasm_handler_t)set_##id
 #define EP_WASM_PREFIXED(opcode, id, text, weight, signature)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 static const ep_wasm_tables_t ep_wasm_handlers = {
-    .by = {.plain =
-               {
+    .handlers =
+        {
 #define EP_WASM_OPCODE HANDLER
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
-               },
-           .weights =
-               {
+            WIDE(local_get),
+            WIDE(local_set),
+            WIDE(local_tee),
+            WIDE(global_get),
+            WIDE(global_set),
+            [EP_OP_const16] = const16,
+            [EP_OP_const32] = const32,
+            [EP_OP_const24] = const24,
+            [EP_OP_const32_of_4] = const32_of_4,
+            [EP_OP_access] = access_long,
+            [EP_OP_skip] = skip_rest,
+            [EP_OP_leave] = leave,
+            [EP_OP_blocks] = blocks,
+            [EP_OP_locals_with] = locals_with,
+            [EP_OP_local_const_with] = local_const_with,
+            [EP_OP_local_const16_with] = local_const16_with,
+            [EP_OP_locals_to] = locals_to,
+            [EP_OP_local_const_to] = local_const_to,
+            [EP_OP_local_const16_to] = local_const16_to,
+            [EP_OP_local_with] = local_with,
+            [EP_OP_const_with] = const_with,
+            [EP_OP_const16_with] = const16_with,
+            [EP_OP_const32_with] = const32_with,
+            COMPARED(i32_eq),
+            COMPARED(i32_ne),
+            COMPARED(i32_lt_s),
+            COMPARED(i32_lt_u),
+            COMPARED(i32_gt_s),
+            COMPARED(i32_gt_u),
+            COMPARED(i32_le_s),
+            COMPARED(i32_le_u),
+            COMPARED(i32_ge_s),
+            COMPARED(i32_ge_u),
+            COMPUTED(i32_add),
+            COMPUTED(i32_sub),
+            COMPUTED(i32_mul),
+            COMPUTED(i32_and),
+            COMPUTED(i32_or),
+            COMPUTED(i32_xor),
+            COMPUTED(i32_shl),
+            COMPUTED(i32_shr_s),
+            COMPUTED(i32_shr_u),
+            COMPUTED(i32_rotl),
+            COMPUTED(i32_rotr),
+            [EP_OP_prefix] = op_prefix,
+        },
+    .weights =
+        {
 #define EP_WASM_OPCODE WEIGHT
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
-               },
-           .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4},
-           .prefix = op_prefix}};
+        },
+    .sizes = {4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4}};
+#pragma GCC diagnostic pop
 #undef EP_WASM_PREFIXED
 
 /* Sets up the stack as for a call of run->index from nowhere. */
-static int begin(RUN) {
+static went_t begin(RUN) {
   ep_wasm_instance_t *instance = run->instance;
   const ep_wasm_function_t *function = running(PASS);
   FP = instance->stack;
@@ -1054,10 +1365,10 @@ static int begin(RUN) {
 
 #if defined(EP_WASM_REGISTERS)
 /* Called by `enter` alone. */
-__attribute__((used)) static int enter_registers(ep_wasm_run_t *the_run) {
+__attribute__((used)) static void enter_registers(ep_wasm_run_t *the_run) {
   run = the_run;
   tables = &ep_wasm_handlers;
-  return begin();
+  begin();
 }
 
 /* Keeps the caller's r4 to r11, which AAPCS promises to it, from the registers of this file. */

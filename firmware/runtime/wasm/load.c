@@ -81,11 +81,11 @@ static void ep_wasm_instantiate(ep_wasm_loader_t *loader) {
   ep_wasm_read_data(loader, true);
 }
 
-ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, const uint8_t *code, uint32_t size,
+ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, uint8_t *code, uint32_t size,
                               const ep_wasm_limits_t *limits, const ep_wasm_host_t *host, void *arena,
                               uint32_t arena_size, ep_wasm_error_t *error) {
   ep_wasm_loader_t loader = {
-      .instance = instance, .limits = limits, .arena = arena, .arena_size = arena_size & ~7u};
+      .instance = instance, .code = code, .limits = limits, .arena = arena, .arena_size = arena_size & ~7u};
   memset(instance, 0, sizeof *instance);
   memset(error, 0, sizeof *error);
   instance->code = code;

@@ -36,9 +36,20 @@ typedef struct {
 
 typedef struct ep_wasm_block ep_wasm_block_t;
 
+/* rewrite.c: what was before the instruction that is validated now. */
+typedef struct {
+  uint8_t kind;    /* the last instruction */
+  uint8_t before;  /* the one before it */
+  uint8_t opcode;  /* operation of a fused pair */
+  uint16_t at;     /* where the last one begins */
+  uint16_t second; /* of a fused pair: where its second half is */
+} ep_wasm_fusing_t;
+
 typedef struct {
   ep_wasm_reader_t reader; /* first, so that both have one address: most calls pass the one or the other */
   ep_wasm_instance_t *instance;
+  uint8_t *code;
+  ep_wasm_fusing_t fusing;
   const ep_wasm_limits_t *limits;
   uint8_t *arena;
   uint32_t arena_used;
@@ -103,5 +114,8 @@ void ep_wasm_read_data(ep_wasm_loader_t *loader, bool apply);
 
 /* validate.c: all function bodies; makes the side table. */
 void ep_wasm_read_code(ep_wasm_loader_t *loader);
+
+/* rewrite.c: the valid instruction from `start` to where the reader is gets the form in which it runs. */
+void ep_wasm_rewrite(ep_wasm_loader_t *loader, uint32_t start);
 
 #endif

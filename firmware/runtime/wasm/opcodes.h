@@ -12,6 +12,42 @@ enum {
   EP_OP_prefix = 0xFC
 };
 
+/* Opcodes that no module may contain: load time writes them over others (rewrite.c says what stands behind them). They lie
+ * where the binary format has none, or those of features that the engine leaves out. */
+enum {
+  EP_OP_const16 = 0x06,        /* i32.const of two bytes: the number as it is in memory */
+  EP_OP_const24,               /* ... of three */
+  EP_OP_const32_of_4,          /* ... of four */
+  EP_OP_const32,               /* ... of five: in the first four */
+  EP_OP_access = 0x1C,         /* any load or store with immediates of more than a byte each */
+  EP_OP_skip,                  /* rest of an immediate that only the validator needed */
+  EP_OP_local_get_wide = 0x12, /* and the other four: indices of more than a byte */
+  EP_OP_leave = 0x17,          /* the `end` of a body */
+  EP_OP_blocks,                /* several `block`s or `loop`s without types */
+  EP_OP_locals_with = 0xDD,    /* local.get, local.get, second */
+  EP_OP_local_const_with,      /* local.get, i32.const, second */
+  EP_OP_local_const16_with,
+  EP_OP_locals_to = 0xEC, /* the same three with a second half that leaves nothing on the stack */
+  EP_OP_local_const_to,
+  EP_OP_local_const16_to,
+  EP_OP_local_with = 0xF8, /* local.get, second */
+  EP_OP_const_with,
+  EP_OP_const16_with,
+  EP_OP_const32_with
+};
+
+/* From local.get_wide to local.get, and so on. */
+#define EP_OP_WIDE (EP_OP_local_get - EP_OP_local_get_wide)
+/* From a first half that pushes to the one that doesn't. */
+#define EP_OP_TO (EP_OP_locals_to - EP_OP_locals_with)
+/* From a plain operation to a second half: WITH takes the first operand in a register and leaves its result on the operand
+ * stack, SET takes both and writes a local, BRANCH takes both and branches. Comparisons get 0xC5 to 0xCE and 0xD0 to
+ * 0xD9, arithmetic 0xDA to 0xE8 and 0xE9 to 0xF7, without the places of divisions, where the first halves above lie. */
+#define EP_OP_COMPARE_BRANCH 0x7F
+#define EP_OP_COMPARE_WITH   0x8A
+#define EP_OP_COMPUTE_WITH   0x70
+#define EP_OP_COMPUTE_SET    0x7F
+
 /* EP_FUEL_i32_add = 1 ... */
 enum {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature)   EP_FUEL_##id = fuel,
@@ -25,11 +61,10 @@ enum {
  * global instructions go a longer way then. */
 #define EP_FUEL_LONG_WAY(bytes)   (bytes)
 #define EP_FUEL_LONG_INDEX(bytes) ((bytes) + 2u)
-#define EP_FUEL_LONG_I32(shift)   ((shift) / 14u + 2u) /* i32.const; `shift` is 7 a byte */
-#define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u)         /* i64.const */
+#define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u) /* i64.const */
 /* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
  * bytes of its immediates. */
-#define EP_FUEL_LONG_ACCESS         5
+#define EP_FUEL_LONG_ACCESS         6
 #define EP_FUEL_LONG_ADDRESS(bytes) (((bytes) + 1u) >> 1)
 
 /* What instructions take by length, besides their weight. */

@@ -35,9 +35,58 @@ const char *ep_wasm_result_name(ep_wasm_result_t result) {
   return ep_wasm_nth_text(ep_wasm_result_names, index <= EP_WASM_TRAP_HOST ? index : EP_WASM_TRAP_HOST + 1u);
 }
 
+/* What comes often in details is a byte there: the number of a word, from 1 on, in this list. */
+static const char ep_wasm_words[] = "unknown \0"
+                                    "segment\0"
+                                    "type\0"
+                                    "element\0"
+                                    "function\0"
+                                    "table\0"
+                                    "memory\0"
+                                    " kind\0"
+                                    "integer too l\0"
+                                    " mismatch\0"
+                                    "data \0"
+                                    "multiple \0"
+                                    "export\0"
+                                    "local\0"
+                                    "operands\0"
+                                    "size\0";
+#define UNKNOWN       "\1"
+#define SEGMENT       "\2"
+#define TYPE          "\3"
+#define ELEMENT       "\4"
+#define FUNCTION      "\5"
+#define TABLE         "\6"
+#define MEMORY        "\7"
+#define KIND          "\10"
+#define INTEGER_TOO_L "\11"
+#define MISMATCH      "\12"
+#define DATA          "\13"
+#define MULTIPLE      "\14"
+#define EXPORT        "\15"
+#define LOCAL         "\16"
+#define OPERANDS      "\17"
+#define SIZE          "\20"
+
+#define LAST_WORD '\20'
+
 void ep_wasm_note(ep_wasm_error_t *error, const char *detail) {
+  const char *behind = NULL; /* the word that is being written */
   uint32_t i = 0;
-  for (; detail[i] != '\0' && i < sizeof error->detail - 1u; i++) error->detail[i] = detail[i];
+  for (;;) {
+    const char letter = *detail++;
+    if (letter == '\0') {
+      if (behind == NULL) break;
+      detail = behind;
+      behind = NULL;
+    } else if ((uint8_t)letter <= LAST_WORD) {
+      behind = detail;
+      detail = ep_wasm_nth_text(ep_wasm_words, (uint32_t)(uint8_t)letter - 1u);
+    } else if (i < sizeof error->detail - 1u) {
+      error->detail[i++] = letter;
+    }
+  }
   error->detail[i] = '\0';
 }
 

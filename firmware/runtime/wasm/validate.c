@@ -16,13 +16,19 @@
 /* Value types by their code in a signature, and the signatures of all plain instructions. */
 #define EP_SIG_TYPE(code) ((uint8_t)(EP_WASM_I32 - (code)))
 
+/* The first that has one; those before it all go to its place, and are overwritten by it. */
+#define FIRST_SIGNATURE EP_OP_i32_load
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
 static const uint8_t ep_wasm_signatures[] = {
-#define EP_WASM_OPCODE(code, id, text, fuel, signature) [code] = signature,
+#define EP_WASM_OPCODE(code, id, text, fuel, signature)                                                      \
+  [(code) < FIRST_SIGNATURE ? 0 : (code)-FIRST_SIGNATURE] = signature,
 #define EP_WASM_PREFIXED(code, id, text, fuel, signature)
 #include "wasm/opcodes.def"
 #undef EP_WASM_OPCODE
 #undef EP_WASM_PREFIXED
 };
+#pragma GCC diagnostic pop
 
 static const uint8_t ep_wasm_prefixed_signatures[] = {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature)
@@ -528,7 +534,8 @@ static void ep_wasm_validate_special(ep_wasm_loader_t *v, uint8_t opcode) {
 
 static void ep_wasm_validate_instruction(ep_wasm_loader_t *v) {
   uint8_t opcode = ep_wasm_read_byte(&v->reader);
-  uint8_t signature = opcode < sizeof ep_wasm_signatures ? ep_wasm_signatures[opcode] : EP_SIG_SPECIAL;
+  uint32_t index = opcode - (uint32_t)FIRST_SIGNATURE; /* very large for those before it */
+  uint8_t signature = index < sizeof ep_wasm_signatures ? ep_wasm_signatures[index] : EP_SIG_SPECIAL;
   switch (signature & EP_SIG_CLASS) {
   case EP_SIG_NUMERIC: ep_wasm_validate_numeric(v, signature); break;
   case EP_SIG_LOAD:
@@ -575,11 +582,14 @@ static void ep_wasm_validate_body(ep_wasm_loader_t *v, ep_wasm_function_t *funct
   function->start = (uint16_t)v->reader.at;
   function->branch = (uint16_t)v->branch_count;
   ep_wasm_open_block(v, EP_OP_end, ep_wasm_no_types, results);
-  while (ep_wasm_ok(&v->reader) && v->depth > 0u) {
+  memset(&v->fusing, 0, sizeof v->fusing);
+  while (v->depth > 0u) {
+    const uint32_t start = v->reader.at;
     ep_wasm_validate_instruction(v);
+    if (!ep_wasm_ok(&v->reader)) return;
+    ep_wasm_rewrite(v, start);
     ep_wasm_step(v);
   }
-  function->end = (uint16_t)(v->reader.at - 1u);
   function->locals = (uint16_t)v->local_count;
   /* two more than the operands: the top of an empty stack, and numeric.c reads a second operand even if there is none */
   function->slots = (uint16_t)(v->local_count + EP_WASM_FRAME_SLOTS + 2u + v->highest);

@@ -1,7 +1,7 @@
 /* The WebAssembly engine: loads one module into one instance and calls its exports.
  *
- * The module's bytes are interpreted where they lie and must stay unchanged for the life of the
- * instance. Everything else (linear memory, globals, table, side table, value stack, call frames) is
+ * The module's bytes are interpreted where they lie. Loading changes those of the code to what runs faster; from
+ * then on they must stay unchanged for the life of the instance, and can't be loaded again. Everything else (linear memory, globals, table, side table, value stack, call frames) is
  * carved out of one arena that the caller owns. There is no static state: instances are independent, and
  * two may run at once, one interrupting the other. Nothing recurses, nothing is allocated.
  *
@@ -86,6 +86,7 @@ typedef struct {
   void (*fuel_step)(void *context);
   const ep_wasm_external_t *externals;
   uint32_t external_count;
+  bool plain; /* for tests: instructions are not fused */
 } ep_wasm_host_t;
 
 #define EP_WASM_SLICE 2048u
@@ -101,10 +102,10 @@ typedef struct {
  * treat it as opaque and reserve one. */
 #include "instance.h"
 
-/* Reads, validates and instantiates `code` (kept by reference) using `arena` (8-byte aligned).
+/* Reads, validates and instantiates `code` (kept by reference, and changed) using `arena` (8-byte aligned).
  * EP_WASM_OK, or MALFORMED, INVALID, UNSUPPORTED, UNLINKABLE, LIMIT, or a trap while data or element
  * segments were copied. `error` is never NULL. The start function doesn't run yet. */
-ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, const uint8_t *code, uint32_t size,
+ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, uint8_t *code, uint32_t size,
                               const ep_wasm_limits_t *limits, const ep_wasm_host_t *host, void *arena,
                               uint32_t arena_size, ep_wasm_error_t *error);
 

@@ -72,6 +72,7 @@ void flash_watch(flash_hook_fn hook, void *context) {
 int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size) {
   uint8_t *out = buffer;
   uint32_t first = address & ~7u, last = (address + size + 7u) & ~7u;
+  if (device->off_limits) return EP_ERR_OPTION_BYTES;
   if (size > FLASH_SIZE || address > FLASH_SIZE - size) {
     device->violations++;
     return EP_ERR_FLASH;

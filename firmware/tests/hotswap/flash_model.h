@@ -37,6 +37,7 @@ typedef struct {
   uint32_t operations; /* erases and programs so far */
   uint32_t violations; /* things that no silicon does */
   uint32_t fail_read;  /* the so-manieth read from now fails, once; 0 = none */
+  bool off_limits;     /* the board leaves its flash alone: its option bytes are wrong */
   uint8_t bytes[FLASH_SIZE];
   uint8_t unstable[FLASH_SIZE];
   uint8_t flags[FLASH_SIZE];

@@ -304,9 +304,9 @@ static void nonces(flash_geometry_t geometry) {
     CHECK_EQ(challenge(), EP_OK);
     request = sign(plain(edgeplug_Request_unlock_tag), OPERATOR);
     world.engine.authority.nonce[1] = 0xFFFFFFFFu; /* the next one needs the journal again */
-    world.engine.journal.damaged = true;
+    world.engine.journal.damaged = EP_ERR_JOURNAL;
     CHECK_EQ(challenge(), EP_ERR_JOURNAL);
-    world.engine.journal.damaged = false;
+    world.engine.journal.damaged = EP_OK;
     CHECK_EQ(carry_out(request), EP_ERR_NONCE);
     CHECK_EQ(by_operator(plain(edgeplug_Request_unlock_tag)), EP_OK);
   }

@@ -221,6 +221,30 @@ static void run_in(flash_geometry_t geometry) {
     CHECK_EQ(ask(edgeplug_Request_add_key_tag), EP_ERR_LOCKED);
     CHECK_EQ(world.flash.operations, operations);
   }
+  TEST("a board that leaves its flash alone says why, runs nothing, and takes nothing") {
+    edgeplug_BeginReply reply;
+    edgeplug_Status status;
+    uint8_t byte;
+    boot_new(geometry);
+    package_make(&package, 1, AGENT_GOOD, 300, NULL);
+    CHECK_EQ(world_update(&world, &package), EP_OK);
+    const uint32_t operations = world.flash.operations;
+    world.flash.off_limits = true;
+    world_boot(&world, EP_RESET_POWER_ON);
+    ep_hotswap_status(&world.engine, &status);
+    CHECK(status.safe_mode);
+    CHECK_EQ(status.journal_error, -EP_ERR_OPTION_BYTES);
+    package_make(&other, 2, AGENT_GOOD, 300, NULL);
+    CHECK_EQ(ep_hotswap_begin(&world.engine, &other.begin, &reply), EP_ERR_OPTION_BYTES);
+    CHECK_EQ(ep_hotswap_read_slot(&world.engine, 0, 0, &byte, 1), EP_ERR_OPTION_BYTES);
+    world_run(&world, 100);
+    CHECK_EQ(world.flash.operations, operations);
+    world.flash.off_limits = false;
+    world_boot(&world, EP_RESET_POWER_ON);
+    ep_hotswap_status(&world.engine, &status);
+    CHECK_EQ(status.journal_error, 0);
+    CHECK_EQ(world_running(&world), 1);
+  }
   TEST("a blank journal beside a slot that isn't blank is a damaged one, not a new board") {
     boot_new(geometry);
     package_make(&package, 1, AGENT_GOOD, 300, NULL);

@@ -73,7 +73,8 @@ void engine_start(engine_t *engine) {
 }
 
 ep_wasm_result_t engine_load(engine_t *engine, const module_t *module) {
-  return ep_wasm_load(&engine->instance, module->bytes, module->size, &engine->limits, &engine->host,
+  memcpy(engine->code, module->bytes, module->size);
+  return ep_wasm_load(&engine->instance, engine->code, module->size, &engine->limits, &engine->host,
                       engine->arena, sizeof engine->arena, &engine->error);
 }
 

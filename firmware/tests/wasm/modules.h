@@ -27,6 +27,7 @@ void module_function(module_t *module, const char *params, const char *results, 
 /* One instance with limits and arena as a board has them. */
 typedef struct {
   uint64_t arena[49152 / 8];
+  uint8_t code[20000]; /* what runs: a copy, since loading changes it */
   ep_wasm_instance_t instance;
   ep_wasm_limits_t limits;
   ep_wasm_host_t host;

@@ -10,8 +10,10 @@ import { Command, Option } from "commander";
 import { EdgePlugError } from "../errors.js";
 import { Output } from "./output.js";
 
+type Kind = "qemu" | "sim" | "renode";
+
 interface RunOptions {
-  board: "qemu" | "sim";
+  board: Kind;
   ephemeral?: boolean;
   flash?: string;
   firmware?: string;
@@ -31,10 +33,10 @@ export function runCommand(): Command {
         "ends the board with it, and passes on its exit code. Without: runs until Ctrl-C.",
     )
     .argument("[command...]", "what to run, after --")
-    .addOption(new Option("--board <kind>", "which board").choices(["qemu", "sim"]).default("qemu"))
+    .addOption(new Option("--board <kind>", "which board").choices(["qemu", "sim", "renode"]).default("qemu"))
     .option("--ephemeral", "forget the flash in the end (default with a command and no --flash)")
     .option("--flash <file>", "keep the flash in this file (default: edgeplug-KIND.flash here)")
-    .option("--firmware <elf>", "the image for qemu (default: the one that was built here)")
+    .option("--firmware <elf>", "the image for qemu or renode (default: the one that was built here)")
     .option("--json", "print one JSON object")
     .addHelpText(
       "after",
@@ -76,15 +78,7 @@ async function start(
 ): Promise<{ board: RunningBoard; port: string }> {
   const { HarnessError, announceBoard, startBoard } = await import("renode-test-harness");
   try {
-    const board = await startBoard(
-      options.board === "sim"
-        ? {
-            backend: "sim",
-            line: "socket",
-            ...(flash === undefined ? { boardId: randomBytes(BOARD_ID_SIZE) } : { flashFile: flash }),
-          }
-        : await qemuOptions(options.firmware, flash),
-    );
+    const board = await startBoard(await START_OPTIONS[options.board](options.firmware, flash));
     const { port } = board;
     if (port === undefined) throw new EdgePlugError("EMULATOR", "The board has no port.");
     announceBoard({ name: options.board, backend: board.backend, port });
@@ -96,23 +90,44 @@ async function start(
   }
 }
 
-async function qemuOptions(
-  firmware: string | undefined,
-  flash: string | undefined,
-): Promise<Parameters<typeof import("renode-test-harness").startQemu>[0]> {
+type StartOptions = Parameters<typeof import("renode-test-harness").startBoard>[0];
+
+/** `flash` undefined: it is forgotten in the end. */
+const START_OPTIONS: Readonly<
+  Record<Kind, (firmware: string | undefined, flash: string | undefined) => Promise<StartOptions>>
+> = { qemu: qemuOptions, sim: simOptions, renode: renodeOptions };
+
+function simOptions(_firmware: string | undefined, flash: string | undefined): Promise<StartOptions> {
+  const kept = flash === undefined ? { boardId: randomBytes(BOARD_ID_SIZE) } : { flashFile: flash };
+  return Promise.resolve({ backend: "sim", line: "socket", ...kept });
+}
+
+async function qemuOptions(firmware: string | undefined, flash: string | undefined): Promise<StartOptions> {
   const { qemuFlash } = await import("../qemu-board.js");
   return {
     backend: "qemu",
-    elf: firmware ?? findFirmware(),
+    elf: firmware ?? findFirmware("qemu", "qemu.elf"),
     line: "pty",
     icount: true,
     flash: qemuFlash({ path: flash }),
   };
 }
 
+/** The image in which the board stands in a process, so that agents have something to look at. */
+async function renodeOptions(firmware: string | undefined, flash: string | undefined): Promise<StartOptions> {
+  const { findRenode } = await import("renode-test-harness");
+  if (findRenode() === undefined) throw new EdgePlugError("RENODE_MISSING");
+  return {
+    backend: "renode",
+    elf: firmware ?? findFirmware("stm32l552", "stm32l552-process.elf"),
+    line: "socket",
+    flash: flash === undefined ? {} : { path: flash },
+  };
+}
+
 /** The image that the set-up builds lies above this file in a clone; elsewhere it has to be named. */
-function findFirmware(): string {
-  const part = join("build", "qemu", "qemu.elf");
+function findFirmware(board: string, name: string): string {
+  const part = join("build", board, name);
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, part))) return join(folder, part);
     if (folder === dirname(folder)) break;

@@ -1,5 +1,6 @@
 /** What a board says, in words and as JSON: the same from every command. */
 import { errorId, errorInfo } from "../errors.js";
+import { ERRORS } from "../generated/errors.js";
 import { count } from "../numbers.js";
 import {
   agentKindName,
@@ -82,7 +83,10 @@ export function statusLines(status: Status): Line[] {
     lines.push(["last end", `swap ${status.lastReasonSwap}, ${reasonName(status.lastReason)}${text}`]);
   }
   if (status.lastError !== 0) lines.push(["refused", errorText(status.lastError)]);
-  if (status.journalError !== 0) lines.push(["journal", errorText(status.journalError)]);
+  if (status.journalError !== 0) {
+    const what = status.journalError === ERRORS.JOURNAL.code ? "journal" : "flash";
+    lines.push([what, errorText(status.journalError)]);
+  }
   lines.push(
     [
       "scans",

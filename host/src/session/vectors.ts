@@ -1,20 +1,33 @@
-/** Finds the requests of a package's test vectors in the module's custom section "edgeplug". */
+/** Finds the test vectors of a request agent in its module's custom section "edgeplug". */
 import { edgeplug } from "../generated/messages.js";
 
 const MODULE_HEADER_SIZE = 8;
 const CUSTOM_SECTION = 0;
 const SECTION_NAME = "edgeplug";
 
-/** Requests of the vectors, in order; none if the module has no such section. */
-export function vectorRequests(module: Uint8Array): Uint8Array[] {
+/** A request and what the agent has to answer. */
+export interface Exchange {
+  readonly request: Uint8Array;
+  readonly reply: Uint8Array;
+}
+
+/** Requests and replies of the vectors, in order; none if the module has no such section. */
+export function vectorExchanges(module: Uint8Array): Exchange[] {
   const section = customSection(module, SECTION_NAME);
   if (section === undefined) return [];
   try {
     const { vectors } = edgeplug.AgentDetails.decode(section);
-    return vectors.flatMap((vector) => (vector.request && vector.request.length > 0 ? [vector.request] : []));
+    return vectors.flatMap(({ request, reply }) =>
+      request && request.length > 0 ? [{ request, reply: reply ?? new Uint8Array() }] : [],
+    );
   } catch {
     return []; // the board judges the module; here it only serves to exercise it
   }
+}
+
+/** The requests alone. */
+export function vectorRequests(module: Uint8Array): Uint8Array[] {
+  return vectorExchanges(module).map(({ request }) => request);
 }
 
 function customSection(module: Uint8Array, name: string): Uint8Array | undefined {

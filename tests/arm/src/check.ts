@@ -5,9 +5,9 @@ import { push, standing, type Standing } from "@edgeplug/test-support/push";
 import type { AgentPackage } from "edgeplug";
 import type { DeviceSession, Observation } from "edgeplug/device";
 
-import { foreignChange, SLOT_NAMES, slotBytes, stateKey } from "./image.js";
+import { SLOT_NAMES, type Chip } from "./chip.js";
 import type { Point } from "./points.js";
-import { imageOf, type Recording } from "./recording.js";
+import type { Recording } from "./recording.js";
 import { HEALTHY_SCANS, slotsOf, TIMESTAMP, type Scenario } from "./scenario.js";
 
 /** Entries that a boot of a board at rest may add to the journal: its number, and what it writes once more. */
@@ -24,6 +24,11 @@ export interface Verdict {
   readonly key: string;
   /** From power-on to the first scan of an agent, board milliseconds. */
   readonly bootMs: number;
+}
+
+/** The used part of the board's flash; exact while it has no power, or stands still. */
+export async function imageOf(board: TestBoard, { used }: Chip): Promise<Uint8Array> {
+  return (await board.harness.readFlash()).slice(0, used);
 }
 
 /** Boots `board`, which is off, on `image` and waits until nothing is under way any more. */
@@ -50,6 +55,7 @@ class PointCheck {
   readonly violations: string[] = [];
   readonly checks = new Map<string, number>();
   private readonly scenario: Scenario;
+  private readonly chip: Chip;
   private readonly old: AgentPackage;
 
   constructor(
@@ -58,6 +64,7 @@ class PointCheck {
     private readonly point: Point,
   ) {
     this.scenario = recording.scenario;
+    this.chip = recording.chip;
     this.old = this.scenario.before.at(-1) as AgentPackage;
   }
 
@@ -69,8 +76,8 @@ class PointCheck {
   /** Law 1: the old agent's slot is as it was. */
   oldSlot(image: Uint8Array, when: string): void {
     const { old } = slotsOf(this.scenario);
-    const before = slotBytes(this.recording.images[0] as Uint8Array, old);
-    const same = Buffer.compare(slotBytes(image, old), before) === 0;
+    const before = this.chip.slotBytes(this.recording.history.first, old);
+    const same = Buffer.compare(this.chip.slotBytes(image, old), before) === 0;
     this.law("Law 1", same, () => `slot ${SLOT_NAMES[old]} with the old agent changed ${when}`);
   }
 
@@ -95,7 +102,8 @@ class PointCheck {
   newSlot(image: Uint8Array): void {
     const { target } = slotsOf(this.scenario);
     const { payload } = this.scenario.update;
-    const whole = Buffer.compare(slotBytes(image, target).subarray(0, payload.length), payload) === 0;
+    const held = this.chip.slotBytes(image, target).subarray(0, payload.length);
+    const whole = Buffer.compare(held, payload) === 0;
     this.law("Law 2", whole, () => "the new agent runs though its bytes are not those of the package");
   }
 
@@ -132,8 +140,8 @@ class PointCheck {
   async secondBoot(first: Uint8Array, stood: Standing): Promise<Uint8Array> {
     const { stands } = await rest(this.board);
     await this.board.powerOff();
-    const second = await imageOf(this.board);
-    const foreign = foreignChange(first, second, BOOT_ENTRIES);
+    const second = await imageOf(this.board, this.chip);
+    const foreign = this.chip.foreignChange(first, second, BOOT_ENTRIES);
     this.law("Law 6", foreign === undefined, () => `a second boot: ${foreign}`);
     const same = JSON.stringify(stands) === JSON.stringify(stood);
     this.law(
@@ -165,6 +173,8 @@ class PointCheck {
 
 /** How much is asked of a point beyond its first boot. */
 export interface Thoroughness {
+  /** The board holds already what the cut left, torn units included. Default false: the point's image is put there. */
+  readonly asLeft?: boolean;
   /** Keys of end states that have been asked everything; shared by all boards of a run. */
   readonly tried: Set<string>;
   /** Every point is started a second time, and every end state is asked for both updates, not every other one. */
@@ -176,23 +186,24 @@ export async function checkPoint(
   board: TestBoard,
   recording: Recording,
   point: Point,
-  { tried, full }: Thoroughness,
+  { tried, full, asLeft = false }: Thoroughness,
 ): Promise<Verdict> {
+  const { chip, history } = recording;
   const check = new PointCheck(board, recording, point);
   const missedBefore = board.watch.missed;
-  check.oldSlot(point.image, "before the boot");
-  const { session, stands } = await rest(board, point.image);
+  const left = point.image();
+  check.oldSlot(left, "before the boot");
+  const { session, stands } = await rest(board, asLeft ? undefined : left);
   const swap = (await session.status()).active?.swapNumber ?? 0;
   const { seen } = board.watch;
   await board.powerOff();
-  const image = await imageOf(board);
+  const image = await imageOf(board, chip);
   const who = check.whoRuns(stands);
   check.oldSlot(image, "at the boot after the cut");
   if (who === "new") check.newSlot(image);
   check.outputs(seen, swap);
   check.nothingSpent(stands);
-  const { images } = recording;
-  const key = `${stands.runs} | ${stateKey(image, images[0] as Uint8Array, images.at(-1) as Uint8Array)}`;
+  const key = `${stands.runs} | ${chip.stateKey(image, history.first, history.last)}`;
   const isNew = !tried.has(key);
   tried.add(key);
   if (isNew || full) check.oldSlot(await check.secondBoot(image, stands), "at the second boot");

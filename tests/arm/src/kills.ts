@@ -1,12 +1,14 @@
 /**
- * `kill -9` at any time during pushes, without a stop before it: QEMU loses the latest flash writes, or some of them.
+ * The power goes carelessly at any time during pushes. Under QEMU that is `kill -9` without a stop before it, which loses
+ * the latest flash writes, or some of them; under Renode an operation that is under way is torn.
  * Each kill is followed by a boot, at which an agent must run that may, and by a push, which must succeed.
  */
-import { startBoard, type TestBoard } from "@edgeplug/test-support/board";
+import type { TestBoard } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
 import { push, standing } from "@edgeplug/test-support/push";
 import type { DeviceSession } from "edgeplug/device";
 
+import type { Machine } from "./machine.js";
 import { Random } from "./random.js";
 import { agentOf } from "./scenario.js";
 
@@ -34,9 +36,6 @@ export interface Kill {
 const SIZES = [256, 6_000, 13_824] as const;
 /** What a push takes by the board's clock at first guess, milliseconds a size; measured as the run goes on. */
 const GUESSES = [120, 250, 450] as const;
-
-/** The board's clock never runs ahead of the wall's: thirty seconds without the host are thirty for the host as well. */
-const NO_FASTER = { qemuArguments: ["-icount", "align=on"] };
 
 interface Plan {
   readonly index: number;
@@ -115,12 +114,10 @@ class Victim {
   }
 }
 
-export async function runKills({
-  seed,
-  kills,
-  lanes = 2,
-  onKill = () => undefined,
-}: KillsOptions): Promise<Kill[]> {
+export async function runKills(
+  machine: Machine,
+  { seed, kills, lanes = 2, onKill = () => undefined }: KillsOptions,
+): Promise<Kill[]> {
   const random = new Random(seed);
   const plans = Array.from({ length: kills }, (_, at) => ({
     index: at + 1,
@@ -131,7 +128,7 @@ export async function runKills({
   const results: Kill[] = [];
   const work = plans.values();
   const lane = async (): Promise<void> => {
-    for (let left = true; left;) left = await oneBoard(work, told);
+    for (let left = true; left;) left = await oneBoard(machine, work, told);
   };
   const told = (kill: Kill): void => {
     results.push(kill);
@@ -142,8 +139,12 @@ export async function runKills({
 }
 
 /** A board from blank flash until a law breaks on it; true if there may be more work. */
-async function oneBoard(work: Iterator<Plan>, told: (kill: Kill) => void): Promise<boolean> {
-  const board = await startBoard("qemu", NO_FASTER);
+async function oneBoard(
+  machine: Machine,
+  work: Iterator<Plan>,
+  told: (kill: Kill) => void,
+): Promise<boolean> {
+  const board = await machine.startUnhurried();
   try {
     const victim = new Victim(board);
     let session = await board.connect();

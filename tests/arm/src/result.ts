@@ -3,22 +3,35 @@ import type { CutOperation, CutScenario, PowerResult } from "@edgeplug/report/re
 
 import type { CutsRun } from "./cuts.js";
 import type { Kill } from "./kills.js";
+import type { ArmBoard } from "./machines.js";
 import { tooEarly } from "./points.js";
 
 export interface RunFacts {
+  readonly board: ArmBoard;
   readonly when: Date;
   readonly command: string;
   readonly seed: number;
 }
 
+/** What a careless kill is on each. */
+const CARELESS = { qemu: "kill -9 at any time", renode: "power cut at any time" } as const;
+
 function scenarioOf({ recording, verdicts, endStates }: CutsRun): CutScenario {
-  const operations = recording.operations.map(({ atMs, kind, address, size, area }, index): CutOperation => {
-    const outcomes: Record<string, number> = {};
-    for (const { point, outcome } of verdicts)
-      if (Math.max(1, point.operation) === index + 1) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-    return { atMs, kind, address, size, area, outcomes };
-  });
-  return { name: recording.scenario.name, geometry: "qemu", points: verdicts.length, endStates, operations };
+  const operations = recording.history.operations.map(
+    ({ atMs, kind, address, size, area }, index): CutOperation => {
+      const outcomes: Record<string, number> = {};
+      for (const { point, outcome } of verdicts)
+        if (Math.max(1, point.operation) === index + 1) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      return { atMs, kind, address, size, area, outcomes };
+    },
+  );
+  return {
+    name: recording.scenario.name,
+    geometry: recording.chip.map,
+    points: verdicts.length,
+    endStates,
+    operations,
+  };
 }
 
 /** Sentences, each with the point that it was seen at. */
@@ -27,9 +40,7 @@ export function violationsOf(runs: readonly CutsRun[], kills: readonly Kill[]): 
     ...runs.flatMap(({ recording, verdicts, kills: killed }) => [
       ...tooEarly(recording),
       ...verdicts.flatMap(({ point, violations }) => violations.map((text) => `${point.id}: ${text}`)),
-      ...killed
-        .filter(({ same }) => !same)
-        .map(({ id }) => `${id}: the kill left something else than the copy`),
+      ...killed.flatMap(({ id, faults }) => faults.map((text) => `${id}: ${text}`)),
     ]),
     ...kills.flatMap(({ index, violations }) => violations.map((text) => `kill ${index}: ${text}`)),
   ];
@@ -44,12 +55,13 @@ export function powerResult(runs: readonly CutsRun[], kills: readonly Kill[], fa
   if (kills.length > 0) {
     count("Law 2", kills.length);
     count("Law 3", kills.length);
-    const careless = { name: "kill -9 at any time", geometry: "qemu", endStates: 0, operations: [] };
+    const geometry = facts.board === "qemu" ? "qemu" : "stm32l552";
+    const careless = { name: CARELESS[facts.board], geometry, endStates: 0, operations: [] };
     scenarios.push({ ...careless, points: kills.length });
   }
   return {
     suite: "power",
-    board: "qemu",
+    board: facts.board,
     when: facts.when.toISOString(),
     command: facts.command,
     seed: facts.seed,

@@ -2,7 +2,6 @@
  * Rollback in the same scan, as somebody sees it who only has the machine's outputs: which scan a new agent failed in is
  * known from its own outputs, which count its scans, and from what it was written to do; nothing of the runtime is asked.
  */
-import { MEMORY_MAPS } from "@edgeplug/sim";
 import {
   controlAgent,
   DEEDS,
@@ -10,10 +9,12 @@ import {
   makePackage,
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
-import { startBoard, type TestBoard } from "@edgeplug/test-support/board";
+import type { TestBoard } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
 import { push, pushUntil } from "@edgeplug/test-support/push";
 import type { Observation } from "edgeplug/device";
+
+import type { Machine } from "./machine.js";
 
 const OLD = 7;
 const NEW = 8;
@@ -65,8 +66,12 @@ export interface Seen {
 }
 
 /** Lets a new agent fail in its trial and judges the outputs alone. */
-export async function watchFailure(module: string, options: PackageOptions = {}): Promise<Seen> {
-  const board = await boardWithOld();
+export async function watchFailure(
+  machine: Machine,
+  module: string,
+  options: PackageOptions = {},
+): Promise<Seen> {
+  const board = await boardWithOld(machine);
   try {
     const pkg = makePackage(module, { version: "2", release: 2, ...LONG, ...options });
     const pushed = push(await board.connect(), pkg).catch(() => undefined); // it is rolled back
@@ -80,20 +85,15 @@ export async function watchFailure(module: string, options: PackageOptions = {})
   }
 }
 
-/**
- * One scan interrupt is lost in a trial: the board's settings make its timer skip one tick after a start. The new agent
- * has its second attempt by then.
- */
-export async function watchMissedDeadline(): Promise<Seen> {
-  const board = await boardWithOld();
+/** One scan interrupt is lost in a trial. A board that is started anew for that makes the new agent's second attempt. */
+export async function watchMissedDeadline(machine: Machine): Promise<Seen> {
+  const board = await boardWithOld(machine);
   try {
     const pkg = makePackage(controlAgent({ value: NEW }), { version: "2", release: 2, ...LONG });
     const session = await board.connect();
     const { rest } = await pushUntil(session, pkg, ({ step }) => step === "activated");
     await rest.return(undefined as never);
-    await board.powerOff();
-    await board.writeFlash(MEMORY_MAPS.qemu.maskOneScan, Uint8Array.of(1));
-    await board.powerOn();
+    await machine.loseOneScan(board);
     await until(board.clock, "the new agent's first scan", () => board.watch.seen.some(isNew));
     await until(board.clock, "scans of the old agent", () => !board.watch.seen.slice(-20).some(isNew));
     const records = around(board.watch.seen);
@@ -107,8 +107,8 @@ export async function watchMissedDeadline(): Promise<Seen> {
   }
 }
 
-async function boardWithOld(): Promise<TestBoard> {
-  const board = await startBoard("qemu");
+async function boardWithOld(machine: Machine): Promise<TestBoard> {
+  const board = await machine.start();
   try {
     const session = await board.connect();
     await push(session, makePackage(controlAgent({ value: OLD })));

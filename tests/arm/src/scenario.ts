@@ -4,7 +4,7 @@ import { push } from "@edgeplug/test-support/push";
 import type { TestBoard } from "@edgeplug/test-support/board";
 import type { AgentPackage } from "edgeplug";
 
-import type { SlotIndex } from "./image.js";
+import type { SlotIndex } from "./chip.js";
 
 /** Scans that each trial here takes. */
 export const HEALTHY_SCANS = 40;

@@ -1,9 +1,8 @@
 /**
  * What a cut in the middle of a flash operation may leave. Bits of a program go from 1 to 0 and those of an erase from 0
- * to 1, each on its own; QEMU has no unit that reads differently twice and no ECC, which are cut on `sim`.
+ * to 1, each on its own. Units that read differently twice and ECC errors are cut on `sim`, and by Renode's model itself.
  */
-import type { Operation } from "./recording.js";
-import { UNIT } from "./image.js";
+import type { Operation } from "./history.js";
 import type { Random } from "./random.js";
 
 export const SHAPES = ["after", "half", "rest", "bits", "blank"] as const;
@@ -11,7 +10,8 @@ export const SHAPES = ["after", "half", "rest", "bits", "blank"] as const;
 export type Shape = (typeof SHAPES)[number];
 
 /**
- * The image after `operation` was torn, from the images before and after it. Undefined if that is no state of its own.
+ * What a torn operation leaves in the bytes that it is about, from what they held before and hold after it. Undefined if
+ * that is no state of its own. `unit`: bytes that the chip programs at once.
  *
  *   half    the first half took effect
  *   rest    all but the first unit (of an erase: the second half) took effect
@@ -21,31 +21,30 @@ export type Shape = (typeof SHAPES)[number];
 export function torn(
   before: Uint8Array,
   after: Uint8Array,
-  operation: Operation,
-  shape: Shape,
+  kind: Operation["kind"],
+  shape: Exclude<Shape, "after">,
+  unit: number,
   random: Random,
 ): Uint8Array | undefined {
-  const { address, size, kind } = operation;
-  const image = before.slice();
-  const take = (from: number, to: number): void =>
-    image.set(after.subarray(address + from, address + to), address + from);
+  const left = before.slice();
+  const size = left.length;
+  const take = (from: number, to: number): void => left.set(after.subarray(from, to), from);
   const small = kind === "program";
-  const middle = Math.floor(size / 2 / UNIT) * UNIT;
-  if (shape === "after") return after;
+  const middle = Math.floor(size / 2 / unit) * unit;
   if (shape === "half") take(0, Math.floor(size / 2));
-  if (shape === "rest") take(small ? Math.min(UNIT, size / 2) : middle, size);
-  if (shape === "bits") scatter(image, after, operation, random);
+  if (shape === "rest") take(small ? Math.min(unit, size / 2) : middle, size);
+  if (shape === "bits") scatter(left, after, random);
   if (shape === "blank") {
     take(0, middle);
-    take(middle + (small ? UNIT : size / 4), size);
+    take(middle + (small ? unit : size / 4), size);
   }
-  const same = Buffer.compare(image, before) === 0 || Buffer.compare(image, after) === 0;
-  return same ? undefined : image;
+  const same = Buffer.compare(left, before) === 0 || Buffer.compare(left, after) === 0;
+  return same ? undefined : left;
 }
 
-function scatter(image: Uint8Array, after: Uint8Array, { address, size }: Operation, random: Random): void {
-  for (let at = address; at < address + size; at++) {
+function scatter(left: Uint8Array, after: Uint8Array, random: Random): void {
+  for (let at = 0; at < left.length; at++) {
     const mask = random.below(256);
-    image[at] = ((image[at] ?? 0) & ~mask) | ((after[at] ?? 0) & mask);
+    left[at] = ((left[at] ?? 0) & ~mask) | ((after[at] ?? 0) & mask);
   }
 }

@@ -12,6 +12,7 @@ import { edgeplug } from "edgeplug/messages";
 import type { FlashImage } from "@edgeplug/test-support/flash";
 
 import type { Outcome, Runner, Trial } from "./case.js";
+import { helpTrial } from "./force.js";
 import { generation } from "./rot.js";
 
 const { EventKind, Reason, UpdatePhase } = edgeplug;
@@ -43,8 +44,7 @@ export async function settle(session: DeviceSession): Promise<Status> {
     const status = await session.status();
     if (status.phase === UpdatePhase.UPDATE_PHASE_IDLE) return status;
     if (clock.now() > end) throw new Error(`the board stays in phase ${status.phase}`);
-    if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL && status.trialScans >= status.trialNeeded)
-      await session.confirm().catch(() => undefined); // it may be over by now
+    if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL) await helpTrial(session, status);
     await session.connection.pause(POLL_MS);
   }
 }

@@ -35,7 +35,9 @@ function manifestKind(group: keyof typeof FIELD_GROUPS): ChaosKind {
       trial.parcel = trial.workshop.complete(trial.number);
       const name = names[trial.variant % names.length] ?? "";
       const { pkg } = trial.parcel;
-      const span = fieldsOf(pkg.manifestBytes).get(name);
+      const fields = fieldsOf(pkg.manifestBytes);
+      // only somebody's own may do without one of them
+      const span = fields.get(name) ?? names.map((other) => fields.get(other)).find(Boolean);
       if (span === undefined) throw new Error(`the manifest has no ${name}`);
       trial.tell(`bits flipped in ${name}, bytes ${span.start} to ${span.end} of the manifest`);
       const manifestBytes = flipSome(pkg.manifestBytes, span.start, span.end, trial.random, 3);
@@ -84,11 +86,11 @@ const SIGNED_WRONG: readonly [string, Spoil][] = [
   ],
   ["a size one larger", (pkg) => resigned(pkg, { payloadSize: pkg.payload.length + 1 })],
   ["a size one smaller", (pkg) => resigned(pkg, { payloadSize: pkg.payload.length - 1 })],
-  ["kind", (pkg) => resigned(pkg, { kind: "request" })],
-  ["board class", (pkg) => resigned(pkg, { boardClass: 3 })],
+  ["kind", (pkg) => resigned(pkg, { kind: pkg.manifest.kind === "control" ? "request" : "control" })],
+  ["board class", (pkg, { bench }) => resigned(pkg, { boardClass: bench.boardClass === 3 ? 2 : 3 })],
   ["ABI", (pkg) => resigned(pkg, { abi: 2 })],
   ["memory", (pkg) => resigned(pkg, { limits: { ...pkg.manifest.limits, memory: 1 << 20 } })],
-  ["fuel", (pkg) => resigned(pkg, { limits: { ...pkg.manifest.limits, fuel: 1_000_000 } })],
+  ["fuel", (pkg) => resigned(pkg, { limits: { ...pkg.manifest.limits, fuel: 100_000_000 } })],
   ["outputs", (pkg) => resigned(pkg, { outputs: 5 })],
   ["release", (pkg) => resigned(pkg, { release: 0 })],
   ["attempts", (pkg) => resigned(pkg, { trial: { ...pkg.manifest.trial, attempts: 4 } })],

@@ -1,4 +1,5 @@
 /** A board of the suite: prepared scenes to begin from, a wire, somebody who watches its outputs, and rot on demand. */
+import type { Backend } from "@edgeplug/test-support/backends";
 import type { BoardClock } from "@edgeplug/test-support/clock";
 import type { FlashImage, FlashLayout } from "@edgeplug/test-support/flash";
 
@@ -12,7 +13,7 @@ import type { Port } from "./line.js";
 export type RotKind = "flip" | "unreadable" | "unstable";
 
 export interface Bench {
-  readonly backend: "sim" | "qemu";
+  readonly backend: Backend;
   readonly boardClass: number;
   readonly layout: FlashLayout;
   /** The board's time, from 0 when a scene is loaded. */

@@ -43,6 +43,8 @@ export class Trial {
   unstable = false;
   /** Those bits are in a slot's record: it holds at one reading and not at the next. */
   recordWavers = false;
+  /** Swap numbers of somebody's own agents: what those write is their own affair. */
+  readonly strangers = new Set<number>();
   #scene: Scene | undefined;
 
   constructor(

@@ -12,9 +12,18 @@ interface Seen {
 /** Swap number of scans that no agent makes. */
 export const NOBODY = 0;
 
+/** What was not as it has to be. */
+export interface Fault {
+  readonly what: string;
+  /** The agent that did it; undefined: no agent's doing. */
+  readonly swapNumber?: number;
+}
+
+/** So many of each agent are kept. */
+const FAULTS_KEPT = 5;
+
 export class Eyes {
-  /** What was not as it has to be, in words. */
-  readonly faults: string[] = [];
+  readonly #faults: Fault[] = [];
   /** Values of output 0 that have been seen, each with the swap number beside it. */
   readonly agents = new Map<number, number>();
   last: Observation | undefined;
@@ -42,9 +51,9 @@ export class Eyes {
   }
 
   /** All faults so far, of the present power cycle too. */
-  verdict(): readonly string[] {
+  verdict(): readonly Fault[] {
     this.#check();
-    return this.faults;
+    return this.#faults;
   }
 
   #addScan({ swapNumber, scan }: Observation, value: number, count: number): void {
@@ -54,10 +63,12 @@ export class Eyes {
       this.#seen.set(swapNumber, { swapNumber, value, count });
       return;
     }
-    if (seen.value !== value) this.#fault(`agent ${swapNumber} wrote ${value} after ${seen.value}`);
+    if (seen.value !== value)
+      this.#fault(`agent ${swapNumber} wrote ${value} after ${seen.value}`, swapNumber);
     // who comes back goes on from where it stopped, or was loaded anew
     const goesOn = count === seen.count + 1 || (this.last?.swapNumber !== swapNumber && count === 1);
-    if (!goesOn) this.#fault(`agent ${swapNumber} counted ${count} after ${seen.count} in scan ${scan}`);
+    if (!goesOn)
+      this.#fault(`agent ${swapNumber} counted ${count} after ${seen.count} in scan ${scan}`, swapNumber);
     seen.count = count;
   }
 
@@ -65,7 +76,9 @@ export class Eyes {
     if (this.#gaps.spoilt > 0) this.#fault(`${this.#gaps.spoilt} observations came in damaged`);
   }
 
-  #fault(what: string): void {
-    if (this.faults.length < 5) this.faults.push(what);
+  #fault(what: string, swapNumber?: number): void {
+    const kept = this.#faults.filter((fault) => fault.swapNumber === swapNumber);
+    if (kept.length < FAULTS_KEPT)
+      this.#faults.push({ what, ...(swapNumber === undefined ? {} : { swapNumber }) });
   }
 }

@@ -5,11 +5,14 @@ import { edgeplug } from "edgeplug/messages";
 
 import { TIMESTAMP } from "./scenes.js";
 
-const { UpdatePhase } = edgeplug;
+const { AgentKind, UpdatePhase } = edgeplug;
 const POLL_MS = 5;
 /** Longer than any verification, activation or trial of the suite takes. */
 const PATIENCE_MS = 5_000;
 const ATTEMPT_MS = 3_000;
+
+/** What a request agent has to answer so that its trial can end. */
+export const ANY_REQUEST = Uint8Array.of(0);
 
 /** What goes over the line, whatever it is. */
 export interface Forced {
@@ -73,6 +76,13 @@ async function sendChunk(session: DeviceSession, offset: number, data: Uint8Arra
   }
 }
 
+/** What a trial needs of its host: requests, and its word. It may be over by now, and its record may not tell the kind. */
+export async function helpTrial(session: DeviceSession, status: Status): Promise<void> {
+  if (status.active?.kind !== AgentKind.AGENT_KIND_CONTROL)
+    await session.call(ANY_REQUEST).catch(() => undefined);
+  if (status.trialScans >= status.trialNeeded) await session.confirm().catch(() => undefined);
+}
+
 /** The first status in none of these phases; or, if it stays in a reception, that one. */
 async function settled(session: DeviceSession, phases: readonly number[]): Promise<Status> {
   const { clock } = session.connection.transport;
@@ -81,8 +91,7 @@ async function settled(session: DeviceSession, phases: readonly number[]): Promi
     const status = await session.status();
     const waitsForBytes = status.phase === UpdatePhase.UPDATE_PHASE_RECEIVING;
     if (!phases.includes(status.phase) || waitsForBytes) return status;
-    if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL && status.trialScans >= status.trialNeeded)
-      await session.confirm().catch(() => undefined); // it may be over by now
+    if (status.phase === UpdatePhase.UPDATE_PHASE_TRIAL) await helpTrial(session, status);
     if (clock.now() > end) throw new EdgePlugError("TIMEOUT", `The board stays in phase ${status.phase}.`);
     await session.connection.pause(POLL_MS);
   }

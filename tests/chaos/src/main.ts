@@ -1,10 +1,22 @@
 /** `npm run chaos`: runs the cases, tells how it gets on, and leaves the figures for the report. */
-import { writeResult, type ChaosResult } from "@edgeplug/report/results";
+import { reportJunit, type JunitCase } from "@edgeplug/report/junit";
+import { CALLED_FROM, writeResult, type ChaosResult } from "@edgeplug/report/results";
+import {
+  checkOwnAgents,
+  complaint,
+  ownAgentCases,
+  readOwnAgents,
+  type OwnAgent,
+} from "@edgeplug/test-support/own-agents";
+import { EdgePlugError } from "edgeplug";
 
 import type { Bench } from "./bench.js";
-import { HELP, parseOptions, UsageError, type Options } from "./options.js";
+import { JunitClasses } from "./junit-classes.js";
+import { commandOf, HELP, parseOptions, UsageError, type Options } from "./options.js";
+import { Workshop } from "./parcels.js";
 import { QemuBench } from "./qemu-bench.js";
 import { KINDS, runChaos, type CaseReport, type Figures } from "./run.js";
+import { RenodeBench } from "./renode-bench.js";
 import { SimBench } from "./sim-bench.js";
 
 const REPORT_EVERY_MS = 3_000;
@@ -15,9 +27,31 @@ async function main(): Promise<number> {
     process.stdout.write(`${HELP}\n`);
     return 0;
   }
-  const { board, seed, packages, fullSlots, rate, only } = options;
+  const { board, seed, only, agents } = options;
   const when = new Date();
   process.stderr.write(`chaos on ${board}: --seed ${seed}\n`);
+  try {
+    const { figures, failed, classes } = await run(options);
+    const seconds = secondsSince(when);
+    const passed = failed.length === 0;
+    if (only !== undefined) return passed ? 0 : 1;
+    const base = { suite: "chaos", board, when: when.toISOString(), seed, seconds, passed } as const;
+    const result: ChaosResult = { ...base, command: commandOf(options), ...figures };
+    writeResult(result);
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${summary(result)}\n`);
+    tellJunit(options, when, [...ownAgentCases(agents, board), ...classes]);
+    return passed ? 0 : 1;
+  } catch (thrown) {
+    if (isRefusal(thrown, options)) tellJunit(options, when, ownAgentCases(agents, board, thrown));
+    throw thrown;
+  }
+}
+
+async function run(
+  options: Options,
+): Promise<{ figures: Figures; failed: CaseReport[]; classes: JunitCase[] }> {
+  const { packages, fullSlots, only, agents: paths, key } = options;
+  const own = paths.length > 0 ? await ownOf({ ...options, paths, key }) : [];
   const bench = await startBench(options);
   const progress = new Progress(only === undefined ? packages + fullSlots : 1);
   const interrupted = new AbortController();
@@ -26,38 +60,57 @@ async function main(): Promise<number> {
     interrupted.abort();
     void bench.close().finally(() => process.exit(130));
   });
+  const classes = new JunitClasses(commandOf(options));
   try {
-    const onCase = (report: CaseReport, done: number): void => progress.told(report, done, options);
-    const run = await runChaos(bench, {
-      ...options,
-      numbers: only === undefined ? undefined : [only],
-      onCase,
-      signal: interrupted.signal,
-    });
-    const seconds = (Date.now() - when.getTime()) / 1000;
-    const passed = run.failed.length === 0;
-    if (only === undefined) {
-      const command = `npm run chaos -- --board ${board} --rate ${rate * 100}% --packages ${packages} --full ${fullSlots} --seed ${seed}`;
-      const base = {
-        suite: "chaos",
-        board,
-        when: when.toISOString(),
-        command,
-        seed,
-        seconds,
-        passed,
-      } as const;
-      const result: ChaosResult = { ...base, ...run.figures };
-      writeResult(result);
-      process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${summary(result)}\n`);
-    }
-    return passed ? 0 : 1;
+    const onCase = (report: CaseReport, done: number): void => {
+      classes.add(report);
+      progress.told(report, done, options);
+    };
+    const numbers = only === undefined ? undefined : [only];
+    const done = await runChaos(bench, { ...options, own, numbers, onCase, signal: interrupted.signal });
+    return { ...done, classes: classes.cases() };
   } finally {
     await bench.close();
   }
 }
 
+/** Somebody's own packages, once it is known that the board would take them beside the suite's. */
+async function ownOf({
+  paths,
+  key,
+  board,
+}: Pick<Options, "board" | "key"> & { paths: readonly string[] }): Promise<readonly OwnAgent[]> {
+  const { agents } = await readOwnAgents({ paths, key, from: CALLED_FROM });
+  await checkOwnAgents(agents, board, [new Workshop(0).old.pkg]);
+  return agents;
+}
+
+function tellJunit(options: Options, when: Date, cases: readonly JunitCase[]): void {
+  const { board, seed } = options;
+  const seconds = secondsSince(when);
+  const about = {
+    suite: "chaos",
+    board,
+    when: when.toISOString(),
+    command: commandOf(options),
+    seed,
+    seconds,
+  };
+  const file = reportJunit(options, { ...about, cases });
+  if (file !== undefined) process.stderr.write(`${file}\n`);
+}
+
+function secondsSince(when: Date): number {
+  return (Date.now() - when.getTime()) / 1000;
+}
+
+/** No defect of the board's: somebody's own package can't be tried out. */
+function isRefusal(thrown: unknown, { agents }: Pick<Options, "agents">): thrown is EdgePlugError {
+  return agents.length > 0 && thrown instanceof EdgePlugError && thrown.code !== "INTERNAL";
+}
+
 function startBench({ board, seed }: Options): Promise<Bench> {
+  if (board === "renode") return RenodeBench.create();
   return board === "sim" ? SimBench.create(seed) : QemuBench.create();
 }
 
@@ -67,10 +120,11 @@ class Progress {
 
   constructor(private readonly cases: number) {}
 
-  told(report: CaseReport, done: number, { board, seed, only }: Options): void {
+  told(report: CaseReport, done: number, options: Options): void {
+    const { only } = options;
     const failed = report.violations.length > 0;
     if (failed || only !== undefined) {
-      const again = `--board ${board} --seed ${seed} --case ${report.number}`;
+      const again = `${commandOf(options)} --case ${report.number}`;
       const violations = report.violations
         .map(({ law, what }) => `  ${law.toUpperCase()}: ${what}\n`)
         .join("");
@@ -111,16 +165,21 @@ export function summary(figures: Figures & { seconds: number; passed: boolean })
   return lines.join("\n");
 }
 
+function failed(thrown: unknown): number {
+  const isUsage = thrown instanceof UsageError;
+  const isOwn = thrown instanceof EdgePlugError && thrown.code !== "INTERNAL";
+  const text = isUsage
+    ? `${thrown.message}\n\n${HELP}`
+    : isOwn
+      ? complaint(thrown)
+      : thrown instanceof Error
+        ? thrown.stack
+        : String(thrown);
+  process.stderr.write(`${text}\n`);
+  return isUsage ? 2 : isOwn ? thrown.exit : 1;
+}
+
 main().then(
   (code) => (process.exitCode = code),
-  (error: unknown) => {
-    const isUsage = error instanceof UsageError;
-    const text = isUsage
-      ? `${error.message}\n\n${HELP}`
-      : error instanceof Error
-        ? error.stack
-        : String(error);
-    process.stderr.write(`${text}\n`);
-    process.exitCode = isUsage ? 2 : 1;
-  },
+  (error: unknown) => (process.exitCode = failed(error)),
 );

@@ -10,10 +10,11 @@ import {
   type PackageOptions,
 } from "@edgeplug/test-support/agents";
 
-/** A package as its publisher made it, and the value of output 0 by which the machine knows it. */
+/** A package as its publisher made it. */
 export interface Parcel {
   readonly pkg: AgentPackage;
-  readonly value: number;
+  /** Of output 0, by which the machine knows it. Undefined: somebody's own agent, known by its swap number alone. */
+  readonly value: number | undefined;
 }
 
 /** Largest payload of a case that is not about full slots, bytes. */
@@ -30,9 +31,16 @@ const VALUE = {
   old: 102,
   candidate: 1_000,
   next: 2_000,
-  foreign: 3_000,
   full: 4_000,
+  /** And its size. */
+  foreign: 10_000,
 } as const;
+/** Of somebody's own agents; no other agent takes the state that these save. */
+const OWN_STATE = 1_000_000;
+/** Longer than two chunks. */
+const SEVERAL_CHUNKS = 1_200;
+/** What no output reaches that is any good. */
+const WIDE = 3e38;
 
 const TRIAL = { healthyScans: 10, deadlineScans: 20_000, attempts: 3 };
 
@@ -60,9 +68,13 @@ function makeTemplate(): { module: Uint8Array; at: number } {
 
 /** All packages of a run; each is signed once, when it is first asked for. */
 export class Workshop {
-  readonly #made = new Map<number, Parcel>();
+  readonly #made = new Map<string, Parcel>();
 
-  constructor(private readonly boardClass: number) {}
+  /** `own`: somebody's own packages, which the cases are then about. */
+  constructor(
+    private readonly boardClass: number,
+    private readonly own: readonly AgentPackage[] = [],
+  ) {}
 
   /** Confirmed first, and later in the other slot. */
   get fallback(): Parcel {
@@ -76,6 +88,15 @@ export class Workshop {
 
   /** The package that a case is about. */
   candidate(index: number): Parcel {
+    return this.#own(index, "candidate") ?? this.#candidate(index);
+  }
+
+  /** A candidate that does not go over the line in one piece. */
+  severalChunks(index: number): Parcel {
+    return this.#own(index, "several chunks", SEVERAL_CHUNKS) ?? this.#candidate(16 + (index % 16));
+  }
+
+  #candidate(index: number): Parcel {
     const at = index % CANDIDATES;
     return this.#make(VALUE.candidate + at, sizeOf(at), { release: RELEASE.candidate });
   }
@@ -83,16 +104,23 @@ export class Workshop {
   /** A candidate that waits for the host's word in its trial, and whose manifest leaves no field out. */
   complete(index: number): Parcel {
     const at = index % CANDIDATES;
-    return this.#make(VALUE.candidate + 500 + at, sizeOf(at), {
-      release: RELEASE.candidate,
+    const fields = {
       boardClass: this.boardClass,
       securityVersion: 1,
-      inputs: 1,
       onTrap: "failSafe",
       scanDivider: 1,
-      guards: { min: [-1e6, -1e6], max: [1e6, 1e6], slew: [1e6, 1e6], failSafe: [1, 2] },
       trial: { ...TRIAL, minRequests: 1, confirmByHost: true, maxGuardHits: 7 },
-    });
+    } as const;
+    const guards = { min: [-1e6, -1e6], max: [1e6, 1e6], slew: [1e6, 1e6], failSafe: [1, 2] };
+    return (
+      this.#own(index, "complete", 0, fields) ??
+      this.#make(VALUE.candidate + 500 + at, sizeOf(at), {
+        ...fields,
+        release: RELEASE.candidate,
+        inputs: 1,
+        guards,
+      })
+    );
   }
 
   /** The one after the candidate. */
@@ -104,17 +132,21 @@ export class Workshop {
 
   /** Another publisher's package, of as many bytes as this one. */
   foreign({ pkg: { payload } }: Parcel): Parcel {
-    return this.#make(VALUE.foreign + payload.length, payload.length, { name: "foreign", release: 1 });
+    const { length } = payload;
+    const parcel = this.#make(VALUE.foreign + length, length, { name: "foreign", release: 1 });
+    return { ...parcel, pkg: { ...parcel.pkg, payload: parcel.pkg.payload.subarray(0, length) } };
   }
 
   /** A candidate that fills its slot to the last byte. */
   full(index: number): Parcel {
-    return this.#make(VALUE.full + (index % 4), RECORD_PAYLOAD_MAX, { release: RELEASE.candidate });
+    return (
+      this.#own(index, "full", RECORD_PAYLOAD_MAX) ??
+      this.#make(VALUE.full + (index % 4), RECORD_PAYLOAD_MAX, { release: RELEASE.candidate })
+    );
   }
 
   #make(value: number, size: number, options: PackageOptions): Parcel {
-    let parcel = this.#made.get(value);
-    if (parcel === undefined) {
+    return this.#kept(`${value}`, () => {
       // a state of its own: nobody's count of scans is handed on
       const pkg = makePackage(moduleOf(value, size), {
         stateId: value,
@@ -122,11 +154,59 @@ export class Workshop {
         trial: TRIAL,
         ...options,
       });
-      parcel = { pkg, value };
-      this.#made.set(value, parcel);
-    }
+      return { pkg, value };
+    });
+  }
+
+  /**
+   * Somebody's own package as a candidate: their module (with a section of nothing behind it, if it has to be of `least`
+   * bytes), their limits and channels; name, versions and trial are the suite's, and so is the signature.
+   */
+  #own(index: number, variant: string, least = 0, fields: PackageOptions = {}): Parcel | undefined {
+    const at = index % Math.max(1, this.own.length);
+    const theirs = this.own[at];
+    if (theirs === undefined) return undefined;
+    return this.#kept(`own ${at} ${variant}`, () => {
+      const { manifest, payload } = theirs;
+      const room = least - payload.length;
+      const module = room >= SECTION_HEAD ? padded(payload, least) : payload;
+      const outputs = variant === "complete" ? Math.max(1, manifest.outputs) : manifest.outputs;
+      const guards =
+        variant === "complete"
+          ? {
+              min: all(-WIDE, outputs),
+              max: all(WIDE, outputs),
+              slew: all(WIDE, outputs),
+              failSafe: all(1, outputs),
+            }
+          : manifest.guards;
+      const pkg = makePackage(module, {
+        kind: manifest.kind,
+        limits: manifest.limits,
+        inputs: variant === "complete" ? Math.max(1, manifest.inputs) : manifest.inputs,
+        outputs,
+        guards,
+        onTrap: manifest.onTrap,
+        scanDivider: manifest.scanDivider,
+        version: "1",
+        release: RELEASE.candidate,
+        stateId: manifest.limits.ioBuffer > 0 && manifest.stateId > 0 ? OWN_STATE + at : 0,
+        trial: TRIAL,
+        ...fields,
+      });
+      return { pkg, value: undefined };
+    });
+  }
+
+  #kept(name: string, make: () => Parcel): Parcel {
+    const parcel = this.#made.get(name) ?? make();
+    this.#made.set(name, parcel);
     return parcel;
   }
+}
+
+function all(value: number, count: number): number[] {
+  return Array.from({ length: count }, () => value);
 }
 
 /** From the smallest agent to 2 KiB, small ones more often: on a bad line each byte costs. */

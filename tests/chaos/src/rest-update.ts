@@ -8,7 +8,7 @@ import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
 import { accountNow, rotWithoutPower } from "./rest.js";
 import { journalArea, markArea, payloadArea, recordArea, rotIn, type Area } from "./rot.js";
 import type { Link } from "./scenes.js";
-import { PUSH_OPTIONS } from "./transit.js";
+import { pushOptions } from "./transit.js";
 
 type Push = Awaited<ReturnType<typeof pushUntil>>;
 type Place = (trial: Trial, slot: 0 | 1) => Promise<Area>;
@@ -52,7 +52,7 @@ async function startPush(
 ): Promise<Link & Push> {
   const link = await trial.connect();
   const pushed = await pushUntil(link.session, trial.parcel.pkg, ({ step }) => step === stop, {
-    ...PUSH_OPTIONS,
+    ...pushOptions(trial.parcel.pkg),
     ...options,
   });
   return { ...link, ...pushed };
@@ -83,7 +83,7 @@ const WHILE_RECEIVED: ChaosKind = {
   variants: PLACES.length,
   run: async (trial) => {
     await trial.stage(...ANY);
-    trial.parcel = trial.workshop.candidate(16 + trial.random.below(16)); // of several chunks
+    trial.parcel = trial.workshop.severalChunks(trial.random.below(16));
     const push = await startPush(trial, "sending");
     await rotIn(trial, await place(trial));
     const { refused, sentTwice } = await finish(trial, push);

@@ -1,15 +1,17 @@
 /** A run of many cases, each of them repeatable by the seed and its own number. */
 import type { ChaosClass, ChaosResult } from "@edgeplug/report/results";
 import { Random } from "@edgeplug/sim";
+import { about, type OwnAgent } from "@edgeplug/test-support/own-agents";
+import { push } from "@edgeplug/test-support/push";
 
 import { AT_REST } from "./rest.js";
 import { AT_REST_IN_AN_UPDATE } from "./rest-update.js";
 import { BEFORE_SENDING } from "./before.js";
 import type { Bench } from "./bench.js";
 import { Trial, type ChaosKind, type Outcome } from "./case.js";
-import { Workshop } from "./parcels.js";
-import { prepare, restartSessions, type Scene, type SceneName } from "./scenes.js";
-import { IN_TRANSIT } from "./transit.js";
+import { Workshop, type Parcel } from "./parcels.js";
+import { connect, prepare, restartSessions, type Scene, type SceneName } from "./scenes.js";
+import { IN_TRANSIT, pushOptions } from "./transit.js";
 import { judge, type Violation } from "./verdict.js";
 
 export interface RunOptions {
@@ -25,6 +27,8 @@ export interface RunOptions {
   /** Called after each case. */
   readonly onCase?: (report: CaseReport, done: number) => void;
   readonly signal?: AbortSignal;
+  /** Somebody's own packages: then it is those that are corrupted. */
+  readonly own?: readonly OwnAgent[];
 }
 
 export interface CaseReport {
@@ -62,9 +66,14 @@ export async function runChaos(
   bench: Bench,
   options: RunOptions,
 ): Promise<{ figures: Figures; failed: CaseReport[] }> {
-  const workshop = new Workshop(bench.boardClass);
+  const { own = [] } = options;
+  const workshop = new Workshop(
+    bench.boardClass,
+    own.map(({ pkg }) => pkg),
+  );
   restartSessions();
   const scenes = await prepare(bench, workshop);
+  for (const [index, { path }] of own.entries()) await tryOut(bench, workshop.candidate(index), path);
   const tally = new Tally(options);
   const { packages, fullSlots = 0 } = options;
   const numbers = options.numbers ?? Array.from({ length: packages + fullSlots }, (_, number) => number);
@@ -74,6 +83,17 @@ export async function runChaos(
     options.onCase?.(report, tally.cases);
   }
   return { figures: tally.figures(), failed: tally.failed };
+}
+
+/** What fails without being corrupted says nothing about corruption. Throws what the push throws. */
+async function tryOut(bench: Bench, { pkg }: Parcel, path: string): Promise<void> {
+  await bench.load("two");
+  const { session, line } = await connect(bench);
+  try {
+    await about(path, () => push(session, pkg, pushOptions(pkg)));
+  } finally {
+    await line.close();
+  }
 }
 
 interface CaseContext {

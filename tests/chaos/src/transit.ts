@@ -1,6 +1,6 @@
 /** Intact packages over lines that are not: bytes and frames that come in wrong, twice, late, or from somewhere else. */
-import { EdgePlugError } from "edgeplug";
-import { encodeFrame, type PushOptions } from "edgeplug/device";
+import { EdgePlugError, type AgentPackage } from "edgeplug";
+import { encodeFrame, vectorExchanges, type PushOptions } from "edgeplug/device";
 import type { edgeplug } from "edgeplug/messages";
 import { NoiseFilter, type LineNoise } from "renode-test-harness";
 import { FrameSplitter } from "@edgeplug/test-support/line";
@@ -8,6 +8,7 @@ import { push } from "@edgeplug/test-support/push";
 
 import type { ChaosKind, Outcome, Trial } from "./case.js";
 import type { Damage, Damages } from "./line.js";
+import { ANY_REQUEST } from "./force.js";
 import { TIMESTAMP, type Link } from "./scenes.js";
 
 /** Longest that a push over a bad line may take, the board's milliseconds. */
@@ -18,7 +19,15 @@ export interface BadLine extends Damages {
   readonly hits: () => number;
 }
 
-export const PUSH_OPTIONS: PushOptions = { timestamp: TIMESTAMP, timeoutMs: TIMEOUT_MS };
+/** A request agent without test vectors gets something to answer in its trial, too. */
+export function pushOptions({ manifest, payload }: AgentPackage): PushOptions {
+  const silent = manifest.kind === "request" && vectorExchanges(payload).length === 0;
+  return {
+    timestamp: TIMESTAMP,
+    timeoutMs: TIMEOUT_MS,
+    ...(silent ? { trialRequests: [ANY_REQUEST] } : {}),
+  };
+}
 
 export function noisy(trial: Trial, noise: LineNoise): BadLine {
   const filters = [0, 1].map(() => new NoiseFilter({ seed: trial.random.next(), ...noise }));
@@ -64,7 +73,7 @@ export async function pushOver(
   const link = await trial.connect(line);
   let swapNumber: number | undefined;
   try {
-    const result = await push(link.session, trial.parcel.pkg, PUSH_OPTIONS, (step) => {
+    const result = await push(link.session, trial.parcel.pkg, pushOptions(trial.parcel.pkg), (step) => {
       if (step.step === "begin") swapNumber = step.swapNumber;
     });
     trial.tell(`pushed; the line was bad ${line.hits()} times, ${result.restarts} restarts`);
@@ -93,8 +102,8 @@ async function whatHelped(trial: Trial, link: Link, sentTwice: boolean): Promise
 }
 
 const ANY = ["one", "two", "rejected", "locked"] as const;
-/** Frames that come twice or late are answered by what they find: a session of their own, another one, or none. */
-const HELP = ["frame CRC", "NO_SESSION", "chunk offset", "retry", "harmless"] as const;
+/** Frames that come twice or late are answered by what they find: a session of their own, another one, none, or a trial. */
+const HELP = ["frame CRC", "NO_SESSION", "BUSY", "chunk offset", "retry", "harmless"] as const;
 
 function transitKind(
   name: string,

@@ -18,7 +18,7 @@ import { same } from "./bytes.js";
 import type { ChaosKind, Outcome, Runner, Trial } from "./case.js";
 import { NOBODY } from "./eyes.js";
 import type { Parcel } from "./parcels.js";
-import { noisy, PUSH_OPTIONS } from "./transit.js";
+import { noisy, pushOptions } from "./transit.js";
 
 export interface Violation {
   readonly law: "slipped" | "crash" | "lock-out" | "disturbed";
@@ -43,6 +43,8 @@ export async function judge(trial: Trial, kind: ChaosKind, outcome: Outcome): Pr
     if (what !== undefined) violations.push({ law, what });
   };
   trial.tell(`caught by: ${outcome.caughtBy}`);
+  if (trial.parcel.value === undefined && outcome.swapNumber !== undefined)
+    trial.strangers.add(outcome.swapNumber);
   if (!kind.catchers.includes(outcome.caughtBy)) add("slipped", `not to be caught by ${outcome.caughtBy}`);
   const runs = await checkRunner(trial, outcome, add);
   checkEyes(trial, outcome, add);
@@ -108,7 +110,7 @@ function runnerOf({ bench, scene, parcel }: Trial, status: Status, outcome: Outc
   if (last.swapNumber === NOBODY) return status.safeMode ? "safe mode" : undefined;
   const value = last.outputs[0];
   const is = (swapNumber: number | undefined, of: Parcel): boolean =>
-    last.swapNumber === swapNumber && value === of.value;
+    last.swapNumber === swapNumber && (of.value === undefined || value === of.value);
   if (is(scene.old.swapNumber, scene.old.parcel)) return "old";
   if (scene.fallback && is(scene.fallback.swapNumber, scene.fallback.parcel)) return "fallback";
   return is(outcome.swapNumber, parcel) ? "new" : undefined;
@@ -150,14 +152,16 @@ async function difference(trial: Trial, slot: 0 | 1, { pkg }: Parcel): Promise<s
 
 /** No scan missing, no agent seen that has no right to be. */
 function checkEyes(trial: Trial, outcome: Outcome, add: Add, pushed?: Parcel): void {
-  const { scene, bench, parcel } = trial;
-  for (const fault of bench.eyes.verdict()) add("disturbed", fault);
+  const { scene, bench, parcel, strangers } = trial;
+  for (const { what, swapNumber } of bench.eyes.verdict())
+    if (swapNumber === undefined || !strangers.has(swapNumber)) add("disturbed", what);
   const allowed = new Set([scene.old.parcel.value]);
   if (scene.fallback) allowed.add(scene.fallback.parcel.value);
   if (outcome.swapNumber !== undefined) allowed.add(parcel.value);
   if (pushed) allowed.add(pushed.value);
   for (const [swapNumber, value] of bench.eyes.agents)
-    if (!allowed.has(value)) add("slipped", `swap ${swapNumber} wrote ${value}: it should never have run`);
+    if (!allowed.has(value) && !strangers.has(swapNumber))
+      add("slipped", `swap ${swapNumber} wrote ${value}: it should never have run`);
 }
 
 /** The next update succeeds, at once; where bits read differently each time, at the latest the one after it. */
@@ -182,7 +186,8 @@ async function pushes(trial: Trial, parcel: Parcel, badLine: boolean): Promise<s
   const line = badLine ? noisy(trial, { corrupt: trial.rate }) : {};
   try {
     const link = await trial.connect(line);
-    const { slot, swapNumber } = await push(link.session, parcel.pkg, PUSH_OPTIONS);
+    const { slot, swapNumber } = await push(link.session, parcel.pkg, pushOptions(parcel.pkg));
+    if (parcel.value === undefined) trial.strangers.add(swapNumber);
     await link.line.close();
     trial.tell(`a clean push${badLine ? " over a bad line" : ""}: swap ${swapNumber} in slot ${slot}`);
     const wrong =
@@ -203,14 +208,15 @@ async function runsNow(trial: Trial, parcel: Parcel, swapNumber: number): Promis
   await look(trial, status);
   await line.close();
   const { last } = trial.bench.eyes;
-  const right = last?.swapNumber === swapNumber && last.outputs[0] === parcel.value;
+  const right =
+    last?.swapNumber === swapNumber && (parcel.value === undefined || last.outputs[0] === parcel.value);
   return right ? missed(status) : `swap ${last?.swapNumber} runs after the next push`;
 }
 
 /** A board that by design takes no update any more has to say so. */
 async function refuses(trial: Trial, { refuses: code }: Outcome): Promise<string | undefined> {
   const { session, line } = await trial.connect();
-  const error = await failureOf(push(session, trial.parcel.pkg, PUSH_OPTIONS));
+  const error = await failureOf(push(session, trial.parcel.pkg, pushOptions(trial.parcel.pkg)));
   await line.close();
   return error.code === code ? undefined : `the next push was answered ${error.code}, not ${code}`;
 }

@@ -3,10 +3,11 @@
 import { parseArgs } from "node:util";
 
 import type { GeometryName } from "@edgeplug/sim";
+import { reportJunit, reporterFault, type ReporterOptions } from "@edgeplug/report/junit";
 import { errorInfo } from "edgeplug/errors";
 import { LAWS } from "./laws.js";
 import { replay } from "./trace.js";
-import { keepResult } from "./result.js";
+import { junitRun, keepResult } from "./result.js";
 import { SCENARIOS } from "./scenarios/index.js";
 import { DEFAULT_PAIRS, sweep, type SweepOptions, type SweepProgress, type SweepReport } from "./sweep.js";
 
@@ -23,6 +24,8 @@ Usage: npm run power -- [options]
   --wasm FILE          another image of the runtime, e.g. a deliberately broken one
   --list               names the scenarios
   --json               one JSON object on stdout
+  --reporter junit     also writes JUnit XML, a case for each scenario and geometry
+  --output FILE        … there (default build/results/power-sim.xml)
   --help               this
 
 Examples:
@@ -49,10 +52,14 @@ async function main(): Promise<number> {
       wasm: { type: "string" },
       list: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
+      reporter: { type: "string" },
+      output: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
-  const { json } = values;
+  const { json, reporter, output } = values;
+  const fault = reporterFault({ reporter, output });
+  if (fault !== undefined) throw new UsageError(fault);
   if (values.help) return print(HELP);
   if (values.list)
     return print(
@@ -71,6 +78,7 @@ async function main(): Promise<number> {
       pairs: values.all ? true : numberOf("--pairs", values.pairs ?? String(DEFAULT_PAIRS), 0, 1),
     },
     json,
+    { reporter, output },
   );
 }
 
@@ -97,13 +105,15 @@ async function tellPoint(id: string, wasm: URL | undefined, json: boolean): Prom
   return violations.length > 0 ? 1 : 0;
 }
 
-async function runSweep(options: SweepOptions, json: boolean): Promise<number> {
+async function runSweep(options: SweepOptions, json: boolean, reporter: ReporterOptions): Promise<number> {
   const when = new Date().toISOString();
   const report = await sweep({ ...options, onProgress: showProgress() });
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   // a part of the suite, or another engine, is not what the report is to show
   const isWhole = !options.scenarios && !options.geometries && !options.wasm;
   if (isWhole) keepResult(report, when, `npm run power${options.pairs === true ? " -- --all" : ""}`);
+  const file = reportJunit(reporter, junitRun(report, when, process.argv.slice(2)));
+  if (file !== undefined) process.stderr.write(`${file}\n`);
   print(json ? `${JSON.stringify(report)}\n` : summary(report));
   return report.violations.length > 0 ? 1 : 0;
 }

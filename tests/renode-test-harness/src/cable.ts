@@ -8,6 +8,8 @@ const KEPT_BYTES = 1 << 20;
  * sent while nothing is attached is lost, as on a wire.
  */
 export class Cable extends Duplex {
+  /** Sees every byte from the board, whether or not anybody reads the stream. */
+  onReceived: ((bytes: Buffer) => void) | undefined;
   #send: ((bytes: Buffer, done: () => void) => void) | undefined;
 
   constructor() {
@@ -25,8 +27,10 @@ export class Cable extends Duplex {
 
   /** Bytes from the board. */
   receive(bytes: Uint8Array): void {
-    if (this.destroyed || this.readableLength >= KEPT_BYTES) return;
-    this.push(Buffer.from(bytes));
+    if (this.destroyed) return;
+    const copy = Buffer.from(bytes);
+    this.onReceived?.(copy);
+    if (this.readableLength < KEPT_BYTES) this.push(copy);
   }
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {

@@ -2,13 +2,33 @@ import { EventEmitter, on } from "node:events";
 
 import { HarnessError, type BoardEvent } from "./board.js";
 
+/** How many events are kept for take(). */
+const KEPT_EVENTS = 1000;
+
 /** One board's events on their way to whoever listens. */
 export class EventHub {
   readonly #emitter = new EventEmitter();
   readonly #closed = new AbortController();
+  /** Those that nobody has taken yet. */
+  #waiting: BoardEvent[] = [];
 
   emit(event: BoardEvent): void {
+    this.#waiting.push(event);
+    if (this.#waiting.length > KEPT_EVENTS) this.#waiting.shift();
     this.#emitter.emit("event", event);
+  }
+
+  /** The first that `accept` likes since the last one taken. Passes over those before it. */
+  take(accept: (event: BoardEvent) => boolean): BoardEvent | undefined {
+    const at = this.#waiting.findIndex(accept);
+    if (at < 0) return undefined;
+    const [taken] = this.#waiting.splice(0, at + 1).slice(-1);
+    return taken;
+  }
+
+  /** What happened so far is not taken any more. */
+  skip(): void {
+    this.#waiting = [];
   }
 
   /** Listens from the moment of the call, not from the first turn of the loop over it. */

@@ -1,24 +1,26 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** Between two looks, real ms. */
+/** Between two looks, real ms, unless told otherwise. */
 const INTERVAL = 1;
 const BUFFER_SIZE = 65_536;
 
 /** Hands on what another process appends to a file. Nothing gets lost, however long this process is away. */
 export class FileTail {
   readonly #file: number;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #buffer = Buffer.alloc(BUFFER_SIZE);
 
-  /** The file has to be there. */
+  /** The file has to be there. With an `interval` of 0 only drain() looks. */
   constructor(
     path: string,
     private readonly receive: (bytes: Buffer) => void,
+    interval = INTERVAL,
   ) {
     this.#file = openSync(path, "r");
-    this.#timer = setInterval(() => {
-      this.drain();
-    }, INTERVAL);
+    if (interval > 0)
+      this.#timer = setInterval(() => {
+        this.drain();
+      }, interval);
   }
 
   /** Hands on at once what has come so far. */

@@ -1,14 +1,14 @@
 import { closeSync, constants, mkdtempSync, openSync, writeFileSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Duplex, Readable } from "node:stream";
 
-import { HarnessError, type Board, type BoardEvent } from "./board.js";
-import { Cable } from "./cable.js";
-import { EventHub } from "./event-hub.js";
+import { BoardBase, delay, StandstillWatch } from "./board-base.js";
+import { HarnessError, type BoardSnapshot, type Feature } from "./board.js";
 import { FileTail } from "./file-tail.js";
 import { patchFlashImage, prepareFlashImage, readFlashImage, type FlashImageOptions } from "./flash-image.js";
+import { writeByGdb } from "./gdb-write.js";
 import { disownFolder, leash, ownFolder, type Leashed } from "./leash.js";
 import { Qmp, type QmpEvent } from "./qmp.js";
 
@@ -24,6 +24,8 @@ export interface QemuOptions {
   /** Counts instructions: 2^shift ns each, so that runs repeat exactly; true is a shift of 3. virtualTime() then
    *  tells the time of instructions run: firmware that sleeps stands still in it. Default off. */
   readonly icount?: boolean | number;
+  /** Each time it gets power its core is held, as after pause(). Default false. */
+  readonly paused?: boolean;
   /** Default: QEMU_SYSTEM_ARM of the environment, else "qemu-system-arm". */
   readonly program?: string;
   readonly extraArguments?: readonly string[];
@@ -58,36 +60,30 @@ export async function startQemu(options: QemuOptions): Promise<QemuBoard> {
   }
 }
 
-export class QemuBoard implements Board {
+export class QemuBoard extends BoardBase {
   readonly backend = "qemu";
   /** The image; keep your hands off it while the board has power. */
   readonly flashPath: string;
 
   readonly #options: QemuOptions;
   readonly #folder: string;
-  readonly #serial = new Cable();
-  readonly #observer = new Cable();
-  readonly #hub = new EventHub();
+  /** Coarse: QEMU can't be told to stop at a moment, so each step is at least as long as starting and stopping it. */
+  protected readonly step = 10;
   readonly #shift: number | undefined;
   readonly #servers = new Map<LineName, { server: Server; path: string; accept: (socket: Socket) => void }>();
   #machine: Machine | undefined;
+  #held = false;
   #ending = false;
   #closed = false;
   #pastNanos = 0;
+  #dumps = 0;
 
   constructor(options: QemuOptions, folder: string) {
+    super();
     this.#options = options;
     this.#folder = folder;
     this.flashPath = options.flash?.path ?? join(folder, "flash.bin");
     this.#shift = options.icount === true ? 3 : options.icount === false ? undefined : options.icount;
-  }
-
-  get serial(): Duplex {
-    return this.#serial;
-  }
-
-  get observer(): Readable {
-    return this.#observer;
   }
 
   get port(): string | undefined {
@@ -114,12 +110,10 @@ export class QemuBoard implements Board {
     for (const name of LINES) if (name !== "serial" || this.#options.line !== "pty") await this.#listen(name);
   }
 
-  events(signal?: AbortSignal): AsyncIterable<BoardEvent> {
-    return this.#hub.events(signal);
-  }
-
-  nextEvent(accept: (event: BoardEvent) => boolean, timeout = 10_000): Promise<BoardEvent> {
-    return this.#hub.next(accept, timeout);
+  supports(feature: Feature): boolean {
+    if (feature === "virtual-time") return this.#shift !== undefined;
+    if (feature === "write-memory") return !this.#debugged;
+    return feature === "read-memory";
   }
 
   async powerOn(): Promise<void> {
@@ -145,8 +139,10 @@ export class QemuBoard implements Board {
     void process.ended.then(({ code, output }) => {
       this.#processEnded(process, code, output);
     });
-    await this.#machine.qmp.execute("cont");
-    this.#hub.emit({ kind: "power-on" });
+    this.#held = this.#options.paused === true;
+    this.startAfresh();
+    if (!this.#held) await this.#machine.qmp.execute("cont");
+    this.hub.emit({ kind: "power-on" });
   }
 
   async powerOff(): Promise<void> {
@@ -171,15 +167,21 @@ export class QemuBoard implements Board {
   }
 
   async reset(): Promise<void> {
-    await this.#running().qmp.execute("system_reset");
+    const { qmp } = this.#running();
+    this.startAfresh();
+    await qmp.execute("system_reset");
   }
 
   async pause(): Promise<void> {
-    await this.#running().qmp.execute("stop");
+    const machine = this.#running();
+    await machine.qmp.execute("stop");
+    this.#held = true;
+    machine.observer.drain();
   }
 
   async resume(): Promise<void> {
     await this.#running().qmp.execute("cont");
+    this.#held = false;
   }
 
   async readFlash(): Promise<Uint8Array> {
@@ -202,21 +204,103 @@ export class QemuBoard implements Board {
     return (this.#pastNanos + nanos) / 1e6;
   }
 
+  async readMemory(address: number, size: number): Promise<Uint8Array> {
+    const { qmp } = this.#running();
+    const path = join(this.#folder, `memory-${this.#dumps++}`);
+    await qmp.execute("pmemsave", { val: address, size, filename: path });
+    const bytes = await readFile(path);
+    await rm(path);
+    return new Uint8Array(bytes);
+  }
+
+  /** The core stands for a moment. Code too: a reset loads the image anew. */
+  async writeMemory(address: number, bytes: Uint8Array): Promise<void> {
+    const { qmp } = this.#running();
+    if (this.#debugged) throw this.unsupported("writing memory", "it was started with a gdb stub; use that");
+    const path = join(this.#folder, "gdb");
+    const option = `gdbserver unix:path=${escapeCommas(path)},server=on,wait=off`;
+    await qmp.execute("human-monitor-command", { "command-line": option });
+    await writeByGdb(path, address, bytes);
+    await qmp.execute("human-monitor-command", { "command-line": "gdbserver none" });
+    if (!this.#held) await qmp.execute("cont");
+  }
+
+  cutAt(): Promise<void> {
+    return Promise.reject(this.#noCuts());
+  }
+
+  flashOperations(): Promise<number> {
+    return Promise.reject(this.#noCuts());
+  }
+
+  setInput(): Promise<void> {
+    return Promise.reject(
+      this.unsupported("setting an input", "QEMU's machine has none; write memory, or use sim"),
+    );
+  }
+
+  output(): Promise<number> {
+    return Promise.reject(
+      this.unsupported("looking at an output", "let the firmware tell it on its second line"),
+    );
+  }
+
+  snapshot(): Promise<BoardSnapshot> {
+    return Promise.reject(this.#noSnapshots());
+  }
+
+  restore(): Promise<void> {
+    return Promise.reject(this.#noSnapshots());
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.kill();
     for (const { server } of this.#servers.values()) server.close();
-    this.#hub.close();
-    this.#serial.destroy();
-    this.#observer.destroy();
+    this.hub.close();
+    this.cable.destroy();
+    this.observerCable.destroy();
     disownFolder(this.#folder);
   }
 
   // ---- inside -----------------------------------------------------------------------------------
 
+  protected get held(): boolean {
+    return this.#held && this.#machine !== undefined;
+  }
+
+  protected async advance(milliseconds: number): Promise<void> {
+    const machine = this.#running();
+    const end = ((await this.virtualTime()) ?? NaN) + milliseconds;
+    const watch = new StandstillWatch();
+    while (this.#machine === machine && watch.moved((await this.virtualTime()) ?? NaN) < end) {
+      await machine.qmp.execute("cont");
+      await delay(1);
+      await machine.qmp.execute("stop");
+    }
+    machine.observer.drain();
+  }
+
+  /** Somebody has asked for a gdb stub of his own. */
+  get #debugged(): boolean {
+    return (this.#options.extraArguments ?? []).some((word) => word === "-gdb" || word === "-s");
+  }
+
+  #noCuts(): HarnessError {
+    return this.unsupported(
+      "cutting at a flash operation",
+      "powerOff() and kill() cut now; sim and renode count operations",
+    );
+  }
+
+  #noSnapshots(): HarnessError {
+    return this.unsupported("a snapshot", "take the sim backend");
+  }
+
   #running(): Machine {
-    if (!this.#machine) throw new HarnessError("BOARD_OFF", "the board has no power");
+    if (!this.#machine)
+      throw new HarnessError("BOARD_OFF", "the board has no power; powerOn() gives it some");
     return this.#machine;
   }
 
@@ -290,13 +374,13 @@ export class QemuBoard implements Board {
     });
     const pty = this.#options.line === "pty" ? await openPty(qmp) : undefined;
     const observer = new FileTail(this.#observerPath, (bytes) => {
-      this.#observer.receive(bytes);
+      this.observerCable.receive(bytes);
     });
     serial?.on("data", (bytes: Buffer) => {
-      this.#serial.receive(bytes);
+      this.cable.receive(bytes);
     });
     if (serial)
-      this.#serial.attach((bytes, done) => {
+      this.cable.attach((bytes, done) => {
         serial.write(bytes, () => {
           done();
         });
@@ -320,13 +404,14 @@ export class QemuBoard implements Board {
   }
 
   #qmpEvent({ event, data }: QmpEvent): void {
-    if (event === "WATCHDOG") this.#hub.emit({ kind: "watchdog" });
-    if (event === "RESET") this.#hub.emit({ kind: "reset", cause: String(data["reason"] ?? "unknown") });
+    if (event === "WATCHDOG") this.hub.emit({ kind: "watchdog" });
+    if (event === "RESET") this.hub.emit({ kind: "reset", cause: String(data["reason"] ?? "unknown") });
   }
 
   async #end(machine: Machine): Promise<void> {
     await machine.process.kill();
     this.#disconnect(machine);
+    this.startAfresh();
   }
 
   #processEnded(process: Leashed, code: number, output: string): void {
@@ -334,17 +419,17 @@ export class QemuBoard implements Board {
     if (machine?.process !== process) return;
     const byItself = !this.#ending;
     this.#disconnect(machine);
-    if (byItself) this.#hub.emit({ kind: "ended", reason: `QEMU ended with ${code}: ${output}` });
+    if (byItself) this.hub.emit({ kind: "ended", reason: `QEMU ended with ${code}: ${output}` });
   }
 
   #disconnect(machine: Machine): void {
     if (this.#machine !== machine) return;
     this.#machine = undefined;
-    this.#serial.detach();
+    this.cable.detach();
     if (machine.pty) closeSync(machine.pty.held);
     for (const socket of machine.sockets) socket.destroy();
     machine.observer.close();
-    this.#hub.emit({ kind: "power-off" });
+    this.hub.emit({ kind: "power-off" });
   }
 
   async #countTime(machine: Machine): Promise<void> {

@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Duplex, Readable } from "node:stream";
+import { setImmediate as turn } from "node:timers/promises";
 
 import {
   BoardCrash,
@@ -15,15 +15,18 @@ import {
   type FlashOptions,
   type GeometryName,
   type SimBoardOptions,
+  type Snapshot,
 } from "@edgeplug/sim";
 
-import { HarnessError, type Board, type BoardEvent, type FlashPatch } from "./board.js";
-import { Cable } from "./cable.js";
-import { EventHub } from "./event-hub.js";
+import { BoardBase } from "./board-base.js";
+import { HarnessError, type BoardSnapshot, type Feature, type FlashCut, type FlashPatch } from "./board.js";
 import { disownFolder, ownFolder } from "./leash.js";
 
-export interface SimOptions extends Omit<SimBoardOptions, "flash"> {
+export interface SimOptions extends Omit<SimBoardOptions, "flash" | "inputs"> {
   readonly backend: "sim";
+  /** Input channels: values that setInput() changes, or a function of the scan's number since boot, from 1. Default: mains,
+   *  plant, set point and ramp of process.h. */
+  readonly inputs?: readonly number[] | ((scan: number) => readonly number[]);
   readonly geometry?: GeometryName;
   readonly flashOptions?: FlashOptions;
   /** Keeps flash and board id in this file between runs. Default: in memory only. */
@@ -33,6 +36,14 @@ export interface SimOptions extends Omit<SimBoardOptions, "flash"> {
   readonly speed?: number;
   /** "stream": the line is `serial`. "socket": other programs reach it by the unix socket `port`. Default "stream". */
   readonly line?: "stream" | "socket";
+  /** Each time it gets power its time stands still, as after pause(). Default false. */
+  readonly paused?: boolean;
+}
+
+/** A snapshot of a board in this process. */
+interface SimSnapshot extends BoardSnapshot {
+  readonly backend: "sim";
+  readonly state: Snapshot;
 }
 
 /** Real ms that one slice of virtual time may take before others get their turn. */
@@ -46,60 +57,63 @@ const MAX_LAG = 50;
 export async function startSim(options: SimOptions): Promise<InProcessBoard> {
   const { flashFile, geometry, flashOptions } = options;
   const file = flashFile ? await openFlashFile(flashFile, geometry, flashOptions) : undefined;
+  const { inputs, ...rest } = options;
+  const channels = typeof inputs === "object" ? [...inputs] : undefined;
+  const read = channels ? () => channels : typeof inputs === "function" ? inputs : undefined;
   const sim = await SimBoard.create({
-    ...options,
+    ...rest,
+    ...(read && { inputs: read }),
     ...(file && { flash: file.flash, geometry: file.flash.geometry.name, boardId: file.boardId }),
   });
   for (const { offset, bytes } of options.patches ?? []) sim.flash.poke(sim.geometry.base + offset, bytes);
-  const board = new InProcessBoard(sim, options);
+  const board = new InProcessBoard(sim, options, channels);
   if (options.line === "socket") await board.listen();
-  board.start();
+  board.start(options.paused);
   return board;
 }
 
-export class InProcessBoard implements Board {
+export class InProcessBoard extends BoardBase {
   readonly backend = "sim";
   /** The board itself, for what only an emulation in this process can do: cuts, tears, faults, snapshots. */
   readonly sim: SimBoard;
 
-  readonly #serial = new Cable();
-  readonly #observer = new Cable();
-  readonly #hub = new EventHub();
+  protected readonly step = 1;
+  readonly #channels: number[] | undefined;
   readonly #speed: number;
   readonly #storage: FlashStorage | undefined;
   #server: { readonly server: Server; readonly path: string; readonly folder: string } | undefined;
   #guest: Socket | undefined;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #origin = { real: 0, virtual: 0 };
+  readonly #startsPaused: boolean;
   #paused = false;
   #closed = false;
+  /** The cut that was asked for, with the number of its operation. */
+  #plan: { readonly at: number; readonly cut: FlashCut } | undefined;
+  #outputs: readonly number[] = [];
 
-  constructor(sim: SimBoard, options: SimOptions) {
+  constructor(sim: SimBoard, options: SimOptions, channels?: number[]) {
+    super();
     this.sim = sim;
+    this.#channels = channels;
+    this.#startsPaused = options.paused ?? false;
     this.#speed = options.speed ?? 20;
     if (!(this.#speed > 0)) throw new RangeError(`speed: expected more than 0, got ${this.#speed}`);
     const { flashFile } = options;
     this.#storage = flashFile === undefined ? undefined : new FlashStorage(flashFile, sim);
     sim.onReset = (cause) => {
-      if (cause === "watchdog") this.#hub.emit({ kind: "watchdog" });
-      if (cause !== "power-on") this.#hub.emit({ kind: "reset", cause });
+      if (cause === "watchdog") this.hub.emit({ kind: "watchdog" });
+      if (cause !== "power-on") this.hub.emit({ kind: "reset", cause });
     };
     sim.onOutputs = (observation) => {
-      this.#observer.receive(observerFrame(observation));
+      this.#outputs = observation.outputs;
+      this.observerCable.receive(observerFrame(observation));
     };
     sim.onSerial = (bytes) => {
       this.#storage?.saveChanges(); // what the board says is true of its flash file, too
       if (this.#guest) this.#guest.write(bytes);
-      else if (!this.#server) this.#serial.receive(bytes);
+      else if (!this.#server) this.cable.receive(bytes);
     };
-  }
-
-  get serial(): Duplex {
-    return this.#serial;
-  }
-
-  get observer(): Readable {
-    return this.#observer;
   }
 
   get port(): string | undefined {
@@ -110,22 +124,20 @@ export class InProcessBoard implements Board {
     return this.sim.powered;
   }
 
-  events(signal?: AbortSignal): AsyncIterable<BoardEvent> {
-    return this.#hub.events(signal);
-  }
-
-  nextEvent(accept: (event: BoardEvent) => boolean, timeout = 10_000): Promise<BoardEvent> {
-    return this.#hub.next(accept, timeout);
+  supports(feature: Feature): boolean {
+    return feature !== "inputs" || this.#channels !== undefined;
   }
 
   /** Plugs the line in and lets time run. Part of startSim(). */
-  start(): void {
-    this.#serial.attach((bytes, done) => {
+  start(paused = false): void {
+    this.startAfresh();
+    this.cable.attach((bytes, done) => {
       this.#send(bytes);
       done();
     });
-    this.#run();
-    this.#hub.emit({ kind: "power-on" });
+    if (paused) this.#paused = true;
+    else this.#run();
+    this.hub.emit({ kind: "power-on" });
   }
 
   /** Opens the socket that others reach the line by; one of them at a time. Part of startSim(). */
@@ -147,6 +159,7 @@ export class InProcessBoard implements Board {
     if (!this.sim.powered) return;
     this.sim.cutPower();
     this.#powerGone();
+    this.startAfresh();
     await Promise.resolve();
   }
 
@@ -159,25 +172,26 @@ export class InProcessBoard implements Board {
     if (this.#closed) throw new HarnessError("BOARD_CLOSED", "the board is closed");
     if (this.sim.powered) return;
     this.sim.powerOn();
-    this.start();
+    this.start(this.#startsPaused);
     await Promise.resolve();
   }
 
   async reset(): Promise<void> {
-    this.#needPower();
+    this.needPower();
+    this.startAfresh();
     this.sim.reset();
     await Promise.resolve();
   }
 
   async pause(): Promise<void> {
-    this.#needPower();
+    this.needPower();
     this.#paused = true;
     this.#halt();
     await Promise.resolve();
   }
 
   async resume(): Promise<void> {
-    this.#needPower();
+    this.needPower();
     this.#run();
     await Promise.resolve();
   }
@@ -193,8 +207,76 @@ export class InProcessBoard implements Board {
     await Promise.resolve();
   }
 
+  async cutAt(cut: FlashCut | undefined): Promise<void> {
+    this.sim.flash.planCut(cut && { operation: cut.operation, moment: cut.moment });
+    this.#plan = cut && { at: this.sim.flash.operations + cut.operation, cut };
+    if (cut) this.sim.flash.reseed(cut.seed ?? 1);
+    await Promise.resolve();
+  }
+
+  async flashOperations(): Promise<number> {
+    return Promise.resolve(this.sim.flash.operations);
+  }
+
   async virtualTime(): Promise<number> {
     return Promise.resolve(this.sim.milliseconds);
+  }
+
+  async readMemory(address: number, size: number): Promise<Uint8Array> {
+    this.needPower();
+    return Promise.resolve(part(this.sim.memory(), address, size).slice());
+  }
+
+  async writeMemory(address: number, bytes: Uint8Array): Promise<void> {
+    this.needPower();
+    const state = this.sim.snapshot();
+    part(state.memory, address, bytes.length).set(bytes);
+    this.sim.restore(state);
+    const { operations } = this.sim.flash;
+    // a restored flash has no plans
+    if (this.#plan && this.#plan.at > operations)
+      this.sim.flash.planCut({ ...this.#plan.cut, operation: this.#plan.at - operations });
+    await Promise.resolve();
+  }
+
+  async setInput(channel: number, value: number): Promise<void> {
+    if (!this.#channels)
+      throw this.unsupported(
+        "setting an input",
+        "start it with inputs: [0, 0, 0, 0], or whatever they begin with",
+      );
+    if (!(channel in this.#channels)) throw new RangeError(`there is no input channel ${channel}`);
+    this.#channels[channel] = value;
+    await Promise.resolve();
+  }
+
+  async output(channel: number): Promise<number> {
+    const value = this.#outputs[channel];
+    if (value === undefined) throw new RangeError(`no scan has set an output channel ${channel} so far`);
+    return Promise.resolve(value);
+  }
+
+  async snapshot(): Promise<BoardSnapshot> {
+    const snapshot: SimSnapshot = {
+      backend: "sim",
+      time: this.sim.milliseconds,
+      state: this.sim.snapshot(),
+    };
+    return Promise.resolve(snapshot);
+  }
+
+  /** Plans for cuts are forgotten; virtual time goes back, too. */
+  async restore(snapshot: BoardSnapshot): Promise<void> {
+    if (snapshot.backend !== "sim" || !("state" in snapshot))
+      throw new TypeError(`a sim board can't go back to a snapshot of ${snapshot.backend}`);
+    const before = this.sim.powered;
+    this.sim.restore((snapshot as SimSnapshot).state);
+    this.#plan = undefined;
+    this.startAfresh();
+    if (this.sim.powered && !before) this.start(this.#paused);
+    else if (!this.sim.powered && before) this.#powerGone();
+    else if (before && !this.#paused) this.#run();
+    await Promise.resolve();
   }
 
   async close(): Promise<void> {
@@ -207,15 +289,24 @@ export class InProcessBoard implements Board {
       this.#server.server.close();
       disownFolder(this.#server.folder);
     }
-    this.#hub.close();
-    this.#serial.destroy();
-    this.#observer.destroy();
+    this.hub.close();
+    this.cable.destroy();
+    this.observerCable.destroy();
   }
 
   // ---- inside -----------------------------------------------------------------------------------
 
-  #needPower(): void {
-    if (!this.sim.powered) throw new HarnessError("BOARD_OFF", "the board has no power");
+  protected get held(): boolean {
+    return this.#paused && this.sim.powered;
+  }
+
+  protected async advance(milliseconds: number): Promise<void> {
+    const end = this.sim.milliseconds + milliseconds;
+    while (this.sim.powered && this.sim.milliseconds < end) {
+      this.#runUntil(end);
+      await turn();
+    }
+    this.#storage?.saveChanges();
   }
 
   #send(bytes: Uint8Array): void {
@@ -270,18 +361,22 @@ export class InProcessBoard implements Board {
   /** Lets the board catch up with the real clock, then gives way. */
   #slice(): void {
     this.#timer = undefined;
-    const begun = performance.now();
-    const due = this.#due(begun);
-    try {
-      while (this.sim.milliseconds < due && performance.now() - begun < SLICE)
-        this.sim.run(Math.max(0.001, Math.min(1, due - this.sim.milliseconds)));
-    } catch (error) {
-      this.#fell(error);
-      return;
-    }
+    const due = this.#due(performance.now());
+    this.#runUntil(due);
     if (this.#paused || !this.sim.powered) return;
     this.#storage?.saveChanges();
     this.#schedule(this.sim.milliseconds < due || this.sim.serial.pendingIn > 0);
+  }
+
+  /** Runs to that virtual time, or for as long as one slice may take. */
+  #runUntil(end: number): void {
+    const begun = performance.now();
+    try {
+      while (this.sim.milliseconds < end && performance.now() - begun < SLICE)
+        this.sim.run(Math.max(0.001, Math.min(1, end - this.sim.milliseconds)));
+    } catch (error) {
+      this.#fell(error);
+    }
   }
 
   /** The virtual ms that the board should have reached. */
@@ -298,18 +393,28 @@ export class InProcessBoard implements Board {
 
   /** A planned cut is what a test wanted; anything else that ends the run is told with its reason. */
   #fell(error: unknown): void {
-    if (!(error instanceof PowerCut)) {
+    const plan = this.#plan;
+    this.#plan = undefined;
+    if (error instanceof PowerCut) {
+      if (plan) this.hub.emit({ kind: "cut", operation: plan.at, moment: plan.cut.moment });
+    } else {
       const known = error instanceof FlashViolation || error instanceof BoardCrash;
       const reason = known ? `${error.code}: ${error.message}` : String(error);
-      this.#hub.emit({ kind: "ended", reason });
+      this.hub.emit({ kind: "ended", reason });
     }
     this.#powerGone();
   }
 
   #powerGone(): void {
     this.#halt();
-    this.#serial.detach();
+    this.cable.detach();
     this.#storage?.save();
-    this.#hub.emit({ kind: "power-off" });
+    this.hub.emit({ kind: "power-off" });
   }
+}
+
+function part(memory: Uint8Array, address: number, size: number): Uint8Array {
+  if (!(address >= 0 && size >= 0 && address + size <= memory.length))
+    throw new RangeError(`${size} bytes at ${address} lie outside the memory of ${memory.length}`);
+  return memory.subarray(address, address + size);
 }

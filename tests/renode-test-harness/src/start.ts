@@ -1,12 +1,15 @@
 import type { Board } from "./board.js";
 import { startQemu, type QemuOptions } from "./qemu.js";
+import { startRenode } from "./renode.js";
+import type { RenodeOptions } from "./renode-options.js";
 import { startSim, type SimOptions } from "./sim.js";
 
-export type StartOptions = QemuOptions | SimOptions;
+export type StartOptions = QemuOptions | SimOptions | RenodeOptions;
 
 /** Starts a board on the backend that `options` name. */
 export function startBoard(options: StartOptions): Promise<Board> {
-  return options.backend === "qemu" ? startQemu(options) : startSim(options);
+  if (options.backend === "qemu") return startQemu(options);
+  return options.backend === "sim" ? startSim(options) : startRenode(options);
 }
 
 /**

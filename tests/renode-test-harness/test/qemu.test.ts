@@ -237,47 +237,55 @@ describe("what is left of a board", () => {
     expect(existsSync(board.flashPath)).toBe(true);
   });
 
-  it.each(["SIGKILL", "SIGTERM", "exit"] as const)(
-    "is nothing when the test process ends by %s",
-    async (how) => {
-      const script = `
+  it.each([
+    ["SIGKILL", "alone"],
+    ["SIGKILL", "with its group"],
+    ["SIGTERM", "alone"],
+    ["SIGTERM", "with its group"],
+    ["exit", "alone"],
+  ] as const)("is nothing when the test process ends by %s, %s", async (how, whom) => {
+    const script = `
       const { startQemu } = await import(${JSON.stringify(new URL("../dist/index.js", import.meta.url).href)});
       const board = await startQemu({ backend: "qemu", elf: ${JSON.stringify(ELF)} });
       console.log(JSON.stringify({ pid: board.pid, flash: board.flashPath }));
       ${how === "exit" ? "process.exit(1);" : "setInterval(() => undefined, 1000);"}`;
-      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-        stdio: ["ignore", "pipe", "inherit"],
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: whom !== "alone",
+    });
+    const [first] = await new Promise<string[]>((resolve) => {
+      createInterface({ input: child.stdout }).once("line", (text) => {
+        resolve([text]);
       });
-      const [first] = await new Promise<string[]>((resolve) => {
-        createInterface({ input: child.stdout }).once("line", (text) => {
-          resolve([text]);
-        });
-      });
-      const { pid, flash } = JSON.parse(first ?? "") as { pid: number; flash: string };
-      if (how !== "exit") child.kill(how);
-      expect(await until(() => !isAlive(pid))).toBe(true);
-      expect(await until(() => !existsSync(flash))).toBe(true);
-    },
-  );
+    });
+    const { pid, flash } = JSON.parse(first ?? "") as { pid: number; flash: string };
+    if (how !== "exit") process.kill(whom === "alone" ? (child.pid ?? 0) : -(child.pid ?? 0), how);
+    expect(await until(() => !isAlive(pid))).toBe(true);
+    expect(await until(() => !existsSync(flash))).toBe(true);
+  });
 });
 
 describe("what a caller may get wrong", () => {
   it("an emulator that isn't there, firmware that isn't there, a flash of the wrong size: each is said", async () => {
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("rth-"));
-    await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
-      code: "EMULATOR_ENDED",
-      message: expect.stringContaining("nowhere.elf") as string,
-    });
-    await expect(start({ program: "qemu-system-nothing" })).rejects.toBeInstanceOf(HarnessError);
     const folder = await mkdtemp(join(tmpdir(), "harness-test-"));
-    const path = join(folder, "flash.bin");
-    await (await start({ flash: { path } })).close();
-    expect(existsSync(path)).toBe(true);
-    await expect(start({ flash: { path, size: 1 << 19 } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
-    await rm(folder, { recursive: true });
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("rth-") && !before.includes(name))).toEqual(
-      [],
-    );
+    const before = process.env["TMPDIR"];
+    process.env["TMPDIR"] = folder; // others make boards in the usual place meanwhile
+    try {
+      await expect(start({ elf: "/nowhere.elf" })).rejects.toMatchObject({
+        code: "EMULATOR_ENDED",
+        message: expect.stringContaining("nowhere.elf") as string,
+      });
+      await expect(start({ program: "qemu-system-nothing" })).rejects.toBeInstanceOf(HarnessError);
+      const path = join(folder, "flash.bin");
+      await (await start({ flash: { path } })).close();
+      expect(existsSync(path)).toBe(true);
+      await expect(start({ flash: { path, size: 1 << 19 } })).rejects.toMatchObject({ code: "FLASH_SIZE" });
+      expect(readdirSync(folder)).toEqual(["flash.bin"]);
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("an event that never comes is a timeout, and a closed board ends the wait", async () => {

@@ -13,13 +13,15 @@ interface Claim {
 
 type Suite<Name extends SuiteResult["suite"]> = Extract<SuiteResult, { suite: Name }>;
 
-/** Results of one suite, sim before qemu. */
+const BOARDS: readonly string[] = ["sim", "qemu", "renode"];
+
+/** Results of one suite, in the order of BOARDS. */
 export function ofSuite<Name extends SuiteResult["suite"]>(
   results: readonly SuiteResult[],
   suite: Name,
 ): Suite<Name>[] {
   const found = results.filter((result): result is Suite<Name> => result.suite === suite);
-  return found.sort((a, b) => b.board.localeCompare(a.board));
+  return found.sort((a, b) => BOARDS.indexOf(a.board) - BOARDS.indexOf(b.board));
 }
 
 /** One sentence for each board that the suite ran on. */

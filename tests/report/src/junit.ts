@@ -3,9 +3,9 @@
  * so that both schemas in use take it, the one of Ant's reports and the one of Jenkins.
  */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
-import { fromCaller, RESULTS_FOLDER } from "./results.js";
+import { CALLED_FROM, RESULTS_FOLDER } from "./results.js";
 
 /** One thing that had to hold. */
 export interface JunitCase {
@@ -49,7 +49,9 @@ export function reporterFault({ reporter, output }: ReporterOptions): string | u
 export function reportJunit({ reporter, output }: ReporterOptions, run: JunitRun): string | undefined {
   if (reporter !== "junit") return undefined;
   const file =
-    output === undefined ? join(RESULTS_FOLDER, `${run.suite}-${run.board}.xml`) : fromCaller(output);
+    output === undefined
+      ? join(RESULTS_FOLDER, `${run.suite}-${run.board}.xml`)
+      : resolve(CALLED_FROM, output);
   mkdirSync(dirname(file), { recursive: true });
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, junitXml(run));

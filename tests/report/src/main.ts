@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 
 import type { ImageSizes } from "./budgets.js";
 import { reportPage } from "./page.js";
-import { readResults, RESULTS_FOLDER } from "./results.js";
+import { CALLED_FROM, readResults, RESULTS_FOLDER } from "./results.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DEFAULT_OUT = "build/report.html";
@@ -45,7 +45,7 @@ function main(): number {
     console.error("Run one first, such as: npm test");
     return 1;
   }
-  const out = resolve(process.env["INIT_CWD"] ?? ROOT, values.out);
+  const out = resolve(CALLED_FROM, values.out);
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(out, reportPage(results, sizes()));
   console.log(out);

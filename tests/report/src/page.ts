@@ -17,11 +17,14 @@ const SUITES: readonly {
 }[] = [
   { suite: "power", board: "sim", by: "npm run power" },
   { suite: "power", board: "qemu", by: "npm run qemu" },
+  { suite: "power", board: "renode", by: "npm run qemu -- --board renode" },
   { suite: "oracle", board: "sim", by: "npm test" },
   { suite: "stress", board: "sim", by: "npm run stress" },
   { suite: "stress", board: "qemu", by: "npm run stress -- --board qemu" },
+  { suite: "stress", board: "renode", by: "npm run stress -- --board renode" },
   { suite: "chaos", board: "sim", by: "npm run chaos" },
   { suite: "chaos", board: "qemu", by: "npm run chaos -- --board qemu" },
+  { suite: "chaos", board: "renode", by: "npm run chaos -- --board renode" },
   { suite: "fuzz", board: "native", by: "npm run fuzz" },
 ];
 

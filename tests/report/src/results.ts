@@ -6,17 +6,20 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFile
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A path as whoever typed it means it: npm runs its scripts in another folder than it was called in. */
-export function fromCaller(path: string): string {
-  return resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
-}
+/** Where whoever typed a path means it from: npm runs its scripts in another folder than it was called in. */
+export const CALLED_FROM = process.env["INIT_CWD"] ?? process.cwd();
 
 const ELSEWHERE = process.env["EDGEPLUG_RESULTS"];
 
 /** Where the files lie: in EDGEPLUG_RESULTS, if that is set. */
 export const RESULTS_FOLDER = ELSEWHERE
-  ? fromCaller(ELSEWHERE)
+  ? resolve(CALLED_FROM, ELSEWHERE)
   : fileURLToPath(new URL("../../../build/results/", import.meta.url));
+
+/** A path or name as a shell reads it, for commands that people are to repeat. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
 
 /** What every result begins with. */
 export interface ResultBase {

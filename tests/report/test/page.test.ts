@@ -160,6 +160,17 @@ describe("the report", () => {
     expect(page).not.toContain("<h2>Corruption");
   });
 
+  it("knows every board that the suites run on, those under Renode last", () => {
+    const swaps = RESULTS.filter(({ suite }) => suite === "stress");
+    const boards = ["renode", "sim", "qemu"].flatMap((board) => swaps.map((run) => ({ ...run, board })));
+    const page = reportPage(boards, []);
+    const found = [...page.matchAll(/<h3>On (\w+):/g)].map(([, board]) => board);
+    expect(found).toEqual(["sim", "qemu", "renode"]);
+    expect(page).toContain("not run yet: <code>npm run chaos -- --board renode</code>");
+    expect(page).toContain("not run yet: <code>npm run qemu -- --board renode</code>");
+    expect(page).not.toContain("not run yet: <code>npm run stress -- --board renode</code>");
+  });
+
   it("is dark where the reader's system is", () => {
     expect(page).toContain("prefers-color-scheme: dark");
   });

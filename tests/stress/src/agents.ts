@@ -5,7 +5,9 @@ import { fileURLToPath } from "node:url";
 
 import { Random } from "@edgeplug/sim";
 import { makePackage, padded, PUBLISHER } from "@edgeplug/test-support/agents";
+import type { OwnAgent } from "@edgeplug/test-support/own-agents";
 import { findBuiltAgent, packAgent, type AgentPackage } from "edgeplug";
+import { vectorExchanges } from "edgeplug/device";
 
 const BUILT = fileURLToPath(new URL("../../../build/agents", import.meta.url));
 
@@ -15,8 +17,8 @@ const TRIAL_REQUESTS = 2;
 /** So long a host may be kept from sending them. */
 const TRIAL_DEADLINE = 120_000;
 
-/** The answer that a request agent owes. */
-export type Answer = (request: Uint8Array) => Uint8Array;
+/** The answer that a request agent owes, who has `given` one. */
+export type Answer = (request: Uint8Array, given: Uint8Array) => Uint8Array;
 
 export interface StressAgent {
   readonly name: string;
@@ -52,6 +54,46 @@ function hashed(algorithm: string): Answer {
   return (request) => createHash(algorithm).update(request).digest();
 }
 
+/** Somebody's own agents, as they were packed: signature, limits and trial are theirs. */
+export function ownAgents(agents: readonly OwnAgent[]): StressAgent[] {
+  return agents.map(({ name, pkg }) => ({
+    name,
+    pkg,
+    answer: pkg.manifest.kind === "request" ? constant(pkg) : undefined,
+  }));
+}
+
+/** Nobody knows the algorithm: its test vectors hold, and whatever it has answered once it answers again. */
+function constant({ payload }: AgentPackage): Answer {
+  const known = new Map(vectorExchanges(payload).map(({ request, reply }) => [hex(request), reply]));
+  return (request, given) => {
+    const answer = known.get(hex(request));
+    if (answer !== undefined) return answer;
+    known.set(hex(request), given);
+    return given;
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+/** Requests that come again and again, where answers are to be compared: those of test vectors, and some at random. */
+const REPEATED = 48;
+const LARGEST_REPEATED = 96;
+
+/** None, if every answer is known beforehand. */
+export function repeatedRequests(own: readonly OwnAgent[], random: Random): Uint8Array[] {
+  const asked = own.filter(({ pkg }) => pkg.manifest.kind === "request");
+  if (asked.length === 0) return [];
+  const largest = Math.min(LARGEST_REPEATED, ...asked.map(({ pkg }) => pkg.manifest.limits.ioBuffer));
+  const theirs = asked.flatMap(({ pkg }) => vectorExchanges(pkg.payload).map(({ request }) => request));
+  return [
+    ...theirs.filter(({ length }) => length > 0 && length <= largest),
+    ...Array.from({ length: REPEATED }, () => random.bytes(1 + random.below(largest))),
+  ];
+}
+
 /** More linear memory and more code than any example has: loading them writes over all that the others left. */
 const REST_MEMORY = 16_384;
 const REST_CODE = 4_096;
@@ -59,10 +101,18 @@ const REST_CODE = 4_096;
 /**
  * Two request agents with the same shape. Once both are loaded, one in each bank, RAM holds nothing of the agents that
  * ran before, and nothing in either changes with time: what else differs from the last time would be a leak. Each
- * request puts an event, so that requests can fill the ring of events too.
+ * request puts an event, so that requests can fill the ring of events too. Beside agents that nobody knows they are
+ * `widest`: they fill the arena to the last byte, and have as much code as the largest of those.
  */
-export function restAgents(): readonly [StressAgent, StressAgent] {
-  return [restAgent("rest-a", 0xa5), restAgent("rest-b", 0x5a)];
+export function restAgents(own: readonly OwnAgent[] = []): readonly [StressAgent, StressAgent] {
+  const widest = own.length > 0;
+  const code = Math.max(REST_CODE, ...own.map(({ pkg }) => pkg.payload.length));
+  return [restAgent("rest-a", 0xa5, { widest, code }), restAgent("rest-b", 0x5a, { widest, code })];
+}
+
+/** Takes turns with an only agent, for nobody comes twice in a row. */
+export function partner(): StressAgent {
+  return restAgent("partner", 0x3c, { widest: false, code: REST_CODE });
 }
 
 /**
@@ -72,9 +122,19 @@ export function restAgents(): readonly [StressAgent, StressAgent] {
 const REST_FUNCTION = `(func (local ${"i32 ".repeat(96)})
   ${"(block ".repeat(24)} ${"(i32.const 0)".repeat(96)} ${"(drop)".repeat(96)} ${")".repeat(24)} (block (br 0)))`;
 
-function restAgent(name: string, tag: number): StressAgent {
+const REST_STACK = 32;
+/** The most that a manifest can ask for; with it and REST_MEMORY, the arena is full with a table of so many elements. */
+const WIDEST_STACK = 1_024;
+export const WIDEST_TABLE = 12_236;
+
+function restAgent(
+  name: string,
+  tag: number,
+  { widest, code }: { widest: boolean; code: number },
+): StressAgent {
   const wat = `(module
     (import "edgeplug" "log" (func $log (param i32 i32)))
+    ${widest ? `(table ${WIDEST_TABLE} funcref)` : ""}
     (memory 1) (global i32 (i32.const 0))
     (func (export "io_buffer") (result i32) (i32.const 0))
     (func (export "handle") (param $size i32) (result i32)
@@ -83,14 +143,24 @@ function restAgent(name: string, tag: number): StressAgent {
       (call $log (i32.const 0) (i32.const 0))
       (i32.add (local.get $size) (i32.const 1)))
     ${REST_FUNCTION})`;
-  const pkg = makePackage(padded(wat, REST_CODE), {
+  const pkg = makePackage(padded(wat, code), {
     name,
     kind: "request",
     outputs: 0,
-    limits: { memory: REST_MEMORY, ioBuffer: 256, fuel: 10_000 },
+    limits: {
+      memory: REST_MEMORY,
+      stackSlots: widest ? WIDEST_STACK : REST_STACK,
+      ioBuffer: 256,
+      fuel: 10_000,
+    },
     trial: { healthyScans: TRIAL_SCANS, deadlineScans: TRIAL_DEADLINE, minRequests: TRIAL_REQUESTS },
   });
   return { name, pkg, answer: (request) => Uint8Array.of(tag, ...request) };
+}
+
+/** Of fewer swaps RAM could not be compared with what it was once each of `agents` has run: two laps, and the two at rest. */
+export function leastSwaps(agents: number): number {
+  return 2 * (2 + 2 * agents) + 2;
 }
 
 /**

@@ -4,11 +4,17 @@ import { getPriority, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { QEMU_ELF, startBoard, type Backend, type TestBoard } from "@edgeplug/test-support/board";
+import {
+  QEMU_ELF,
+  startBoard,
+  STM32L552_ELF,
+  type Backend,
+  type TestBoard,
+} from "@edgeplug/test-support/board";
 import { addressOf } from "@edgeplug/test-support/gdb";
 import { LineTransport } from "@edgeplug/test-support/line";
 import { openTransport, type Transport } from "edgeplug/device";
-import { QemuBoard, type FlashPatch } from "renode-test-harness";
+import { QemuBoard, RenodeBoard, type FlashPatch } from "renode-test-harness";
 
 import type { MemoryImage } from "./memory.js";
 import { Symbols } from "./symbols.js";
@@ -31,12 +37,13 @@ export interface StressBench {
   /** RAM as it is now; the board stands still meanwhile. */
   memory(): Promise<MemoryImage>;
   /** The address in flash of each erase so far, from the start of the flash. */
-  erases(): number[];
+  erases(): Promise<number[]>;
   close(): Promise<void>;
 }
 
 /** Starts a board with blank flash. */
 export function startBench(backend: Backend, options: StressBenchOptions): Promise<StressBench> {
+  if (backend === "renode") return RenodeBench.start(options);
   return backend === "sim" ? SimBench.start(options) : QemuBench.start(options);
 }
 
@@ -75,16 +82,18 @@ class SimBench implements StressBench {
     });
   }
 
-  erases(): number[] {
-    const wear = this.board.sim?.flash.wear ?? [];
-    return [...wear].flatMap((erases, page) =>
-      Array.from({ length: erases }, () => page * this.board.layout.eraseSize),
-    );
+  erases(): Promise<number[]> {
+    return Promise.resolve(erasesOf([...(this.board.sim?.flash.wear ?? [])], this.board));
   }
 
   close(): Promise<void> {
     return this.board.close();
   }
+}
+
+/** Where each erase was, from how often each page was erased. */
+function erasesOf(wear: readonly number[], { layout }: TestBoard): number[] {
+  return wear.flatMap((erases, page) => Array.from({ length: erases }, () => page * layout.eraseSize));
 }
 
 /** Between two turns of the main loop nothing is on the C stack, which begins at address 0 and grows down to it. */
@@ -132,43 +141,71 @@ class QemuBench implements StressBench {
     return openTransport(port);
   }
 
-  async memory(): Promise<MemoryImage> {
-    const bottom = addressOf(QEMU_ELF, "ep_stack_bottom");
-    const top = addressOf(QEMU_ELF, "ep_stack_top");
-    const end = addressOf(QEMU_ELF, "ep_bss_end");
-    const bytes = await this.#read(bottom, end - bottom);
-    const stack = bytes.subarray(0, top - bottom);
-    return {
-      base: top,
-      bytes: bytes.slice(top - bottom),
-      stackHighWater: top - bottom - untouched(stack),
-    };
+  memory(): Promise<MemoryImage> {
+    return memoryOf(this.board, QEMU_ELF);
   }
 
-  erases(): number[] {
+  erases(): Promise<number[]> {
     const trace = join(this.folder, "trace");
     const text = existsSync(trace) ? readFileSync(trace, "utf8") : "";
-    return [...text.matchAll(/m25p80_flash_erase .*offset = 0x([0-9a-f]+), len = (\d+)/g)].map((match) =>
-      Number.parseInt(match[1] ?? "", 16),
-    );
+    const found = [...text.matchAll(/m25p80_flash_erase .*offset = 0x([0-9a-f]+), len = (\d+)/g)];
+    return Promise.resolve(found.map((match) => Number.parseInt(match[1] ?? "", 16)));
   }
 
   async close(): Promise<void> {
     await this.board.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
 
-  async #read(address: number, size: number): Promise<Uint8Array> {
+/** The shipped image for silicon: its line is the harness's stream, and its flash model counts erases. */
+class RenodeBench implements StressBench {
+  private constructor(
+    readonly board: TestBoard,
+    readonly symbols: Symbols,
+  ) {}
+
+  static async start({ patches }: StressBenchOptions): Promise<RenodeBench> {
+    const symbols = new Symbols(STM32L552_ELF);
+    return new RenodeBench(await startBoard("renode", patches === undefined ? {} : { patches }), symbols);
+  }
+
+  open(): Promise<Transport> {
+    return Promise.resolve(new LineTransport("renode board", this.board.clock, this.board.serial));
+  }
+
+  memory(): Promise<MemoryImage> {
+    return memoryOf(this.board, STM32L552_ELF);
+  }
+
+  async erases(): Promise<number[]> {
     const { harness } = this.board;
-    if (!(harness instanceof QemuBoard)) throw new TypeError("expected a board under QEMU");
-    const filename = join(this.folder, "ram");
-    await harness.pause();
-    try {
-      await harness.qmp.execute("pmemsave", { val: address, size, filename });
-      return new Uint8Array(readFileSync(filename));
-    } finally {
-      await harness.resume();
-    }
+    if (!(harness instanceof RenodeBoard)) throw new TypeError("expected a board under Renode");
+    const wear = await harness.monitor("sysbus.flashController Wear");
+    return erasesOf(wear.split(/\s+/).map(Number), this.board);
+  }
+
+  close(): Promise<void> {
+    return this.board.close();
+  }
+}
+
+/** RAM of an Arm image, from the stack's top on, and how deep the stack has ever been. */
+async function memoryOf({ harness }: TestBoard, elf: string): Promise<MemoryImage> {
+  const bottom = addressOf(elf, "ep_stack_bottom");
+  const top = addressOf(elf, "ep_stack_top");
+  const end = addressOf(elf, "ep_bss_end");
+  await harness.pause();
+  try {
+    const bytes = await harness.readMemory(bottom, end - bottom);
+    const stack = bytes.subarray(0, top - bottom);
+    return {
+      base: top,
+      bytes: bytes.slice(top - bottom),
+      stackHighWater: top - bottom - untouched(stack),
+    };
+  } finally {
+    await harness.resume();
   }
 }
 

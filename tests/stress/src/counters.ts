@@ -54,11 +54,12 @@ export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(EVENTS, "ep_runtime.events.ring[*].scan", "ep_runtime.events.ring[*].swap_number"),
   ...listed(LINE, "ep_runtime.server.receiver.dropped"),
   ...listed(LINE, "receive.written", "receive.taken", "transmit.written", "transmit.taken"),
+  ...listed(LINE, "received.written", "received.taken", "sending.written", "sending.taken"),
   ...listed(TIME, "extended.last", "tick.due_us", "tick.count"),
   ...rarely("the scrub looks at the other slot next", "ep_runtime.hotswap.scrub"),
   ...rarely("set by each turn of the main loop, cleared by each scan", "ep_runtime.loop_alive"),
   ...rarely(SCRATCH, "ep_runtime.hotswap.record.marks", "ep_runtime.hotswap.record.state"),
-  ...rarely(LINE, "receive.overruns"),
+  ...rarely(LINE, "receive.overruns", "overruns"),
   ...listed("the instrument itself: the last seven seconds of outputs", "ring"),
 ];
 
@@ -79,4 +80,6 @@ export const RINGS: readonly Ring[] = [
   },
   { contents: "receive.bytes", count: "receive.written", element: "receive.bytes[0]" },
   { contents: "transmit.bytes", count: "transmit.written", element: "transmit.bytes[0]" },
+  { contents: "received.bytes", count: "received.written", element: "received.bytes[0]" },
+  { contents: "sending.bytes", count: "sending.written", element: "sending.bytes[0]" },
 ];

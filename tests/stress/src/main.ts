@@ -1,85 +1,23 @@
 #!/usr/bin/env node
 /** `npm run stress`: swaps without end, or as many as asked for. */
-import { parseArgs } from "node:util";
+import { reportJunit, type JunitCase } from "@edgeplug/report/junit";
+import { CALLED_FROM, writeResult } from "@edgeplug/report/results";
+import {
+  checkOwnAgents,
+  complaint,
+  ownAgentCases,
+  readOwnAgents,
+  type OwnAgents,
+} from "@edgeplug/test-support/own-agents";
+import { EdgePlugError } from "edgeplug";
 
-import { writeResult } from "@edgeplug/report/results";
-import type { Backend } from "@edgeplug/test-support/board";
-
-import { summary, toResult } from "./result.js";
+import { exampleAgents, restAgents } from "./agents.js";
+import { commandOf, HELP, parseOptions, UsageError, type Options } from "./options.js";
+import { junitCases, summary, toResult } from "./result.js";
 import { stress, type Swap } from "./run.js";
-import { violations } from "./verdict.js";
+import { checks } from "./verdict.js";
 
-const HELP = `Swaps agents on a board, over its serial line, with requests and noise on it, and checks that nothing is missed, lost
-or leaked. Writes build/results/stress-<board>.json for npm run report.
-
-  npm run stress                                        1,000 swaps on sim
-  npm run stress -- --board qemu --swaps 1000           on the Arm image under QEMU
-  npm run stress -- --seed 7                            another order, other requests, other noise
-
-  --board sim|qemu   default sim
-  --swaps N          default 1000, at least 26
-  --seed S           default: drawn, and printed; the same one repeats a run (on sim to the byte)
-  --counters         prints the table of counters that may differ in RAM
-  --json             prints the result as JSON instead of lines
-  --help
-
-Exits with 0 if every check held, 1 if not, 2 if it was called wrongly.
-`;
-/** Of fewer, RAM could not be compared with what it was once every agent has run. */
-const LEAST_SWAPS = 26;
 const PROGRESS_MS = 5_000;
-
-class UsageError extends Error {}
-
-interface Arguments {
-  board: Backend;
-  swaps: number;
-  seed: number;
-  json: boolean;
-  counters: boolean;
-}
-
-function readArguments(): Arguments | undefined {
-  const { values } = parse();
-  if (values.help) return undefined;
-  const { board } = values;
-  if (board !== "sim" && board !== "qemu")
-    throw new UsageError(`--board: expected sim or qemu, got ${board}`);
-  return {
-    board,
-    swaps: integer("--swaps", values.swaps, LEAST_SWAPS),
-    seed:
-      values.seed === undefined
-        ? Math.floor(Math.random() * 0x1_0000_0000)
-        : integer("--seed", values.seed, 0),
-    json: values.json,
-    counters: values.counters,
-  };
-}
-
-function parse() {
-  try {
-    return parseArgs({
-      options: {
-        board: { type: "string", default: "sim" },
-        swaps: { type: "string", default: "1000" },
-        seed: { type: "string" },
-        counters: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function integer(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new UsageError(`${name}: expected a whole number from ${least} on, got ${text}`);
-  return value;
-}
 
 /** One line that rewrites itself; where nobody watches, one every few seconds. */
 function progress(wanted: number): (swap: Swap, spoiltBytes: number) => void {
@@ -95,25 +33,65 @@ function progress(wanted: number): (swap: Swap, spoiltBytes: number) => void {
 }
 
 async function main(): Promise<number> {
-  const asked = readArguments();
-  if (asked === undefined) {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) {
     process.stdout.write(HELP);
     return 0;
   }
-  const { board, swaps, seed } = asked;
+  const { board, swaps, seed, onlyAgents } = options;
   const when = new Date();
   const start = performance.now();
+  const elapsed = (): number => (performance.now() - start) / 1000;
+  const junit = (cases: readonly JunitCase[]): void => {
+    const command = commandOf(options);
+    const about = { suite: "stress", board, when: when.toISOString(), command, seed, seconds: elapsed() };
+    const file = reportJunit(options, { ...about, cases });
+    if (file !== undefined) process.stderr.write(`${file}\n`);
+  };
   process.stderr.write(`stress: ${swaps} swaps on ${board}, seed ${seed}\n`);
-  const report = await stress({ board, swaps, seed, onSwap: progress(swaps) });
-  const wrong = violations(report, board, swaps);
-  const seconds = (performance.now() - start) / 1000;
-  const result = toResult(report, { board, swaps, seed, when, seconds, violations: wrong });
+  let own: OwnAgents;
+  try {
+    own = await ownOf(options);
+  } catch (thrown) {
+    junit(ownAgentCases(options.agents, board, EdgePlugError.from(thrown)));
+    throw thrown;
+  }
+  const report = await stress({
+    ...{ board, swaps, seed, own: own.agents, publisher: own.publisher, onSwap: progress(swaps) },
+    ...(onlyAgents ? { examples: [] } : {}),
+  });
+  const held = checks(report, board, swaps);
+  const seconds = elapsed();
+  const result = toResult(report, {
+    board,
+    swaps,
+    seed,
+    when,
+    seconds,
+    checks: held,
+    command: commandOf(options),
+  });
   const file = writeResult(result);
-  const lines = [...summary(result, report), ...(asked.counters ? report.listedCounters : [])];
-  process.stdout.write(asked.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
-  for (const each of wrong) process.stderr.write(`violated: ${each}\n`);
+  const lines = [...summary(result, report), ...(options.counters ? report.listedCounters : [])];
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${lines.join("\n")}\n`);
+  for (const each of held.flatMap(({ violations }) => violations))
+    process.stderr.write(`violated: ${each}\n`);
   process.stderr.write(`${seconds.toFixed(0)} s, ${file}\n`);
-  return wrong.length === 0 ? 0 : 1;
+  junit([...ownAgentCases(options.agents, board), ...junitCases({ checks: held, seconds })]);
+  return result.passed ? 0 : 1;
+}
+
+/** Somebody's own agents, once it is known that the board would take them. */
+async function ownOf({ agents: paths, key, board, onlyAgents }: Options): Promise<OwnAgents> {
+  if (paths.length === 0) return { agents: [], publisher: undefined };
+  const own = await readOwnAgents({ paths, key, from: CALLED_FROM });
+  const others = [...(onlyAgents ? [] : await exampleAgents()), ...restAgents(own.agents)];
+  await checkOwnAgents(
+    own.agents,
+    board,
+    others.map(({ pkg }) => pkg),
+  );
+  return own;
 }
 
 process.once("SIGINT", () => {
@@ -126,10 +104,19 @@ process.once("SIGINT", () => {
 try {
   process.exitCode = await main();
 } catch (error) {
-  const usage = error instanceof UsageError;
-  process.stderr.write(
-    `stress: ${error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error)}\n`,
-  );
-  if (usage) process.stderr.write("See --help.\n");
-  process.exitCode = usage ? 2 : 1;
+  process.exitCode = failed(error);
+}
+
+function failed(error: unknown): number {
+  const say = (text: string): boolean => process.stderr.write(`stress: ${text}\n`);
+  if (error instanceof UsageError) {
+    say(`${error.message}\nSee --help.`);
+    return 2;
+  }
+  if (error instanceof EdgePlugError && error.code !== "INTERNAL") {
+    say(complaint(error));
+    return error.exit;
+  }
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return 1;
 }

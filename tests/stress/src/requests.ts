@@ -15,13 +15,13 @@ const FAULTS_KEPT = 20;
 
 /** What may run on the board at the moment, by swap numbers: the last that is known to run, and one that may follow. */
 export class Roster {
-  readonly #answers = new Map<number, Answer | undefined>();
+  readonly #answers = new Map<number, { answer: Answer | undefined; largest: number }>();
   #known = 0;
   #possible = 0;
 
-  /** A swap to an agent that owes `answer` (undefined: a control agent) is about to be asked for. */
-  coming(swapNumber: number, answer: Answer | undefined): void {
-    this.#answers.set(swapNumber, answer);
+  /** A swap to an agent that owes `answer` (undefined: a control agent) is about to be asked for; `largest` bytes it takes. */
+  coming(swapNumber: number, answer: Answer | undefined, largest = Infinity): void {
+    this.#answers.set(swapNumber, { answer, largest });
     this.#possible = swapNumber;
   }
 
@@ -49,20 +49,20 @@ export class Roster {
     const { swapNumber, data } = reply;
     if (swapNumber < from || swapNumber > to)
       return `swap ${swapNumber} answered while swap ${span(from, to)} ran`;
-    const answer = this.#answers.get(swapNumber);
+    const answer = this.#answers.get(swapNumber)?.answer;
     if (answer === undefined) return `swap ${swapNumber} answered, which is no request agent`;
-    return Buffer.from(answer(request)).equals(data)
+    return Buffer.from(answer(request, data)).equals(data)
       ? undefined
       : `the answer of swap ${swapNumber} is wrong`;
   }
 
-  /** The same for an error: one agent that may have run has to be one that gives it. */
-  checkError(from: number, to: number, error: EdgePlugError): string | undefined {
+  /** The same for an error to a request of `size` bytes: one agent that may have run has to be one that gives it. */
+  checkError(from: number, to: number, error: EdgePlugError, size = 0): string | undefined {
     for (let swapNumber = from; swapNumber <= to; swapNumber++) {
       if (
         swapNumber === 0
           ? error.code === "NO_AGENT"
-          : error.code === "NO_HANDLER" && this.#isControl(swapNumber)
+          : error.code === (this.#isControl(swapNumber) ? "NO_HANDLER" : this.#refusal(swapNumber, size))
       )
         return undefined;
     }
@@ -70,7 +70,13 @@ export class Roster {
   }
 
   #isControl(swapNumber: number): boolean {
-    return this.#answers.has(swapNumber) && this.#answers.get(swapNumber) === undefined;
+    const agent = this.#answers.get(swapNumber);
+    return agent !== undefined && agent.answer === undefined;
+  }
+
+  /** What a request agent says to more than its buffer holds. */
+  #refusal(swapNumber: number, size: number): "REQUEST_SIZE" | undefined {
+    return size > (this.#answers.get(swapNumber)?.largest ?? Infinity) ? "REQUEST_SIZE" : undefined;
   }
 }
 
@@ -101,6 +107,8 @@ export class RequestStream {
     private readonly clock: Pick<BoardClock, "pass">,
     private readonly roster: Roster,
     private readonly random: Random,
+    /** Drawn from in place of random bytes, if there are any. */
+    private readonly repeated: readonly Uint8Array[] = [],
   ) {
     this.#done = this.#run();
   }
@@ -140,7 +148,7 @@ export class RequestStream {
   }
 
   async #one(): Promise<void> {
-    const request = this.fixed ?? this.random.bytes(1 + this.random.below(LARGEST));
+    const request = this.fixed ?? this.#next();
     const from = this.roster.known;
     this.sent++;
     let fault: string | undefined;
@@ -149,9 +157,15 @@ export class RequestStream {
       fault = this.roster.checkReply(from, this.roster.possible, request, reply);
       if (fault === undefined) this.served++;
     } catch (thrown) {
-      fault = this.roster.checkError(from, this.roster.possible, EdgePlugError.from(thrown));
+      fault = this.roster.checkError(from, this.roster.possible, EdgePlugError.from(thrown), request.length);
       if (fault === undefined) this.declined++;
     }
     if (fault !== undefined && this.faults.length < FAULTS_KEPT) this.faults.push(fault);
+  }
+
+  #next(): Uint8Array {
+    const { random, repeated } = this;
+    const again = repeated.length > 0 ? repeated[random.below(repeated.length)] : undefined;
+    return again ?? random.bytes(1 + random.below(LARGEST));
   }
 }

@@ -1,9 +1,10 @@
 /** A run's report as the file for `npm run report`, and as the lines that people read. */
+import type { JunitCase } from "@edgeplug/report/junit";
 import type { StressResult } from "@edgeplug/report/results";
 import type { Backend } from "@edgeplug/test-support/board";
 
 import type { StressReport } from "./run.js";
-import { WARM } from "./verdict.js";
+import { WARM, type Check } from "./verdict.js";
 
 export interface RunInfo {
   board: Backend;
@@ -13,7 +14,9 @@ export interface RunInfo {
   when: Date;
   /** Wall time. */
   seconds: number;
-  violations: readonly string[];
+  checks: readonly Check[];
+  /** The command that does the same again. */
+  command: string;
 }
 
 /** The value below which `share` of the others lie. */
@@ -29,10 +32,10 @@ export function toResult(report: StressReport, info: RunInfo): StressResult {
     suite: "stress",
     board: info.board,
     when: info.when.toISOString(),
-    command: `npm run stress -- --board ${info.board} --swaps ${info.swaps} --seed ${info.seed}`,
+    command: info.command,
     seed: info.seed,
     seconds: info.seconds,
-    passed: info.violations.length === 0,
+    passed: info.checks.every(({ violations }) => violations.length === 0),
     swaps: report.swaps,
     swapsWanted: info.swaps,
     scansRun: report.status.counters.scansRun,
@@ -50,6 +53,15 @@ export function toResult(report: StressReport, info: RunInfo): StressResult {
     },
     bytesCorrupted: report.spoiltBytes,
   };
+}
+
+/** A case for each check. They are all of one run, whose time stands with the first. */
+export function junitCases({ checks, seconds }: Pick<RunInfo, "checks" | "seconds">): JunitCase[] {
+  return checks.map(({ name, violations }, at) => ({
+    name,
+    seconds: at === 0 ? seconds : 0,
+    failures: violations,
+  }));
 }
 
 export function summary(result: StressResult, report: StressReport): string[] {

@@ -4,10 +4,19 @@ import type { Backend } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
 import { push } from "@edgeplug/test-support/push";
 import { OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
+import type { OwnAgent } from "@edgeplug/test-support/own-agents";
 import { EdgePlugError } from "edgeplug";
 import { DeviceSession, eventKindName, type Status } from "edgeplug/device";
 
-import { exampleAgents, restAgents, schedule, type StressAgent } from "./agents.js";
+import {
+  exampleAgents,
+  ownAgents,
+  partner,
+  repeatedRequests,
+  restAgents,
+  schedule,
+  type StressAgent,
+} from "./agents.js";
 import { startBench, type StressBench, type StressBenchOptions } from "./bench.js";
 import { NoisyTransport } from "./line.js";
 import { MemoryComparer, type Comparison, type MemoryImage } from "./memory.js";
@@ -32,6 +41,10 @@ export interface StressOptions extends Partial<Omit<StressBenchOptions, "seed">>
   seed: number;
   /** In place of the examples. */
   examples?: readonly StressAgent[];
+  /** Somebody's own, who take turns with the examples. */
+  own?: readonly OwnAgent[];
+  /** The publisher's key that those are signed by, if the board is to check it. */
+  publisher?: Uint8Array | undefined;
   /** Called after each swap. */
   onSwap?: (swap: Swap, spoiltBytes: number) => void;
   /** Called before each swap; whatever it does to the board has to be noticed. */
@@ -83,7 +96,7 @@ export interface StressReport {
 export async function stress(options: StressOptions): Promise<StressReport> {
   const { board, ...rest } = options;
   // before there is a board whose time could pass meanwhile
-  const examples = options.examples ?? (await exampleAgents());
+  const agents = await agentsInTurn(options);
   const bench = await startBench(board, rest);
   try {
     const line = new NoisyTransport(await bench.open(), bench.board.clock, options.seed);
@@ -91,10 +104,19 @@ export async function stress(options: StressOptions): Promise<StressReport> {
       timeoutMs: 30_000,
       firstRequestId: FIRST_REQUEST_ID,
     });
-    return await new Run(bench, line, session, options).run(examples);
+    return await new Run(bench, line, session, options).run(agents);
   } finally {
     await bench.close();
   }
+}
+
+/** Whoever takes turns, but for the two at rest. */
+export async function agentsInTurn({
+  examples,
+  own = [],
+}: Pick<StressOptions, "examples" | "own">): Promise<StressAgent[]> {
+  const agents = [...(examples ?? (await exampleAgents())), ...ownAgents(own)];
+  return agents.length === 1 ? [...agents, partner()] : agents;
 }
 
 class Run {
@@ -117,17 +139,25 @@ class Run {
     const { clock } = bench.board;
     this.start = clock.now();
     this.comparer = new MemoryComparer(bench.symbols);
-    this.requests = new RequestStream(session, clock, this.roster, new Random(options.seed ^ 0x5ed5));
+    const repeated = repeatedRequests(options.own ?? [], new Random(options.seed ^ 0xa9a1));
+    this.requests = new RequestStream(
+      session,
+      clock,
+      this.roster,
+      new Random(options.seed ^ 0x5ed5),
+      repeated,
+    );
     session.connection.onEvent(({ kind, swapNumber, scan }) => {
       if (eventKindName(kind) === "confirmed") this.confirmedAt = { swapNumber, scan };
     });
   }
 
-  async run(examples: readonly StressAgent[]): Promise<StressReport> {
-    const { swaps, seed } = this.options;
-    const rest = restAgents();
-    const order = schedule(swaps, examples, rest, seed);
+  async run(agents: readonly StressAgent[]): Promise<StressReport> {
+    const { swaps, seed, own, publisher } = this.options;
+    const rest = restAgents(own);
+    const order = schedule(swaps, agents, rest, seed);
     await this.session.addKey("publisher", publicKeyOf(PUBLISHER));
+    if (publisher !== undefined) await this.session.addKey("publisher", publisher);
     await this.session.addKey("operator", publicKeyOf(OPERATOR));
     for (const [at, agent] of order.entries()) {
       this.options.disturb?.(at + 1, this.bench);
@@ -149,7 +179,7 @@ class Run {
         { allowDowngrade: true, timestamp: TIMESTAMP, trialRequests: [], ...PATIENCE },
         (step) => {
           if (step.step === "begin") this.swapNumber = step.swapNumber;
-          if (step.step === "staged") this.roster.coming(this.swapNumber, agent.answer);
+          if (step.step === "staged") this.expect(agent);
           if (step.step === "activated") this.roster.runs(step.swapNumber);
           if (step.step === "confirmed") this.confirmed = step.scan;
         },
@@ -172,6 +202,10 @@ class Run {
 
   private swapNumber = 0;
   private confirmed = 0;
+
+  private expect({ answer, pkg }: StressAgent): void {
+    this.roster.coming(this.swapNumber, answer, pkg.manifest.limits.ioBuffer);
+  }
 
   private async failed(number: number, agent: StressAgent, error: EdgePlugError): Promise<void> {
     if (error.code === "INTERNAL" || error.code === "PORT_LOST") throw error;
@@ -224,7 +258,7 @@ class Run {
       requests: { sent, served, declined, lost, faults, repeats: session.line.repeats },
       rests: this.rests,
       listedCounters: this.comparer.listed,
-      wear: erasesByArea(this.bench.erases(), board.layout),
+      wear: erasesByArea(await this.bench.erases(), board.layout),
       spoiltBytes: line.spoilt,
       boardMs,
     };

@@ -16,6 +16,7 @@ import {
   percentile,
   RequestStream,
   restAgents,
+  RINGS,
   Roster,
   schedule,
   SIM_SYMBOLS,
@@ -27,6 +28,7 @@ import {
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const QEMU_ELF = fileURLToPath(new URL("../../../build/qemu/qemu.elf", import.meta.url));
+const STM32L552_ELF = fileURLToPath(new URL("../../../build/stm32l552/stm32l552.elf", import.meta.url));
 
 /** A WebAssembly image without its custom sections. */
 function withoutCustomSections(path: string): Buffer {
@@ -53,12 +55,16 @@ describe("names of bytes", () => {
     );
   });
 
-  it.each([SIM_SYMBOLS, QEMU_ELF])("lead to a place, and the place to its name (%s)", (path) => {
+  it.each([
+    [SIM_SYMBOLS, "process.temperature"],
+    [QEMU_ELF, "process.temperature"],
+    [STM32L552_ELF, "sending.written"],
+  ])("lead to a place, and the place to its name (%s)", (path, ofTheBoard) => {
     const symbols = new Symbols(path);
     for (const name of [
       "ep_runtime.agents.bank[1].manifest.name[3]",
       "ep_runtime.clock.scans_run",
-      "process.temperature",
+      ofTheBoard,
     ]) {
       const [range] = symbols.find(name);
       expect(symbols.nameOf(range?.address ?? 0)).toBe(name);
@@ -215,6 +221,20 @@ describe("the order of agents", () => {
   });
 });
 
+it.each([SIM_SYMBOLS, QEMU_ELF, STM32L552_ELF])(
+  "the rings of an image are those that are turned (%s)",
+  (path) => {
+    const symbols = new Symbols(path);
+    const found = RINGS.filter(({ contents }) => symbols.find(contents).length > 0);
+    // events; on an Arm image the serial line's two as well
+    expect(found).toHaveLength(path === SIM_SYMBOLS ? 1 : 3);
+    for (const { contents, count, element } of found) {
+      const [whole, counter, one] = [contents, count, element].map((name) => symbols.find(name)[0]);
+      expect([counter?.size, (whole?.size ?? 0) % (one?.size ?? 0)], contents).toEqual([4, 0]);
+    }
+  },
+);
+
 it("erases are counted by area and page", () => {
   const layout = layoutOf("qemu");
   const [a, b] = layout.slots;
@@ -230,7 +250,7 @@ it("percentiles are values that were seen", () => {
   expect([0.5, 0.95, 1].map((share) => percentile(values, share))).toEqual([50, 95, 100]);
 });
 
-it.each([["--board", "renode"], ["--swaps", "25"], ["--swaps", "many"], ["--seed", "-1"], ["--nonsense"]])(
+it.each([["--board", "mars"], ["--swaps", "25"], ["--swaps", "many"], ["--seed", "-1"], ["--nonsense"]])(
   "the command exits with 2 when it is called wrongly (%s %s)",
   (...args) => {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });

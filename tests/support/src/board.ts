@@ -6,8 +6,7 @@
  *     …
  *     await board.close();
  *
- * EDGEPLUG_QEMU_ELF and EDGEPLUG_SIM_WASM name other images, such
- * as deliberately broken ones.
+ * EDGEPLUG_QEMU_ELF, EDGEPLUG_STM32L552_ELF and EDGEPLUG_SIM_WASM name other images, such as deliberately broken ones.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,23 +16,38 @@ import { setImmediate } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { MEMORY_MAPS, PowerCut, type SimBoard } from "@edgeplug/sim";
+import { EdgePlugError } from "edgeplug";
 import { DeviceSession, type ConnectOptions } from "edgeplug/device";
 import { qemuFlash } from "edgeplug/qemu-board";
-import { startQemu, startSim, type Board, type FlashPatch, type QemuBoard } from "renode-test-harness";
+import {
+  findRenode,
+  startQemu,
+  startRenode,
+  startSim,
+  type Board,
+  type FlashPatch,
+  type QemuBoard,
+  type RenodeBoard,
+} from "renode-test-harness";
 
 import { BoardClock, SimClock } from "./clock.js";
 import { FlashImage, layoutOf, type FlashLayout } from "./flash.js";
-import { addressOf, spoil } from "./gdb.js";
+import type { Backend } from "./backends.js";
+import { addressOf, HANG, spoil } from "./gdb.js";
 import { BAUD, LineTransport } from "./line.js";
 import { OutputWatch } from "./watch.js";
 
-export type Backend = "sim" | "qemu";
-export const BACKENDS: readonly Backend[] = ["sim", "qemu"];
+export { BACKENDS, type Backend } from "./backends.js";
 
 /** The image that qemu boards run. */
-export const QEMU_ELF =
-  process.env["EDGEPLUG_QEMU_ELF"] ?? fileURLToPath(new URL("../../../build/qemu/qemu.elf", import.meta.url));
+export const QEMU_ELF = process.env["EDGEPLUG_QEMU_ELF"] ?? built("qemu/qemu.elf");
+/** The image that renode boards run: the one for silicon. */
+export const STM32L552_ELF = process.env["EDGEPLUG_STM32L552_ELF"] ?? built("stm32l552/stm32l552.elf");
 const WASM = process.env["EDGEPLUG_SIM_WASM"];
+
+function built(name: string): string {
+  return fileURLToPath(new URL(`../../../build/${name}`, import.meta.url));
+}
 
 export interface TestBoardOptions {
   /** qemu: a pseudo-terminal for other processes instead of the harness's own stream. */
@@ -46,6 +60,10 @@ export interface TestBoardOptions {
   wasm?: string;
   /** qemu: further arguments, such as what to trace. */
   qemuArguments?: readonly string[];
+  /** renode: a broken flash rule ends the board, or is only told. Default "end". */
+  violations?: "end" | "tell";
+  /** qemu: a gdb stub at debugSocket. Without it the harness can write memory. Default true. */
+  debugger?: boolean;
 }
 
 export interface OpenOptions extends ConnectOptions {
@@ -55,15 +73,15 @@ export interface OpenOptions extends ConnectOptions {
 
 export interface TestBoard {
   readonly backend: Backend;
-  /** Board class in manifests: 1 sim, 2 qemu. */
+  /** Board class in manifests: 1 sim, 2 qemu, 3 renode, which has a stm32l552. */
   readonly boardClass: number;
   readonly harness: Board;
   readonly clock: BoardClock;
   readonly watch: OutputWatch;
   readonly layout: FlashLayout;
-  /** The simulation itself, for faults that only it can cause; undefined on qemu. */
+  /** The simulation itself, for faults that only it can cause; undefined elsewhere. */
   readonly sim: SimBoard | undefined;
-  /** The unix socket of QEMU's gdb stub; undefined on sim. */
+  /** The unix socket of QEMU's gdb stub; undefined elsewhere. */
   readonly debugSocket: string | undefined;
 
   /** A session with the board; it ends with the power, with unplug(), or with the test. */
@@ -75,7 +93,7 @@ export interface TestBoard {
 
   /** A cut between two flash operations: all that had ended is in flash, nothing later. */
   powerOff(): Promise<void>;
-  /** A cut as careless as the backend allows: qemu may lose and reorder the latest operations. */
+  /** A cut as careless as the backend allows: qemu may lose and reorder the latest operations, renode tears one. */
   kill(): Promise<void>;
   powerOn(): Promise<void>;
   /** The reset button. */
@@ -96,6 +114,7 @@ export interface TestBoard {
 
 /** A board with blank flash, in power. The caller closes it. */
 export function startBoard(backend: Backend, options: TestBoardOptions = {}): Promise<TestBoard> {
+  if (backend === "renode") return startRenodeBoard(options);
   return backend === "qemu" ? startQemuBoard(options) : startSimBoard(options);
 }
 
@@ -108,16 +127,53 @@ process.once("exit", () => {
 async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-gdb-"));
   folders.add(folder);
-  const gdb = join(folder, "gdb");
+  const gdb = options.debugger === false ? undefined : join(folder, "gdb");
   const harness = await startQemu({
     backend: "qemu",
     elf: QEMU_ELF,
     line: options.line ?? "stream",
     icount: true,
-    extraArguments: ["-gdb", `unix:path=${gdb},server=on,wait=off`, ...(options.qemuArguments ?? [])],
+    extraArguments: [
+      ...(gdb === undefined ? [] : ["-gdb", `unix:path=${gdb},server=on,wait=off`]),
+      ...(options.qemuArguments ?? []),
+    ],
     flash: qemuFlash({ patches: options.patches }),
   });
-  return new EmulatedBoard(harness, folder, gdb);
+  return new BoardUnderQemu(harness, folder, gdb);
+}
+
+async function startRenodeBoard({ patches = [], violations = "end" }: TestBoardOptions): Promise<TestBoard> {
+  if (findRenode() === undefined) throw new EdgePlugError("RENODE_MISSING");
+  const kept = violations === "end" ? stable?.pop() : undefined;
+  const harness =
+    kept === undefined
+      ? await startRenode({ backend: "renode", elf: STM32L552_ELF, flash: { patches }, violations })
+      : await startAnew(kept, patches);
+  return new BoardUnderRenode(harness, violations === "end");
+}
+
+/** Renodes whose board was closed and that wait for the next; undefined: none is kept. */
+let stable: RenodeBoard[] | undefined;
+
+/**
+ * From now on a Renode lives on when its board is closed, and gets the next one: it takes seconds to start. The function
+ * that comes back ends this, and all of them.
+ */
+export function keepRenodes(): () => Promise<void> {
+  stable ??= [];
+  return async () => {
+    const kept = stable ?? [];
+    stable = undefined;
+    await Promise.all(kept.map((harness) => harness.close()));
+  };
+}
+
+/** A power cycle with a blank flash: nothing is left of the board that was. */
+async function startAnew(harness: RenodeBoard, patches: readonly FlashPatch[]): Promise<RenodeBoard> {
+  await harness.writeFlash(0, new Uint8Array(MEMORY_MAPS.stm32l552.flash.size).fill(0xff));
+  for (const { offset, bytes } of patches) await harness.writeFlash(offset, bytes);
+  await harness.powerOn();
+  return harness;
 }
 
 async function startSimBoard(options: TestBoardOptions): Promise<TestBoard> {
@@ -148,8 +204,10 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
     readonly clock: C,
   ) {
     this.watch = new OutputWatch(clock);
-    harness.observer.on("data", (bytes: Buffer) => this.observed(this.watch.push(bytes)));
+    harness.observer.on("data", this.#observe);
   }
+
+  readonly #observe = (bytes: Buffer): void => this.observed(this.watch.push(bytes));
 
   get serial(): Duplex {
     return this.harness.serial;
@@ -206,7 +264,12 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
 
   async close(): Promise<void> {
     this.unplug();
-    await this.harness.close();
+    this.harness.observer.off("data", this.#observe);
+    await this.end();
+  }
+
+  protected end(): Promise<void> {
+    return this.harness.close();
   }
 
   protected image(): Promise<Uint8Array> {
@@ -219,32 +282,21 @@ abstract class BoardBase<H extends Board, C extends BoardClock> implements TestB
 }
 
 /** Time is what the stamps on the observer's line say. */
-class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
-  readonly backend = "qemu";
-  readonly boardClass = MEMORY_MAPS.qemu.boardClass;
-  readonly layout = layoutOf("qemu");
+abstract class EmulatedBoard<H extends QemuBoard | RenodeBoard> extends BoardBase<H, BoardClock> {
+  abstract readonly elf: string;
   readonly sim = undefined;
 
-  constructor(
-    harness: QemuBoard,
-    private readonly folder: string,
-    readonly debugSocket: string,
-  ) {
+  constructor(harness: H) {
     super(harness, new BoardClock());
   }
 
+  /** A function that branches to itself; both run from RAM, and a reset brings them anew. */
   override loseCore(where: "loop" | "scan"): Promise<void> {
-    return spoil(
-      this.debugSocket,
-      addressOf(QEMU_ELF, where === "loop" ? "ep_runtime_poll" : "ep_runtime_scan"),
-      "hang",
-    );
+    return this.hang(addressOf(this.elf, where === "loop" ? "ep_runtime_poll" : "ep_runtime_scan"));
   }
 
-  override async close(): Promise<void> {
-    await super.close();
-    rmSync(this.folder, { recursive: true, force: true });
-    folders.delete(this.folder);
+  protected hang(address: number): Promise<void> {
+    return this.harness.writeMemory(address, Uint8Array.from(HANG));
   }
 
   protected override async image(): Promise<Uint8Array> {
@@ -257,6 +309,57 @@ class EmulatedBoard extends BoardBase<QemuBoard, BoardClock> {
 
   protected override observed(milliseconds: number): void {
     this.clock.advance(this.clock.now() + milliseconds);
+  }
+}
+
+class BoardUnderQemu extends EmulatedBoard<QemuBoard> {
+  readonly backend = "qemu";
+  readonly boardClass = MEMORY_MAPS.qemu.boardClass;
+  readonly layout = layoutOf("qemu");
+  readonly elf = QEMU_ELF;
+
+  constructor(
+    harness: QemuBoard,
+    private readonly folder: string,
+    readonly debugSocket: string | undefined,
+  ) {
+    super(harness);
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
+  }
+
+  protected override hang(address: number): Promise<void> {
+    return this.debugSocket === undefined ? super.hang(address) : spoil(this.debugSocket, address, "hang");
+  }
+}
+
+class BoardUnderRenode extends EmulatedBoard<RenodeBoard> {
+  readonly backend = "renode";
+  readonly boardClass = MEMORY_MAPS.stm32l552.boardClass;
+  readonly layout = layoutOf("stm32l552");
+  readonly elf = STM32L552_ELF;
+  readonly debugSocket = undefined;
+
+  constructor(
+    harness: RenodeBoard,
+    private readonly canBeKept: boolean,
+  ) {
+    super(harness);
+  }
+
+  protected override async end(): Promise<void> {
+    const { harness } = this;
+    if (stable === undefined || !this.canBeKept) return harness.close();
+    if (harness.powered) {
+      await harness.cutAt(undefined);
+      await harness.resume(); // or the next board would not run
+    }
+    await harness.powerOff();
+    stable.push(harness);
   }
 }
 

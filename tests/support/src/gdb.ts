@@ -6,8 +6,10 @@ import { execFileSync } from "node:child_process";
 
 import { GdbStub } from "./gdb-stub.js";
 
-/** The first instruction's new bytes: `b .`, or one that is none, permanently, and faults. */
-const SPOILT = { hang: [0xfe, 0xe7], fault: [0x00, 0xde] } as const;
+/** `b .`, as it lies in memory. */
+export const HANG = [0xfe, 0xe7] as const;
+/** The first instruction's new bytes: a branch to itself, or one that is none, permanently, and faults. */
+const SPOILT = { hang: HANG, fault: [0x00, 0xde] } as const;
 
 const tables = new Map<string, string>();
 

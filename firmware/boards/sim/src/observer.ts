@@ -5,7 +5,7 @@ import type { Observation } from "./board.js";
 const OUTPUTS = 4;
 
 /**
- * The frame that the qemu board sends for each scan on its second UART (firmware/boards/qemu/observer.c), so that
+ * The frame that the qemu board sends for each scan on its second UART (firmware/boards/observer.h), so that
  * one observer watches both: COBS of u32 scan, u32 microseconds since boot, u32 swap number, 4 × f32 output and
  * CRC-32, all little endian, then 0x00.
  */

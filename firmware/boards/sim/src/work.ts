@@ -9,8 +9,8 @@ export const WORK_INSTRUCTIONS: readonly number[] = [
   13_100, // SHA512_BLOCK: 128 bytes
   2_900, // CRC_BLOCK: 256 bytes
   400, // COPY_BLOCK: 256 bytes
-  10_200, // VALIDATE_BLOCK: 64 bytes of code, and its share of loading
-  28_700, // FUEL_SLICE: 2,048 fuel at 14 instructions, twice an i32.add
+  11_800, // VALIDATE_BLOCK: 64 bytes of code, and its share of loading
+  24_600, // FUEL_SLICE: 2,048 fuel at 12 instructions, twice an i32.add
 ];
 
 /** 110 MHz, one instruction a cycle, of which the scans take 70 %. */

@@ -1,0 +1,165 @@
+/* What load time does to a body that has been validated: the interpreter runs the private copy of the module's bytes, and
+ * has an easier life if those are not all as the binary format wants them. Every instruction keeps its place and its
+ * length, so that offsets, branch targets and fuel are what they were; nothing is written that the validator still reads.
+ *
+ * First, what is rare gets an opcode of its own, so that the usual way needn't look for it: immediates of more than one
+ * byte, the `end` of a body, wide constants (as numbers in memory, no longer LEB128).
+ *
+ * Then sequences are fused. Their first opcode says how the operands are fetched; an opcode that stands somewhere behind
+ * it, the second half, says what is done with them. Immediates are moved together (a, b: locals, c: constant, s: second
+ * half, x: local written; · is skipped):
+ *
+ *   local.get a, local.get b, op            locals_with a b s ·
+ *   local.get a, i32.const c, op            local_const_with a s cc          c of two bytes: local_const16_with a s cc ·
+ *   the same and local.set x, if or br_if   ..._to, and then what there was
+ *   local.get b, op                         local_with b s
+ *   i32.const c, op                         const_with c s, const16_with cc s, const32_with cccc · s
+ *   block, block, ... loop (no types)       blocks n ...
+ *
+ * A label ends every sequence: branches lead to the places behind `loop`, `else` and `end`, which are never inside one.
+ */
+#include "wasm/leb.h"
+#include "wasm/load.h"
+#include "wasm/opcodes.h"
+
+#include <string.h>
+
+/* What the instruction before was. */
+enum { OTHER, LOCAL, CONST, CONST16, CONST32, PAIR, BLOCK };
+
+/* A byte says how many. */
+#define MOST_BLOCKS 255u
+
+/* Distances between the opcodes are used below. */
+_Static_assert(EP_OP_local_with + CONST - LOCAL == EP_OP_const_with, "");
+_Static_assert(EP_OP_local_with + CONST16 - LOCAL == EP_OP_const16_with, "");
+_Static_assert(EP_OP_local_with + CONST32 - LOCAL == EP_OP_const32_with, "");
+_Static_assert(EP_OP_locals_with + CONST - LOCAL == EP_OP_local_const_with, "");
+_Static_assert(EP_OP_locals_with + CONST16 - LOCAL == EP_OP_local_const16_with, "");
+
+static bool ep_wasm_is_compare(uint32_t opcode) {
+  return opcode >= EP_OP_i32_eq && opcode <= EP_OP_i32_ge_u;
+}
+
+/* Operations of two i32 that can't trap. */
+static bool ep_wasm_is_second(uint32_t opcode) {
+  return ep_wasm_is_compare(opcode) || (opcode >= EP_OP_i32_add && opcode <= EP_OP_i32_mul) ||
+         (opcode >= EP_OP_i32_and && opcode <= EP_OP_i32_rotr);
+}
+
+/* i32.const: its number as it is in memory. */
+static uint32_t ep_wasm_rewrite_constant(uint8_t *at, uint32_t length) {
+  const int32_t value = (int32_t)ep_wasm_leb_s64(at + 1);
+  memcpy(at + 1, &value, length == 6u ? 4u : length - 1u);
+  if (length > 2u) *at = (uint8_t)(EP_OP_const16 + length - 3u);
+  return length == 2u ? CONST : length == 3u ? CONST16 : length == 6u ? CONST32 : OTHER;
+}
+
+/* One instruction alone; what it may be the beginning of. */
+static uint32_t ep_wasm_rewrite_alone(uint8_t *at, uint32_t length, bool last) {
+  const uint32_t opcode = *at;
+  if (opcode >= EP_OP_i32_load && opcode < EP_OP_memory_size) {
+    /* the alignment is but a hint: its place says what to do, to those who take all loads and stores */
+    at[1] = (uint8_t)((at[1] & 0x80u) | opcode);
+    if (length > 3u) *at = EP_OP_access;
+    return OTHER;
+  }
+  switch (opcode) {
+  case EP_OP_block:
+  case EP_OP_loop:
+  case EP_OP_if:
+  case EP_OP_br_if:
+    if (length > 2u) {
+      at[1] = (uint8_t)(length - 2u);
+      at[2] = EP_OP_skip;
+    } else if (opcode <= EP_OP_loop && at[1] == 0x40u) {
+      return BLOCK;
+    }
+    return OTHER;
+  case EP_OP_end:
+    if (last) *at = EP_OP_leave;
+    return OTHER;
+  case EP_OP_local_get:
+  case EP_OP_local_set:
+  case EP_OP_local_tee:
+  case EP_OP_global_get:
+  case EP_OP_global_set:
+    if (length > 2u) *at = (uint8_t)(opcode - EP_OP_WIDE);
+    return opcode == EP_OP_local_get && length == 2u ? LOCAL : OTHER;
+  case EP_OP_i32_const: return ep_wasm_rewrite_constant(at, length);
+  default: return OTHER;
+  }
+}
+
+/* An operation at `at`, whose second operand is `last` (a local or a constant) and begins at `from`. */
+static void ep_wasm_fuse_operation(ep_wasm_loader_t *v, uint8_t *at, uint32_t last) {
+  ep_wasm_fusing_t *f = &v->fusing;
+  const uint32_t opcode = *at;
+  uint8_t *from = v->code + f->at;
+  uint8_t *second = at;
+  const uint32_t with = opcode + (ep_wasm_is_compare(opcode) ? EP_OP_COMPARE_WITH : EP_OP_COMPUTE_WITH);
+  if (f->before != LOCAL || last == CONST32) {
+    *from = (uint8_t)(EP_OP_local_with + last - LOCAL);
+    *second = (uint8_t)with;
+    f->kind = OTHER;
+    return;
+  }
+  from -= 2;
+  if (last == LOCAL) {
+    from[2] = from[3];
+    second = from + 3;
+  } else {
+    second = from + 2;
+    if (last == CONST) from[4] = (from[3] & 0x80u) != 0u ? 0xFFu : 0u;
+  }
+  *from = (uint8_t)(EP_OP_locals_with + last - LOCAL);
+  *second = (uint8_t)with;
+  f->kind = PAIR;
+  f->at = (uint16_t)(from - v->code);
+  f->second = (uint16_t)(second - v->code);
+  f->opcode = (uint8_t)opcode;
+}
+
+/* local.set, if or br_if behind a fused pair: it no longer leaves its result on the stack. */
+static bool ep_wasm_fuse_use(ep_wasm_loader_t *v, uint32_t opcode) {
+  const ep_wasm_fusing_t *f = &v->fusing;
+  uint32_t operation = f->opcode;
+  if (ep_wasm_is_compare(operation)) {
+    if (opcode == EP_OP_if) /* which branches when the condition does not hold */
+      operation = operation <= EP_OP_i32_ne ? operation ^ 1u : operation ^ 6u;
+    else if (opcode != EP_OP_br_if)
+      return false;
+    v->code[f->second] = (uint8_t)(operation + EP_OP_COMPARE_BRANCH);
+  } else {
+    if (opcode != EP_OP_local_set) return false;
+    v->code[f->second] = (uint8_t)(operation + EP_OP_COMPUTE_SET);
+  }
+  v->code[f->at] += EP_OP_TO;
+  return true;
+}
+
+void ep_wasm_rewrite(ep_wasm_loader_t *v, uint32_t start) {
+  ep_wasm_fusing_t *f = &v->fusing;
+  uint8_t *at = v->code + start;
+  const uint32_t opcode = *at;
+  const uint32_t length = v->reader.at - start;
+  const uint32_t kind = ep_wasm_rewrite_alone(at, length, v->depth == 0u);
+  const uint32_t before = f->kind;
+  if (v->instance->host->plain) return;
+  if (kind == BLOCK && before == BLOCK && start - f->at < MOST_BLOCKS * 2u) {
+    v->code[f->at] = EP_OP_blocks;
+    v->code[f->at + 1u] = (uint8_t)((start - f->at) / 2u + 1u);
+    return;
+  }
+  if (before >= LOCAL && before <= CONST32 && ep_wasm_is_second(opcode)) {
+    ep_wasm_fuse_operation(v, at, before);
+    return;
+  }
+  f->before = before == PAIR ? OTHER : (uint8_t)before;
+  if (before == PAIR && length == 2u && ep_wasm_fuse_use(v, opcode)) {
+    f->kind = OTHER;
+    return;
+  }
+  f->kind = (uint8_t)kind;
+  f->at = (uint16_t)start;
+}
