@@ -165,7 +165,11 @@ describe("shell completion", () => {
         "remove",
         "replace",
       ]);
-      expect(await offered(shell, "edgeplug", "board", "run", "--board", "")).toEqual(["qemu", "renode", "sim"]);
+      expect(await offered(shell, "edgeplug", "board", "run", "--board", "")).toEqual([
+        "qemu",
+        "renode",
+        "sim",
+      ]);
       expect(await offered(shell, "edgeplug", "monitor", "--unt")).toEqual(["--until"]);
       expect(await offered(shell, "edgeplug", "inspect", "READ")).toEqual(["README.md"]);
     });
