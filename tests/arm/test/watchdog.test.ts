@@ -17,14 +17,12 @@ const LOST = Object.keys(LOSSES) as Loss[];
 const { start } = machineOf("qemu");
 const ON_QEMU = BACKENDS.includes("qemu");
 
-it.runIf(ON_QEMU)(
-  "the watchdog's period is what its register says, to half a millisecond of virtual time",
-  async () => {
+if (ON_QEMU)
+  it("the watchdog's period is what its register says, to half a millisecond of virtual time", async () => {
     const { registerMs, measuredMs } = await measurePeriod();
     expect(registerMs).toBe(150);
     expect(Math.abs(measuredMs - registerMs)).toBeLessThan(0.5);
-  },
-);
+  });
 
 onArmBoards("a core that is lost", (board) => {
   const machine = machineOf(board);
