@@ -10,7 +10,9 @@ export class CountReporter {
         count[test.result().state] += 1;
         own += 1;
       }
-      // a file that broke before it could name a test is a failure too
+      // what broke before its tests could run left them skipped: that is a failure too
+      for (const suite of module.children.allSuites()) count.failed += suite.errors().length;
+      // and so is a file that broke before it could name a test
       if (module.state() === "failed" && (own === 0 || module.errors().length > 0)) count.failed += 1;
     }
     const skipped = count.skipped + count.pending;
