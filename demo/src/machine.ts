@@ -23,6 +23,11 @@ export function startMachine(name: MachineName, folder: string): Promise<Machine
   return name === "renode" ? MachineUnderRenode.start() : MachineUnderQemu.start(folder);
 }
 
+/** Throws what is missing on this computer for that machine, before anybody waits for anything. */
+export function requireEmulator(name: MachineName): void {
+  if (name === "renode" && findRenode() === undefined) throw new EdgePlugError("RENODE_MISSING");
+}
+
 export abstract class Machine {
   /** Looks at the outputs from outside, over all starts. */
   readonly watch: OutputWatch;
@@ -110,10 +115,9 @@ class MachineUnderRenode extends Machine {
   }
 
   static async start(): Promise<MachineUnderRenode> {
-    const found = findRenode();
-    if (found === undefined) throw new EdgePlugError("RENODE_MISSING");
+    requireEmulator("renode");
     const board = await startRenode({ backend: "renode", elf: STM32L552_ELF });
-    return new MachineUnderRenode(board, found.version);
+    return new MachineUnderRenode(board, findRenode()?.version ?? "");
   }
 
   get description(): string {

@@ -9,7 +9,7 @@ import { EdgePlugError } from "edgeplug";
 import type { DeviceSession } from "edgeplug/device";
 
 import { badPackages, failingAgents, firstInstall, liveSwaps, powerCut, preparePackages } from "./acts.js";
-import { MACHINES, startMachine, type Machine, type MachineName } from "./machine.js";
+import { MACHINES, requireEmulator, startMachine, type Machine, type MachineName } from "./machine.js";
 import { makeKeys } from "./packages.js";
 import { beginStory, countScans, tellEvents, type Story } from "./story.js";
 import { isGood, tallyLines } from "./tally.js";
@@ -65,6 +65,7 @@ async function main(): Promise<number> {
 }
 
 async function play(board: MachineName): Promise<number> {
+  requireEmulator(board);
   const folder = await mkdtemp(join(tmpdir(), "edgeplug-"));
   const timeline = new Timeline();
   timeline.header();

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { renodeOrSkip } from "../src/index.js";
+import { RENODE_MISSING, renodeOrSkip } from "../src/index.js";
 import { buildSelftest } from "./firmware/build.js";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
@@ -80,7 +80,8 @@ describe("the README's examples", { timeout: 180_000 }, () => {
 
   for (const [number, example] of examples.entries()) {
     const needsRenode = example.code.includes('"renode"');
-    it.skipIf(needsRenode && !renode)(`${example.title}, runs`, async () => {
+    const skipped = needsRenode && !renode;
+    it.skipIf(skipped)(`${example.title}, runs${skipped ? ` (${RENODE_MISSING})` : ""}`, async () => {
       const output = await runExample(example, number);
       if (example.runner === "node --test") expect(output).toMatch(/^# pass 1$/m);
       if (example.runner === "vitest") expect(output).toMatch(/1 passed/);
