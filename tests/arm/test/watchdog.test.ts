@@ -19,9 +19,14 @@ const ON_QEMU = BACKENDS.includes("qemu");
 
 if (ON_QEMU)
   it("the watchdog's period is what its register says, to half a millisecond of virtual time", async () => {
-    const { registerMs, measuredMs } = await measurePeriod();
-    expect(registerMs).toBe(150);
-    expect(Math.abs(measuredMs - registerMs)).toBeLessThan(0.5);
+    // on a busy machine QEMU may put the clock forward while it stops the core, up to the next tick: never back
+    let longest = 0;
+    for (let tries = 0; tries < 3; tries++) {
+      const { registerMs, measuredMs } = await measurePeriod();
+      expect(registerMs).toBe(150);
+      longest = Math.max(longest, measuredMs);
+    }
+    expect(Math.abs(longest - 150)).toBeLessThan(0.5);
   });
 
 onArmBoards("a core that is lost", (board) => {
