@@ -217,10 +217,10 @@ describe("npm run stress -- --agent", () => {
   it("refuses packages that have no room beside each other", () => {
     const wat = `(module (func (export "scan")))`;
     for (const name of ["one", "two"])
-      file(`${name}.epk`, serializePackage(own(name, wat, { limits: { fuel: 3_000, ioBuffer: 0 } }).pkg));
+      file(`${name}.epk`, serializePackage(own(name, wat, { limits: { fuel: 3_300, ioBuffer: 0 } }).pkg));
     expect(run("--swaps", "34", "--agent", "one.epk", "--agent", "two.epk")).toMatchObject({
       status: 23,
-      stderr: expect.stringContaining("error EP2014: one.epk: It asks for 3000 fuel a scan") as string,
+      stderr: expect.stringContaining("error EP2014: one.epk: It asks for 3300 fuel a scan") as string,
     });
   });
 });
