@@ -77,7 +77,10 @@ onEachBoard((backend) => {
         expect(await standing(again)).toMatchObject({ phase: "idle", runs: OLD_RUNS, spent: 0 });
         const result = await push(again, pkg);
         expect(result.active).toMatchObject({ version: "2", release: 2 });
-        expect(result.payloadBytesSent).toBe(pkg.payload.length - result.offset);
+        // nothing is sent twice but what a busy host, away for too long, believes to be lost
+        const rest = pkg.payload.length - result.offset;
+        if (backend === "sim") expect(result.payloadBytesSent).toBe(rest);
+        else expect(result.payloadBytesSent).toBeGreaterThanOrEqual(rest);
         if (cut === "powerOff") {
           // whole pages that were acknowledged are not sent again
           const done = step.step === "sending" ? step.page * board.layout.eraseSize : 0;
