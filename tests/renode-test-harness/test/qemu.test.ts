@@ -11,6 +11,7 @@ import { SerialPort } from "serialport";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { HarnessError, startQemu, type BoardEvent, type QemuBoard, type QemuOptions } from "../src/index.js";
+import { isAlive, until } from "./support/processes.js";
 
 const ELF = fileURLToPath(new URL("../../../build/qemu/selftest.elf", import.meta.url));
 const IDENTITY = { offset: 0xc000, size: 12 };
@@ -56,21 +57,6 @@ async function ask(board: QemuBoard, command: string): Promise<string> {
   const answer = line(board.serial);
   board.serial.write(`${command}\n`);
   return answer;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function until(condition: () => boolean, limit = 60_000): Promise<boolean> {
-  const end = Date.now() + limit;
-  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
-  return condition();
 }
 
 describe("a board under QEMU", () => {

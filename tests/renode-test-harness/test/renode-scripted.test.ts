@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startRenode, type RenodeBoard, type RenodeOptions } from "../src/index.js";
 import "../src/vitest.js";
 import { StandIn, type Behaviour } from "./stand-in/stand-in.js";
+import { isAlive, until } from "./support/processes.js";
 
 const DIST = new URL("../dist/index.js", import.meta.url).href;
 
@@ -39,21 +40,6 @@ async function start(options: Partial<RenodeOptions> = {}, behaviour: Behaviour 
   });
   boards.push(board);
   return board;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function until(condition: () => boolean, limit = 60_000): Promise<boolean> {
-  const end = Date.now() + limit;
-  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
-  return condition();
 }
 
 describe("how Renode is started", () => {
