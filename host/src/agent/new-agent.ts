@@ -25,7 +25,7 @@ export interface NewAgent {
 const TEMPLATE_FOLDER = fileURLToPath(new URL("../../templates/", import.meta.url));
 /** A name for the board, the package and the folder alike. */
 const NAME = /^[a-z][a-z0-9-]*$/;
-const PLACEHOLDER = "AGENT_NAME";
+const NAME_IN_TEMPLATE = "AGENT_NAME";
 
 /** What an agent's folder uses of this installation. */
 const TOOLS = ["edgeplug", "@edgeplug/sdk", "@edgeplug/testing", "assemblyscript"] as const;
@@ -70,7 +70,7 @@ async function write(folder: string, name: string, template: Template): Promise<
   // npm leaves files of the name .gitignore out of packages, so the template's has another one
   await rename(join(folder, "gitignore"), join(folder, ".gitignore"));
   const config = join(folder, "agent.json");
-  await writeFile(config, (await readFile(config, "utf8")).replaceAll(PLACEHOLDER, name));
+  await writeFile(config, (await readFile(config, "utf8")).replaceAll(NAME_IN_TEMPLATE, name));
   const linked = await linkTools(folder);
   await writeFile(join(folder, "package.json"), packageJson(folder, name, linked));
   const files = await readdir(folder, { recursive: true, withFileTypes: true });
