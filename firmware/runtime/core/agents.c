@@ -205,14 +205,8 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
   bank->log = NULL;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){ep_host_imports,
-                                ep_host_import_count,
-                                bank,
-                                ep_agents_validate_step,
-                                ep_agents_fuel_step,
-                                NULL,
-                                0,
-                                false};
+  bank->host = (ep_wasm_host_t){
+      ep_host_imports, EP_HOST_IMPORTS, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;
@@ -308,14 +302,16 @@ int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted) {
   bank->guard_hits = 0;
   bank->channels = &shadow->image;
   bank->log = NULL;
-  if (bank->manifest.kind != edgeplug_AgentKind_AGENT_KIND_CONTROL) {
-    return ep_shadow_begin(agents, bank, INT32_MAX, true);
-  }
-  shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
-  if (!ep_agents_await(&shadow->starting, bank)) {
-    shadow->bank = bank;
-    ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
-    return EP_ERR_FUEL;
+  if (bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
+    shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
+    if (!ep_agents_await(&shadow->starting, bank)) {
+      shadow->bank = bank;
+      ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+      return EP_ERR_FUEL;
+    }
+  } else {
+    do ep_shadow_begin(agents, bank, INT32_MAX, true);
+    while (shadow->bank == NULL && shadow->report.state == edgeplug_ShadowState_SHADOW_STATE_RUNNING);
   }
   return shadow->report.reason == edgeplug_Reason_REASON_HANDOVER ? EP_ERR_HANDOVER : EP_OK;
 }

@@ -52,7 +52,7 @@ static void ep_runtime_status(void *context, edgeplug_Status *status) {
   status->scan = runtime->clock.ticks_elapsed;
   status->counters.ticks_elapsed = runtime->clock.ticks_elapsed;
   status->counters.scans_run = runtime->clock.scans_run;
-  status->counters.scans_missed = runtime->clock.scans_missed;
+  status->counters.scans_missed = runtime->clock.ticks_elapsed - runtime->clock.scans_run;
   memcpy(status->last_message, runtime->agents.message, sizeof runtime->agents.message);
   ep_board_scan_unmask(state);
   status->counters.traps = counted->traps;

@@ -11,10 +11,10 @@
 #define EP_EVENT_COUNT 16u
 
 typedef struct {
-  edgeplug_Event ring[EP_EVENT_COUNT];
   uint32_t head; /* next to take */
   uint32_t tail; /* next to fill; both count without wrap, index = count % EP_EVENT_COUNT */
   uint32_t lost;
+  edgeplug_Event ring[EP_EVENT_COUNT];
 } ep_event_queue_t;
 
 void ep_events_init(ep_event_queue_t *queue);
