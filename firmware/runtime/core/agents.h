@@ -117,6 +117,11 @@ int ep_agents_instantiate(ep_bank_t *bank);
 int ep_agents_error(ep_wasm_result_t result);
 edgeplug_Reason ep_agents_reason(ep_wasm_result_t result);
 
+/* Calls export `function` of `bank` with so much fuel; `sliced` as ep_wasm_set_sliced(). Of a failure bank->message
+ * tells. [scan] */
+ep_wasm_result_t ep_agents_invoke(ep_bank_t *bank, int32_t function, uint64_t *value, uint32_t fuel,
+                                  bool sliced);
+
 /* Text of what went wrong in `bank`, into bank->message: the agent's own abort text, or the engine's. [scan] */
 void ep_agents_explain(ep_bank_t *bank, ep_wasm_result_t result, const ep_wasm_error_t *error);
 

@@ -39,20 +39,12 @@ static void ep_scan_set_fail_safe(float *outputs, const edgeplug_Guards *guards,
   }
 }
 
-/* Calls `function` of `bank` with its own fuel, but no more than `fuel`. */
-static ep_wasm_result_t ep_scan_invoke(ep_bank_t *bank, int32_t function, uint64_t *value, int32_t fuel,
-                                       bool sliced) {
-  int32_t own = (int32_t)bank->manifest.limits.fuel;
-  ep_wasm_set_sliced(&bank->instance, sliced);
-  ep_wasm_set_fuel(&bank->instance, own < fuel ? own : fuel);
-  return ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
-}
-
-ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced, uint32_t *size) {
+ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, uint32_t fuel, bool sliced, uint32_t *size) {
+  uint32_t own = from->manifest.limits.fuel;
   uint64_t value = 0;
   const uint8_t *source;
   uint8_t *target;
-  ep_wasm_result_t result = ep_scan_invoke(from, from->save, &value, fuel, sliced);
+  ep_wasm_result_t result = ep_agents_invoke(from, from->save, &value, own < fuel ? own : fuel, sliced);
   if (result != EP_WASM_OK) return result;
   *size = (uint32_t)value;
   if (*size > EP_MAX_STATE || *size > from->io_size || *size > to->io_size) return EP_WASM_LIMIT;
@@ -65,7 +57,7 @@ ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool
 
 ep_wasm_result_t ep_scan_restore(ep_bank_t *bank, uint32_t size, bool sliced) {
   uint64_t value = size;
-  return ep_scan_invoke(bank, bank->restore, &value, INT32_MAX, sliced);
+  return ep_agents_invoke(bank, bank->restore, &value, bank->manifest.limits.fuel, sliced);
 }
 
 bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
@@ -75,15 +67,10 @@ bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
 
 void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
                    edgeplug_Reason reason, uint32_t detail) {
-  edgeplug_Event event;
-  memset(&event, 0, sizeof event);
-  event.kind = kind;
-  event.scan = bank->channels->scan;
-  event.swap_number = bank->swap_number;
-  event.reason = reason;
-  event.detail = detail;
-  if (kind == edgeplug_EventKind_EVENT_KIND_TRAP) memcpy(event.text, bank->message, sizeof bank->message);
-  ep_events_put(agents->events, &event);
+  edgeplug_Event *event = ep_events_put(agents->events, kind, bank->channels->scan, bank->swap_number);
+  event->reason = reason;
+  event->detail = detail;
+  if (kind == edgeplug_EventKind_EVENT_KIND_TRAP) memcpy(event->text, bank->message, sizeof bank->message);
 }
 
 /* Makes the pending bank the active one, between the scan before and this one. */
@@ -92,7 +79,7 @@ static void ep_scan_switch(ep_agents_t *agents) {
   uint32_t handed_over = 0;
   agents->pending_result = EP_OK;
   if (agents->pending_trial && ep_scan_hands_over(from, to)) {
-    ep_wasm_result_t result = ep_scan_save(from, to, INT32_MAX, false, &handed_over);
+    ep_wasm_result_t result = ep_scan_save(from, to, UINT32_MAX, false, &handed_over);
     if (result == EP_WASM_OK) result = ep_scan_restore(to, handed_over, false);
     if (result != EP_WASM_OK) {
       agents->pending_result = EP_ERR_HANDOVER;
@@ -138,10 +125,9 @@ edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float output
   if (manifest->scan_divider > 1u && bank->channels->scan % manifest->scan_divider != 0u) {
     return edgeplug_Reason_REASON_NONE;
   }
-  result = ep_scan_invoke(bank, bank->scan, &none, INT32_MAX, false);
+  result = ep_agents_invoke(bank, bank->scan, &none, manifest->limits.fuel, false);
   if (result != EP_WASM_OK) {
     if (active) agents->counters.traps++;
-    ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
     ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, ep_agents_reason(result),
                   ep_wasm_last_error(&bank->instance)->offset);
     return ep_agents_reason(result);

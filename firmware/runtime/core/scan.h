@@ -29,7 +29,7 @@ edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float output
 bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to);
 
 /* Lets `from` save into its buffer, within its own fuel and within `fuel`, and copies that, `size` bytes, into `to`'s. */
-ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced, uint32_t *size);
+ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, uint32_t fuel, bool sliced, uint32_t *size);
 
 /* Lets `bank` restore `size` bytes from its buffer. `sliced` as ep_wasm_set_sliced(). */
 ep_wasm_result_t ep_scan_restore(ep_bank_t *bank, uint32_t size, bool sliced);

@@ -30,7 +30,7 @@ static void ep_shadow_reject(ep_agents_t *agents, edgeplug_Reason reason) {
 
 /* The active agent goes on afterwards, so it gets back what saving may change: its buffer, which lies in memory, as was made
  * sure of, and its globals, of which 64 are looked after. */
-static ep_wasm_result_t ep_shadow_save(ep_agents_t *agents, ep_bank_t *bank, int32_t fuel, bool sliced) {
+static ep_wasm_result_t ep_shadow_save(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced) {
   ep_shadow_t *shadow = &agents->shadow;
   ep_bank_t *active = agents->active;
   uint8_t *buffer = ep_wasm_memory(&active->instance, active->io_buffer, active->io_size);
@@ -46,7 +46,7 @@ static ep_wasm_result_t ep_shadow_save(ep_agents_t *agents, ep_bank_t *bank, int
   return result;
 }
 
-void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, int32_t fuel, bool sliced) {
+void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced) {
   ep_shadow_t *shadow = &agents->shadow;
   bool hands_over = ep_scan_hands_over(agents->active, bank);
   ep_wasm_result_t result = EP_WASM_OK;
@@ -69,7 +69,8 @@ void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, int32_t fuel, bool sl
 /* ---- comparing -------------------------------------------------------------------------------- */
 
 /* Notes a difference; NULL if there is room for no more. */
-static edgeplug_ShadowDifference *ep_shadow_note(ep_agents_t *agents, uint32_t channel) {
+__attribute__((noinline)) static edgeplug_ShadowDifference *ep_shadow_note(ep_agents_t *agents,
+                                                                           uint32_t channel) {
   edgeplug_ShadowReport *report = &agents->shadow.report;
   edgeplug_ShadowDifference *difference = &report->first[report->first_count];
   if (report->first_count == EP_DIFFERENCES) return NULL;
@@ -100,7 +101,8 @@ static bool ep_shadow_compare_channel(ep_agents_t *agents, uint32_t channel) {
 }
 
 /* What a difference shows of a reply: what begins at `from`. */
-static void ep_shadow_excerpt(void *excerpt, const uint8_t *reply, uint32_t size, uint32_t from) {
+__attribute__((noinline)) static void ep_shadow_excerpt(void *excerpt, const uint8_t *reply, uint32_t size,
+                                                        uint32_t from) {
   edgeplug_ShadowDifference_active_reply_t *shown = excerpt;
   size -= from;
   if (size > EP_EXCERPT) size = EP_EXCERPT;
@@ -166,9 +168,9 @@ void ep_shadow_scan(ep_agents_t *agents, bool ran, bool missed) {
   if (shadow->starting != NULL) {
     /* What Begin has admitted for a scan of both, less what this one has taken. An agent that did not run in this one still
      * shows what its last took. */
-    ep_shadow_begin(agents, shadow->starting,
-                    (int32_t)shadow->starting->manifest.limits.fuel + ep_wasm_fuel(&agents->active->instance),
-                    false);
+    ep_shadow_begin(
+        agents, shadow->starting,
+        shadow->starting->manifest.limits.fuel + (uint32_t)ep_wasm_fuel(&agents->active->instance), false);
   } else if (shadow->bank == NULL) {
     return;
   } else if (missed) {

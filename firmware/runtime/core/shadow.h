@@ -24,7 +24,7 @@ void ep_shadow_scan(ep_agents_t *agents, bool ran, bool missed);
 /* A step towards the beginning: `bank` takes over state, if it may, and the present outputs; then it is the shadow's. If it
  * fails the run ends; if `fuel` is too little to save, the step is to be made again. Between control agents [scan], and not
  * `sliced`; between request agents main loop only. */
-void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, int32_t fuel, bool sliced);
+void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced);
 
 /* Ends the run, if there is one. The scan is masked, or this is it. [scan] */
 void ep_shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Reason reason);

@@ -46,6 +46,7 @@ void ep_hotswap_touch(ep_hotswap_t *engine);
 
 /* Fill the engine's part of a reply. */
 void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status);
+edgeplug_UpdatePhase ep_hotswap_phase(const ep_hotswap_t *engine);
 void ep_hotswap_shadow_report(const ep_hotswap_t *engine, edgeplug_ShadowReport *report);
 int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info);
 void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list);
