@@ -19,7 +19,6 @@ void ep_shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Rea
     memcpy(agents->message, bank->message, sizeof agents->message);
   }
   shadow->bank = NULL;
-  shadow->waits = false;
   shadow->report.state = state;
   shadow->report.reason = reason;
 }
@@ -188,11 +187,12 @@ void ep_shadow_poll(ep_agents_t *agents) {
   ep_bank_t *bank = shadow->bank;
   uint32_t state;
   int error;
+  /* The scan may have ended the run since the request came. */
   if (!shadow->waits || bank == NULL) return;
   shadow->waits = false;
   error = ep_agents_handle(bank, shadow->request, shadow->request, &shadow->request_size);
   state = ep_board_scan_mask();
-  /* A scan may have been missed meanwhile, and that has ended it. */
+  /* Or meanwhile. */
   if (shadow->bank != NULL) {
     if (error == EP_ERR_AGENT_TRAP || error == EP_ERR_AGENT_FUEL) {
       edgeplug_Reason reason =

@@ -653,6 +653,20 @@ static void ends(void) {
     }
   }
 
+  TEST("a control agent is no partner for a request agent, and nobody is for one that is not loaded") {
+    fresh();
+    agents.bank[1].manifest.kind = edgeplug_AgentKind_AGENT_KIND_REQUEST;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    fresh();
+    agents.bank[1].loaded = false;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    fresh();
+    agents.active = NULL;
+    agents.bank[0].loaded = true;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    CHECK_EQ(report()->state, edgeplug_ShadowState_SHADOW_STATE_NONE);
+  }
+
   TEST("a candidate that has agreed is ready to run: its channels are the machine's, and it may log") {
     fresh();
     runs(3);
