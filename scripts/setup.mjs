@@ -217,9 +217,14 @@ function main() {
     "tools",
     "demo",
   ];
-  const compiled = ["host", "tests/power", "tests/chaos", "tests/conformance", "tools/edgeplug-push", "tools/testing"].map(
-    (at) => `${at}/dist/tsconfig.tsbuildinfo`,
-  );
+  const compiled = [
+    "host",
+    "tests/power",
+    "tests/chaos",
+    "tests/conformance",
+    "tools/edgeplug-push",
+    "tools/testing",
+  ].map((at) => `${at}/dist/tsconfig.tsbuildinfo`);
   step("typescript", typescript, compiled, "compiling the TypeScript packages", () => {
     run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
   });

@@ -36,7 +36,15 @@ function withSegment(...segment: readonly number[]): Uint8Array<ArrayBuffer> {
   ];
   return Uint8Array.from([
     ...PREAMBLE,
-    ...section(1, vector([[0x60, 0, 1, 0x7f], [0x60, 1, 0x7f, 1, 0x7f], [0x60, 3, 0x7f, 0x7f, 0x7f, 0], [0x60, 0, 0]])),
+    ...section(
+      1,
+      vector([
+        [0x60, 0, 1, 0x7f],
+        [0x60, 1, 0x7f, 1, 0x7f],
+        [0x60, 3, 0x7f, 0x7f, 0x7f, 0],
+        [0x60, 0, 0],
+      ]),
+    ),
     ...section(3, vector([[0], [0], [0], [1], [2], [3]])),
     ...section(4, vector([[FUNCREF, 0, TABLE_SIZE]])),
     ...section(7, vector([named("call", 3), named("init", 4), named("drop", 5)])),
@@ -130,13 +138,21 @@ describe.each(PLACES)("element segments, $name", ({ start }) => {
     ["a kind of items that isn't functions", [1, 1, 0], "err malformed element kind"],
     ["items of a type that is none", [5, 0x7f, 0], "err malformed element type"],
     ["items of a type that is left out", [5, 0x6f, 0], "err unsupported reference types"],
-    ["a null of a type that is left out", [5, FUNCREF, 1, 0xd0, 0x6f, END], "err unsupported reference types"],
+    [
+      "a null of a type that is left out",
+      [5, FUNCREF, 1, 0xd0, 0x6f, END],
+      "err unsupported reference types",
+    ],
     ["a function that isn't there", [5, FUNCREF, 1, 0xd2, 6, END], "err invalid unknown function"],
     ["an item without its end", [5, FUNCREF, 1, 0xd2, 0, 0x01], "err invalid constant expression"],
     ["an item that is no reference", [5, FUNCREF, 1, 0x41, 0, END], "err invalid constant expression"],
     ["an item that is no instruction", [5, FUNCREF, 1, 0xf3, 0, END], "err malformed illegal opcode"],
     ["fewer items than it says", [5, FUNCREF, 2, 0xd2, 0, END], "err malformed unexpected end"],
-    ["more than there is room for", [4, 0x41, 3, END, ...vector(EXPRESSIONS)], "err trap out of bounds table access: element segment"],
+    [
+      "more than there is room for",
+      [4, 0x41, 3, END, ...vector(EXPRESSIONS)],
+      "err trap out of bounds table access: element segment",
+    ],
   ];
   test.each(REFUSED)("%s is refused by name", async (_, segment, reply) => {
     const bytes = withSegment(...segment);

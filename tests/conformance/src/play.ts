@@ -217,7 +217,8 @@ class Player {
     const instance = this.#instance(action.module);
     if (instance === undefined) return { failed: "there is no such module" };
     if (instance.verdict !== HELD) return followUp(instance.verdict);
-    if (instance.shared) return this.#without("linking", "another module, which can't be played, imports from it");
+    if (instance.shared)
+      return this.#without("linking", "another module, which can't be played, imports from it");
     if (action.kind === "get") return this.#without("globals", "no request reads a global");
     const again = await this.#makePresent(instance);
     if (again !== undefined) return { failed: again };
@@ -273,7 +274,9 @@ function refusedAs(type: Refusal, text: string, reply: string): boolean {
       return reply.startsWith("err invalid ");
     case "assert_unlinkable":
       // the engine says whether what it found doesn't fit
-      return reply.startsWith("err unlinkable ") && reply.endsWith(": type") === text.startsWith("incompatible");
+      return (
+        reply.startsWith("err unlinkable ") && reply.endsWith(": type") === text.startsWith("incompatible")
+      );
     case "assert_uninstantiable":
       return reply.startsWith("err trap ") && sameTrap(text, reply.slice(9).replace(/: .*$/, ""));
   }
