@@ -58,7 +58,7 @@ function panel(
   const name = `${line.name}${line.unit === "" ? "" : ` (${line.unit})`}`;
   const ticks = roundValues(low, high, VALUE_TICKS).map(
     (value) =>
-      `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${fixed(y(value))}" y2="${fixed(y(value))}" stroke="#e5e7eb"/>` +
+      `<path d="M${LEFT} ${fixed(y(value))}H${WIDTH - RIGHT}" stroke="#e5e7eb"/>` +
       `<text x="${LEFT - 6}" y="${fixed(y(value) + 4)}" text-anchor="end" fill="#4b5563">${short(value)}</text>`,
   );
   const paths = pieces(line.values).map(
