@@ -205,7 +205,7 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   bank->log = NULL;
   bank->message[0] = '\0';
   bank->host = (ep_wasm_host_t){
-      ep_host_imports, EP_HOST_IMPORTS, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
+      ep_host_imports, ep_host_import_count, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;
