@@ -8,16 +8,17 @@ import { followedLine, followedName, followedRecord } from "./monitor-lines.js";
 
 const LABEL_WIDTH = 9;
 
-/** Lines without their time; the first one begins with what it is about. */
-export function devLines(event: DevEvent): string[] {
+/** Lines without their time; the first one begins with what it is about. `ownBoard`: it was started for this. */
+export function devLines(event: DevEvent, ownBoard = false): string[] {
   switch (event.kind) {
     case "board": {
       const { device, hello, status } = event;
       const lock = hello.locked ? "locked" : "open";
+      const life = ownBoard ? "; it ends with this command" : "";
       return [
         line(
           "board",
-          `${boardClassName(hello.boardClass)} ${hex(hello.boardId)} on ${device}, ${lock}, ${runs(status.active)}`,
+          `${boardClassName(hello.boardClass)} ${hex(hello.boardId)} on ${device}, ${lock}, ${runs(status.active)}${life}`,
         ),
       ];
     }
@@ -34,13 +35,9 @@ export function devLines(event: DevEvent): string[] {
       return event.text.trimEnd().split("\n");
     case "refused": {
       const { error, running } = event;
-      const printed = error instanceof CompileError ? error.diagnostics.trimEnd().split("\n") : [];
-      return [
-        ...printed,
-        line("error", `${error.id} ${error.message}`),
-        more(error.action),
-        more(runsOn(running)),
-      ];
+      const first = line("error", `${error.id} ${error.message}`);
+      const shown = error instanceof CompileError ? diagnostics(error) : [more(error.action)];
+      return [first, ...shown, more(runsOn(running))];
     }
     case "failed":
       return [
@@ -59,6 +56,14 @@ export function devLines(event: DevEvent): string[] {
     case "ended":
       return endedLines(event);
   }
+}
+
+/** What the compiler printed, but for the count of errors behind it. */
+function diagnostics({ diagnostics: text }: CompileError): string[] {
+  return text
+    .split("\n")
+    .filter((printed) => printed.trim() !== "" && !/FAILURE \d+ /.test(printed))
+    .map((printed) => `  ${printed}`);
 }
 
 function runningLines({
@@ -129,7 +134,7 @@ export function devRecord(event: DevEvent): object {
     case "running":
       return runningRecord(event);
     case "confirmed":
-      return { event: "confirmed", swapNumber: event.swapNumber, scan: event.scan };
+      return { event: "stayed", swapNumber: event.swapNumber, scan: event.scan };
     case "ended":
       return {
         event: "ended",
@@ -169,7 +174,8 @@ function runningRecord({
 }
 
 function stateOf(status: Status | undefined): string | null {
-  return status?.active == null ? null : slotStateName(status.active.state);
+  const active = status?.active ?? null;
+  return active === null ? null : slotStateName(active.state);
 }
 
 function agentRecord(active: SlotInfo | null | undefined): object | null {

@@ -64,7 +64,7 @@ async function dev(folder: string, options: DevOptions, deviceFrom: string | und
   const { openSigner } = await import("../signer/open.js");
   const signer = await openSigner(options, "publisher");
   await interruptible(async (interrupt) => {
-    if (device !== undefined) return follow(folder, device, options, signer, interrupt);
+    if (device !== undefined) return follow({ folder, device, own: false, options, signer }, interrupt);
     const { board, port } = await startEmulatedBoard(options.board ?? "sim", { speed: 1 });
     // if the board falls the rest ends as if it had been asked to, and then says why
     let fallen: unknown;
@@ -74,7 +74,7 @@ async function dev(folder: string, options: DevOptions, deviceFrom: string | und
       linked.abort();
     });
     try {
-      await follow(folder, port, options, signer, linked.signal);
+      await follow({ folder, device: port, own: true, options, signer }, linked.signal);
     } finally {
       linked.abort();
       linked.unlink();
@@ -101,34 +101,36 @@ function namedDevice({ device, board }: DevOptions, deviceFrom: string | undefin
 async function requireAgent(folder: string): Promise<void> {
   const { isDirectory } = await import("../files.js");
   const { readAgentJson } = await import("../agent/config.js");
-  if (!(await isDirectory(folder))) {
-    throw new EdgePlugError("FILE_UNREADABLE", `${folder} is no folder.`, {
-      action: "Name an agent's folder, or begin one: `edgeplug new my-agent`.",
-    });
-  }
   try {
+    if (!(await isDirectory(folder))) throw new EdgePlugError("FILE_UNREADABLE", `${folder} is no folder.`);
     await readAgentJson(folder);
   } catch (error) {
-    const known = EdgePlugError.from(error);
-    if (known.code === "AGENT_CONFIG") return;
-    throw new EdgePlugError(known.code, known.message, {
+    const { code, message } = EdgePlugError.from(error);
+    if (code === "AGENT_CONFIG") return;
+    throw new EdgePlugError(code, message, {
       cause: error,
       action: "Name an agent's folder, or begin one: `edgeplug new my-agent`.",
     });
   }
 }
 
+interface Following {
+  folder: string;
+  device: string;
+  /** The board was started for this. */
+  own: boolean;
+  options: DevOptions;
+  signer: Signer | undefined;
+}
+
 async function follow(
-  folder: string,
-  device: string,
-  options: DevOptions,
-  signer: Signer | undefined,
+  { folder, device, own, options, signer }: Following,
   interrupt: AbortSignal,
 ): Promise<void> {
   const { Compiler } = await import("../dev/compiler.js");
   const { develop } = await import("../dev/development.js");
   const { SourceWatch } = await import("../dev/sources.js");
-  const printer = new Printer(new Output(options));
+  const printer = new Printer(new Output(options), own);
   const { signal, unlink } = linkSignals([interrupt, readerLeft]);
   const compiler = new Compiler({
     checkScans: CHECK_SCANS,
@@ -154,7 +156,10 @@ class Printer {
   private repeated = 0;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly output: Output) {}
+  constructor(
+    private readonly output: Output,
+    private readonly ownBoard: boolean,
+  ) {}
 
   print(event: DevEvent): void {
     const now = new Date();
@@ -167,7 +172,7 @@ class Printer {
     }
     this.flush();
     this.last = key;
-    const [first, ...others] = devLines(event).map((line) => line.trimEnd());
+    const [first, ...others] = devLines(event, this.ownBoard).map((line) => line.trimEnd());
     if (first !== undefined)
       this.output.result([`${clock(now)} ${first}`, ...others.map((line) => `${MARGIN}${line}`)], {});
   }
