@@ -9,9 +9,7 @@
  * - Its trial is over after a fifth of a second, while the next change is still being compiled: a board in a trial takes no
  *   other package. It needs nobody's word, since on a locked board that would be an operator's.
  */
-import type { AgentConfig } from "../agent/config.js";
 import { packAgent, signPackage } from "../agent/pack.js";
-import { EdgePlugError } from "../errors.js";
 import { MAX_FUEL } from "../generated/limits.js";
 import { NAME_MAX, TRIAL_DEFAULTS, type AgentKindName, type AgentTrial } from "../manifest.js";
 import type { AgentPackage } from "../package.js";
@@ -28,8 +26,8 @@ export interface DevPackageOptions {
   signal?: AbortSignal | undefined;
 }
 
-export const DEV_SUFFIX = "~dev";
-export const DEV_TRIAL_TICKS = 200;
+const DEV_SUFFIX = "~dev";
+const DEV_TRIAL_TICKS = 200;
 /** Over the worst case that was seen: fewer scans are checked than `build` does, and the next change may take more. */
 const FUEL_MARGIN = 2;
 /** What of a scan may be spent on that margin, so that the agents before and after still fit in beside it. */
@@ -49,22 +47,13 @@ export async function devPackage(
   const { kind, limits, trial, scanDivider } = config;
   const fuel = limits.fuel ?? 0;
   const rules = {
+    name: devName(config.name),
     release,
     trial: devTrial(trial, scanDivider),
     limits: { ...limits, fuel: ownFuel ? fuel : roomyFuel(fuel, check.worstFuel, kind, hello) },
   };
-  const pkg = packNamed(config, rules, wasm);
+  const pkg = packAgent({ ...config, ...rules }, wasm);
   return signer === undefined ? pkg : signPackage(pkg, signer, signal);
-}
-
-/** A manifest that just fits under its own name may not under a longer one. */
-function packNamed(config: AgentConfig, rules: Partial<AgentConfig>, wasm: Uint8Array): AgentPackage {
-  try {
-    return packAgent({ ...config, ...rules, name: devName(config.name) }, wasm);
-  } catch (error) {
-    if (EdgePlugError.from(error).code !== "MANIFEST_TOO_LARGE") throw error;
-    return packAgent({ ...config, ...rules, name: DEV_SUFFIX }, wasm);
-  }
 }
 
 /** Guards are watched as ever; agents that scan seldom get to do it twice. */
@@ -98,6 +87,6 @@ function cut(text: string, bytes: number): string {
 
 /** The release by which the next package of an agent is new to a board that has these slots. */
 export function nextRelease(agent: string, slots: readonly Pick<SlotInfo, "name" | "release">[]): number {
-  const names = [devName(agent), DEV_SUFFIX];
-  return 1 + Math.max(0, ...slots.filter(({ name }) => names.includes(name)).map(({ release }) => release));
+  const own = slots.filter(({ name }) => name === devName(agent));
+  return 1 + Math.max(0, ...own.map(({ release }) => release));
 }

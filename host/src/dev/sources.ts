@@ -23,6 +23,8 @@ export interface SourceWatchOptions {
   absenceMs?: number;
   /** Between two looks without a notification, milliseconds. Default 500. */
   lookMs?: number;
+  /** Let the system notify; without it, there are the looks. Default: true. */
+  notified?: boolean;
 }
 
 const SETTLE_MS = 15;
@@ -161,6 +163,7 @@ export class SourceWatch {
 
   /** A folder that was replaced is another one under the same name, and the old watch says nothing any more. */
   private watchFolders(folders: ReadonlyMap<string, string>): void {
+    if (this.options.notified === false) return;
     const wanted = new Map([...folders].map(([path, mark]) => [`${mark} ${path}`, path]));
     for (const [key, watcher] of this.watchers) {
       if (wanted.has(key)) continue;
