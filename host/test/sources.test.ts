@@ -73,6 +73,16 @@ it("waits for a needed file that is away for a moment, and tells when it doesn't
   expect(await nextFiles(hasty)).toEqual(["agent.json"]);
 });
 
+it("watches a folder that has come in another one's place", async () => {
+  const sources = await open();
+  renameSync(join(folder, "assembly"), join(folder, "away"));
+  mkdirSync(join(folder, "assembly"));
+  put("assembly/index.ts", "two");
+  expect(await nextFiles(sources)).toEqual(["assembly/index.ts"]);
+  put("assembly/index.ts", "three");
+  expect(await nextFiles(sources)).toEqual(["assembly/index.ts"]);
+});
+
 it("finds changes without any notification, by looking now and then", async () => {
   const sources = await open({ lookMs: 5, notified: false });
   put("assembly/index.ts", "two");

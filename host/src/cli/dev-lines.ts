@@ -39,12 +39,12 @@ export function devLines(event: DevEvent, ownBoard = false): string[] {
       const shown = error instanceof CompileError ? diagnostics(error) : [more(error.action)];
       return [first, ...shown, more(runsOn(running))];
     }
-    case "failed":
-      return [
-        line("failed", `${event.error.id} ${event.error.message}`),
-        more(event.error.action),
-        ...(/ runs again\.$/.test(event.error.message) ? [] : [more(runsOn(event.running))]),
-      ];
+    case "failed": {
+      const { error, running } = event;
+      const first = line("failed", `${error.id} ${error.message}`);
+      // a rollback has said which agent runs, and what to do about it is to save again
+      return error.code === "ROLLED_BACK" ? [first] : [first, more(error.action), more(runsOn(running))];
+    }
     case "waiting":
       return [line("waiting", `${event.reason.message} (${event.reason.id}) The push goes on when it can.`)];
     case "overtaken":
@@ -63,7 +63,7 @@ function diagnostics({ diagnostics: text }: CompileError): string[] {
   return text
     .split("\n")
     .filter((printed) => printed.trim() !== "" && !/FAILURE \d+ /.test(printed))
-    .map((printed) => `  ${printed}`);
+    .map(more);
 }
 
 function runningLines({

@@ -13,7 +13,7 @@ import { openNamed, withDevice, type DeviceOptions } from "./device-options.js";
 import { boardEnded, EMULATED_KINDS, startEmulatedBoard, type EmulatedKind } from "./emulated-board.js";
 import { interruptible } from "./interrupt.js";
 import { followedName } from "./monitor-lines.js";
-import { Output, readerLeft } from "./output.js";
+import { count, Output, readerLeft } from "./output.js";
 import { withSigner } from "./signer-options.js";
 
 interface DevOptions extends DeviceOptions, SignerOptions {
@@ -182,7 +182,7 @@ class Printer {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (this.repeated > 0)
-      this.output.result([`${MARGIN}${"".padEnd(9)}… and ${this.repeated} more of these`], {});
+      this.output.result([`${MARGIN}${"".padEnd(9)}… and ${count(this.repeated)} more of these`], {});
     this.repeated = 0;
   }
 
