@@ -1,4 +1,5 @@
 /** The thread in which a running `edgeplug dev` compiles and checks: the compiler stays warm, and nobody waits for it. */
+import { setImmediate as turn } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
 
 import { assembleAgent, checkAssembled } from "../agent/build.js";
@@ -6,6 +7,8 @@ import type { CheckResult } from "../agent/check.js";
 import { CompileError } from "../agent/compile.js";
 import { parseAgentConfig, type AgentConfig } from "../agent/config.js";
 import { EdgePlugError, type ErrorName } from "../errors.js";
+
+const WARM_UPS = 3;
 
 /** What is to be built. */
 export interface BuildOrder {
@@ -79,6 +82,27 @@ async function answer(order: BuildOrder): Promise<BuildAnswer> {
   }
 }
 
+let waiting = 0;
+let warm = false;
+let done = Promise.resolve();
+
+/** Until somebody has something to build: the first builds of a process take several times as long as later ones. */
+async function warmUp(order: BuildOrder): Promise<void> {
+  for (let count = 0; count < WARM_UPS; count++) {
+    await turn();
+    if (waiting > 0) return;
+    await build(order).catch(() => undefined);
+  }
+}
+
 parentPort?.on("message", (order: BuildOrder) => {
-  void answer(order).then((reply) => parentPort?.postMessage(reply));
+  waiting++;
+  done = done.then(async () => {
+    waiting--;
+    const reply = await answer(order);
+    parentPort?.postMessage(reply);
+    if (warm || !("built" in reply)) return;
+    warm = true;
+    await warmUp(order);
+  });
 });
