@@ -20,7 +20,7 @@ interface DevOptions extends DeviceOptions, SignerOptions {
   board?: EmulatedKind;
 }
 
-/** Scans or requests that are checked in each engine at every save; `build` runs ten times as many. */
+/** Scans that are checked in each engine at every save; `build` runs ten times as many. */
 const CHECK_SCANS = 1_000;
 
 const EXAMPLES = `

@@ -15,7 +15,7 @@ export interface BuildOrder {
   id: number;
   /** Absolute. */
   folder: string;
-  /** Scans or requests to check at most. */
+  /** Scans to check at most. */
   checkScans: number;
   colors: boolean;
 }

@@ -8,7 +8,7 @@ import type { BuildAnswer, BuildOrder, BuiltModule } from "./compiler-thread.js"
 export type { BuiltModule } from "./compiler-thread.js";
 
 export interface CompilerOptions {
-  /** Scans or requests to check at most, whatever agent.json says. */
+  /** Scans to check at most, whatever agent.json says. */
   checkScans: number;
   /** Coloured diagnostics. Default: false. */
   colors?: boolean;
