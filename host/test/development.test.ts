@@ -237,6 +237,26 @@ describe("saves that come while others are under way", () => {
     expect(desk.board.pushed.at(-1)?.payload).toEqual(built("third").wasm);
   });
 
+  it("that don't compile are told with the agent that runs, be it in its trial", async () => {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const inTrial: Script = async function* (board) {
+      yield begin(4);
+      yield { step: "activated", swapNumber: 4, scan: 1, handedOver: 0 };
+      yield { step: "trial", scans: 1, needed: 200 };
+      await held;
+      board.swapNumber = 4;
+      yield { step: "confirmed", swapNumber: 4, scan: 2 };
+      return {} as PushResult;
+    };
+    const desk = new Desk(({ board }) => board.scripts.push(inTrial));
+    await desk.told("running");
+    desk.save(new EdgePlugError("COMPILE", "no"));
+    expect(await desk.told("refused")).toMatchObject({ running: { name: "my-agent~dev", swapNumber: 4 } });
+    release();
+    await desk.leave();
+  });
+
   it("that don't compile leave a push alone", async () => {
     const desk = new Desk(({ board }) => board.scripts.push(sendsForEver));
     await desk.told("board");

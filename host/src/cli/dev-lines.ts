@@ -1,9 +1,9 @@
 /** What `edgeplug dev` prints of each thing that happens, as lines and as a JSON object. */
 import { CompileError } from "../agent/compile.js";
-import type { DevEvent, Parts } from "../dev/development.js";
+import type { DevEvent, Parts, Running } from "../dev/development.js";
 import { PAYLOAD_MAX } from "../manifest.js";
 import { count, plural } from "../numbers.js";
-import { boardClassName, slotStateName, type SlotInfo, type Status } from "../session/messages.js";
+import { boardClassName, slotStateName, type Status } from "../session/messages.js";
 import { followedLine, followedName, followedRecord } from "./monitor-lines.js";
 
 const LABEL_WIDTH = 9;
@@ -178,7 +178,7 @@ function stateOf(status: Status | undefined): string | null {
   return active === null ? null : slotStateName(active.state);
 }
 
-function agentRecord(active: SlotInfo | null | undefined): object | null {
+function agentRecord(active: Running): object | null {
   if (active === null || active === undefined) return null;
   return { name: active.name, version: active.version, swapNumber: active.swapNumber };
 }
@@ -197,18 +197,18 @@ function total(parts: Parts): number {
   return Object.values(parts).reduce((sum, ms) => sum + Math.round(ms as number), 0);
 }
 
-function runs(active: SlotInfo | null): string {
+function runs(active: NonNullable<Running> | null): string {
   return active === null ? "no agent runs" : `${agentText(active)} runs`;
 }
 
-function runsOn(running: SlotInfo | null | undefined): string {
+function runsOn(running: Running): string {
   if (running === undefined) return "what runs on the board can't be asked now";
   return running === null
     ? "no agent runs, outputs are at their fail-safe values"
     : `${agentText(running)} runs on`;
 }
 
-function agentText({ name, version, swapNumber }: SlotInfo): string {
+function agentText({ name, version, swapNumber }: NonNullable<Running>): string {
   return `${name} ${version} (swap ${swapNumber})`;
 }
 

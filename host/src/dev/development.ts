@@ -44,8 +44,8 @@ export type DevEvent =
   | { kind: "changed"; files: string[] }
   /** What was saved makes the same module as before. */
   | { kind: "unchanged" }
-  /** It does not compile or fails its checks; `running`: null in safe mode, undefined while nobody can tell. */
-  | { kind: "refused"; error: EdgePlugError; running: SlotInfo | null | undefined }
+  /** It does not compile or fails its checks. */
+  | { kind: "refused"; error: EdgePlugError; running: Running }
   | { kind: "warnings"; text: string }
   | { kind: "waiting"; reason: EdgePlugError }
   /** A later save has overtaken this one. */
@@ -53,8 +53,11 @@ export type DevEvent =
   | { kind: "running"; built: BuiltModule; package: AgentPackage; swap: Swap; parts: Parts }
   | { kind: "confirmed"; swapNumber: number; scan: number }
   /** The board did not take it, or took it back. */
-  | { kind: "failed"; error: EdgePlugError; running: SlotInfo | null | undefined }
+  | { kind: "failed"; error: EdgePlugError; running: Running }
   | { kind: "ended"; device: string; status: Status | undefined };
+
+/** The agent that runs; null in safe mode, undefined while nobody can tell. */
+export type Running = Pick<SlotInfo, "name" | "version" | "swapNumber"> | null | undefined;
 
 export interface Swap {
   swapNumber: number;
@@ -153,7 +156,7 @@ class Development {
   private session: BoardSession | undefined;
   private readonly sessionListeners = new Set<() => void>();
   private boardId: Uint8Array | undefined;
-  private running: SlotInfo | null | undefined;
+  private running: Running;
 
   private wanted: Saved | undefined;
   private building = false;
@@ -490,7 +493,7 @@ class Development {
 
   private activated(
     { swapNumber, scan, handedOver }: { swapNumber: number; scan: number; handedOver: number },
-    before: SlotInfo | null | undefined,
+    before: Running,
     built: BuiltModule,
     pkg: AgentPackage,
   ): Swap {
@@ -498,11 +501,13 @@ class Development {
     const noState = handedOver > 0 ? "" : this.whyNoState(stateId, before);
     this.delivered.set(swapNumber, { package: pkg, mapped: mappedOf(built, pkg), stateId, stayed: false });
     for (const old of this.delivered.keys()) if (this.delivered.size > MAPS_KEPT) this.delivered.delete(old);
+    const { name, version } = pkg.manifest;
+    this.running = { name, version, swapNumber };
     if (this.next === undefined && this.present !== undefined) this.present.swapNumber = swapNumber;
     return { swapNumber, scan, handedOver, noState };
   }
 
-  private whyNoState(stateId: number, before: SlotInfo | null | undefined): string {
+  private whyNoState(stateId: number, before: Running): string {
     if (before === null) return "no agent ran before";
     if (stateId === 0) return "agent.json has no stateId";
     const known = before === undefined ? undefined : this.delivered.get(before.swapNumber);
