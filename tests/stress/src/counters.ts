@@ -33,12 +33,16 @@ function rarely(why: string, ...names: string[]): ListedCounter[] {
 
 export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(SCANS, "ep_runtime.clock.ticks_elapsed", "ep_runtime.clock.scans_run"),
-  ...listed(SCANS, "ep_runtime.agents.scan", "ep_runtime.agents.image.scan"),
+  ...listed(SCANS, "ep_runtime.agents.image.scan"),
   ...listed(SCANS, "ep_runtime.agents.trial.healthy_scans", "ep_runtime.agents.trial.elapsed_scans"),
   ...listed(TIME, "ep_runtime.agents.image.time_us", "ep_runtime.hotswap.touched_us"),
   ...listed(PROCESS, "ep_runtime.agents.image.inputs[*]", "process.time_us", "process.temperature"),
   ...listed(SWAPS, "ep_runtime.agents.counters.swaps", "ep_runtime.agents.counters.requests"),
   ...listed(SWAPS, "ep_runtime.agents.trial_first_request"),
+  ...listed(SCANS, "ep_runtime.agents.shadow.image.scan", "ep_runtime.agents.shadow.report.first[*].scan"),
+  ...listed(TIME, "ep_runtime.agents.shadow.image.time_us"),
+  ...listed(PROCESS, "ep_runtime.agents.shadow.image.inputs[*]"),
+  ...listed(SWAPS, "ep_runtime.agents.shadow.report.swap_number"),
   ...listed(SWAPS, "ep_runtime.agents.bank[*].swap_number", "ep_runtime.hotswap.active_swap"),
   ...listed(JOURNAL, "ep_runtime.hotswap.journal.generation", "ep_runtime.hotswap.journal.sequence"),
   ...listed(JOURNAL, "ep_runtime.hotswap.journal.next", "ep_runtime.hotswap.journal.half"),
