@@ -163,8 +163,8 @@ export class ShadowRun {
     if (report?.state === ShadowState.SHADOW_STATE_REJECTED) return undefined;
     const lost = await this.sessionLost();
     if (lost !== undefined) return lost;
-    const isOther = error.code === "BUSY" && report?.state === ShadowState.SHADOW_STATE_RUNNING;
-    if (!isOther) throw error;
+    if (error.code !== "BUSY" || report === undefined) throw error;
+    // Of an earlier push with other settings, which left without a word.
     await this.asking.insist((options) => connection.ask({ abort: {} }, options));
     return new EdgePlugError("NO_SESSION", "An earlier shadow run of this package was still under way.");
   }
