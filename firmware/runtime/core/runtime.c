@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/shadow.h"
 
 ep_runtime_t ep_runtime;
 
@@ -87,6 +88,8 @@ void ep_runtime_poll(void) {
   bool busy;
   ep_board_work(EP_WORK_LOOP);
   busy = ep_server_poll(&ep_runtime.server);
+  /* Whoever asked has the reply on its way before anybody else is asked the same, and that before the next is served. */
+  if (ep_server_sent(&ep_runtime.server)) ep_shadow_poll(&ep_runtime.agents);
   ep_hotswap_poll(&ep_runtime.hotswap);
   if (!busy) ep_board_idle();
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/guards.h"
+#include "core/shadow.h"
 #include "errors.h"
 
 void ep_scan_clock_init(ep_scan_clock_t *clock) {
@@ -32,21 +33,31 @@ static float ep_scan_fail_safe(const edgeplug_Guards *guards, uint32_t channel) 
 }
 
 /* Outputs from `first` on go to their fail-safe values. */
-static void ep_scan_set_fail_safe(ep_agents_t *agents, const edgeplug_Guards *guards, uint32_t first) {
+static void ep_scan_set_fail_safe(float *outputs, const edgeplug_Guards *guards, uint32_t first) {
   for (uint32_t channel = first; channel < ep_board_map()->outputs; channel++) {
-    agents->outputs[channel] = ep_scan_fail_safe(guards, channel);
+    outputs[channel] = ep_scan_fail_safe(guards, channel);
   }
 }
 
-/* Lets `from` save into its buffer and `to` restore from a copy in its own. */
-static ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, uint32_t *size) {
+/* Calls `function` of `bank` with its own fuel, but no more than `fuel`, from which it takes what was used. */
+static ep_wasm_result_t ep_scan_invoke(ep_bank_t *bank, int32_t function, uint64_t *value, int32_t *fuel,
+                                       bool sliced) {
+  int32_t most = (int32_t)bank->manifest.limits.fuel;
+  ep_wasm_result_t result;
+  if (most > *fuel) most = *fuel;
+  ep_wasm_set_sliced(&bank->instance, sliced);
+  ep_wasm_set_fuel(&bank->instance, most);
+  result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
+  *fuel -= most - ep_wasm_fuel(&bank->instance);
+  return result;
+}
+
+ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced,
+                                   uint32_t *size) {
   uint64_t value = 0;
   const uint8_t *source;
   uint8_t *target;
-  ep_wasm_result_t result;
-  ep_wasm_set_sliced(&from->instance, false);
-  ep_wasm_set_fuel(&from->instance, (int32_t)from->manifest.limits.fuel);
-  result = ep_wasm_invoke(&from->instance, (uint32_t)from->save, &value);
+  ep_wasm_result_t result = ep_scan_invoke(from, from->save, &value, &fuel, sliced);
   if (result != EP_WASM_OK) return result;
   *size = (uint32_t)value;
   if (*size > EP_MAX_STATE || *size > from->io_size || *size > to->io_size) return EP_WASM_LIMIT;
@@ -55,18 +66,16 @@ static ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, uint32
   if (source == NULL || target == NULL) return EP_WASM_TRAP_MEMORY;
   memcpy(target, source, *size);
   value = *size;
-  ep_wasm_set_sliced(&to->instance, false);
-  ep_wasm_set_fuel(&to->instance, (int32_t)to->manifest.limits.fuel);
-  return ep_wasm_invoke(&to->instance, (uint32_t)to->restore, &value);
+  return ep_scan_invoke(to, to->restore, &value, &fuel, sliced);
 }
 
-static bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
+bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
   return from != NULL && to->manifest.state_id != 0u && from->manifest.state_id == to->manifest.state_id &&
          from->save >= 0 && to->restore >= 0;
 }
 
-static void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
-                          edgeplug_Reason reason, uint32_t detail) {
+void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
+                   edgeplug_Reason reason, uint32_t detail) {
   edgeplug_Event event;
   memset(&event, 0, sizeof event);
   event.kind = kind;
@@ -84,7 +93,7 @@ static void ep_scan_switch(ep_agents_t *agents) {
   uint32_t handed_over = 0;
   agents->pending_result = EP_OK;
   if (agents->pending_trial && ep_scan_hands_over(from, to)) {
-    ep_wasm_result_t result = ep_scan_hand_over(from, to, &handed_over);
+    ep_wasm_result_t result = ep_scan_hand_over(from, to, INT32_MAX, false, &handed_over);
     if (result != EP_WASM_OK) {
       agents->pending_result = EP_ERR_HANDOVER;
       agents->pending = NULL;
@@ -94,7 +103,7 @@ static void ep_scan_switch(ep_agents_t *agents) {
   /* Bumpless: an output that the new agent doesn't write keeps the value that the machine has. */
   memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
   memset(&agents->trial, 0, sizeof agents->trial);
-  agents->trial_guard_hits = 0;
+  to->guard_hits = 0;
   agents->trial_first_request = agents->counters.requests;
   agents->in_trial = agents->pending_trial;
   agents->fallback = from;
@@ -119,38 +128,35 @@ void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason) {
   ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_ROLLED_BACK, failed, reason, 0);
 }
 
-/* Runs `bank` once and applies its outputs. Returns the reason why it isn't healthy, or REASON_NONE. */
-static edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank) {
+edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float outputs[EP_BOARD_MAX_OUTPUTS]) {
   const edgeplug_Manifest *manifest = &bank->manifest;
-  float outputs[EP_BOARD_MAX_OUTPUTS];
+  bool active = bank == agents->active;
+  float guarded[EP_BOARD_MAX_OUTPUTS];
+  int32_t fuel = INT32_MAX;
   uint64_t none = 0;
   uint32_t hits;
   ep_wasm_result_t result;
   if (manifest->scan_divider > 1u && agents->scan % manifest->scan_divider != 0u) {
     return edgeplug_Reason_REASON_NONE;
   }
-  ep_wasm_set_sliced(&bank->instance, false);
-  ep_wasm_set_fuel(&bank->instance, (int32_t)manifest->limits.fuel);
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)bank->scan, &none);
+  result = ep_scan_invoke(bank, bank->scan, &none, &fuel, false);
   if (result != EP_WASM_OK) {
-    agents->counters.traps++;
+    if (active) agents->counters.traps++;
     ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
     ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, ep_agents_reason(result),
                   ep_wasm_last_error(&bank->instance)->offset);
     return ep_agents_reason(result);
   }
-  memcpy(outputs, agents->outputs, sizeof outputs);
-  hits = ep_guards_apply(&manifest->guards, agents->image.wanted, outputs, manifest->outputs);
-  agents->counters.guard_hits += hits;
-  if (agents->in_trial) {
-    agents->trial_guard_hits += hits;
-    if (agents->trial_guard_hits > manifest->trial.max_guard_hits) {
-      bank->message[0] = '\0';
-      return edgeplug_Reason_REASON_GUARD;
-    }
+  memcpy(guarded, outputs, sizeof guarded);
+  hits = ep_guards_apply(&manifest->guards, bank->channels->wanted, guarded, manifest->outputs);
+  if (active) agents->counters.guard_hits += hits;
+  bank->guard_hits += hits;
+  if ((agents->in_trial || !active) && bank->guard_hits > manifest->trial.max_guard_hits) {
+    bank->message[0] = '\0';
+    return edgeplug_Reason_REASON_GUARD;
   }
-  memcpy(agents->outputs, outputs, sizeof outputs);
-  ep_scan_set_fail_safe(agents, NULL, manifest->outputs);
+  memcpy(outputs, guarded, sizeof guarded);
+  ep_scan_set_fail_safe(outputs, NULL, manifest->outputs);
   return edgeplug_Reason_REASON_NONE;
 }
 
@@ -160,11 +166,11 @@ static bool ep_scan_active(ep_agents_t *agents) {
   ep_bank_t *bank = agents->active;
   edgeplug_Reason reason;
   while (bank != NULL && bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
-    reason = ep_scan_agent(agents, bank);
+    reason = ep_scan_agent(agents, bank, agents->outputs);
     if (reason == edgeplug_Reason_REASON_NONE) return true;
     if (!agents->in_trial) {
       if (bank->manifest.on_trap == edgeplug_TrapPolicy_TRAP_POLICY_FAIL_SAFE) {
-        ep_scan_set_fail_safe(agents, &bank->manifest.guards, 0);
+        ep_scan_set_fail_safe(agents->outputs, &bank->manifest.guards, 0);
       }
       memcpy(agents->message, bank->message, sizeof agents->message);
       return false;
@@ -174,7 +180,7 @@ static bool ep_scan_active(ep_agents_t *agents) {
     /* The agent that comes back goes on from the outputs that the machine has. */
     memcpy(agents->image.wanted, agents->outputs, sizeof agents->image.wanted);
   }
-  ep_scan_set_fail_safe(agents, bank != NULL ? &bank->manifest.guards : NULL, 0);
+  ep_scan_set_fail_safe(agents->outputs, bank != NULL ? &bank->manifest.guards : NULL, 0);
   return bank != NULL;
 }
 
@@ -182,6 +188,7 @@ void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
   const ep_board_map_t *map = ep_board_map();
   uint64_t now_us = ep_board_time_us();
   uint64_t missed = ep_scan_count(clock, now_us, map->tick_us);
+  bool ran;
   agents->scan = clock->ticks_elapsed;
   agents->image.time_us = now_us;
   agents->image.scan = agents->scan;
@@ -193,8 +200,10 @@ void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
     ep_agents_fail_trial(agents, edgeplug_Reason_REASON_DEADLINE);
   }
   /* Counted in a trial or not: healthy scans also forgive a confirmed agent its watchdog resets. */
-  if (ep_scan_active(agents)) agents->trial.healthy_scans++;
+  ran = ep_scan_active(agents);
+  if (ran) agents->trial.healthy_scans++;
   agents->trial.elapsed_scans++;
   ep_board_outputs_write(agents->outputs, map->outputs, agents->scan,
                          agents->active != NULL ? agents->active->swap_number : 0u);
+  ep_shadow_scan(agents, ran, missed);
 }

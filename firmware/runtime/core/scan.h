@@ -1,5 +1,5 @@
-/* The scan cycle: latch inputs, run the active agent, guard its outputs, apply them together. Runs in the timer
- * interrupt, so everything it reaches lies in SRAM. */
+/* The scan cycle: latch inputs, run the active agent, guard its outputs, apply them together, run a shadow candidate.
+ * Runs in the timer interrupt, so everything it reaches lies in SRAM. */
 #ifndef EP_CORE_SCAN_H
 #define EP_CORE_SCAN_H
 
@@ -21,5 +21,20 @@ void ep_scan_clock_init(ep_scan_clock_t *clock);
 
 /* One scan. */
 void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock);
+
+/* Runs `bank` once, if this is a scan that it asks for, and takes `outputs`, which it had last, to what it wants within
+ * its guards. The active agent counts for the board; one on trial, or in the shadow, is not healthy with too many guard hits.
+ * Returns the reason why it isn't healthy, with the outputs as they were, or REASON_NONE. */
+edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float outputs[EP_BOARD_MAX_OUTPUTS]);
+
+bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to);
+
+/* Lets `from` save into its buffer and `to` restore from a copy in its own, of `size` bytes: each within its own limit
+ * and both within `fuel`. `sliced` as ep_wasm_set_sliced(). */
+ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced, uint32_t *size);
+
+/* Puts an event about `bank`, in this scan; of a trap with its text. */
+void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
+                   edgeplug_Reason reason, uint32_t detail);
 
 #endif

@@ -46,6 +46,7 @@ void ep_hotswap_touch(ep_hotswap_t *engine);
 
 /* Fill the engine's part of a reply. */
 void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status);
+void ep_hotswap_shadow_report(const ep_hotswap_t *engine, edgeplug_ShadowReport *report);
 int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info);
 void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list);
 void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list);
@@ -76,6 +77,7 @@ struct ep_hotswap {
   uint32_t active_fuel;            /* a scan, 0 if it takes none */
   uint32_t next_offset;            /* bytes received */
   edgeplug_TrialRules rules;       /* of the running trial */
+  edgeplug_Shadow shadow;          /* as the running shadow run was asked for */
   int last_error;                  /* why the last staging or trial ended */
   uint8_t phase;                   /* edgeplug_UpdatePhase */
   uint8_t active;                  /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */

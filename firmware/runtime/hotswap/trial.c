@@ -157,6 +157,7 @@ int ep_engine_activate(ep_hotswap_t *engine) {
   edgeplug_Manifest manifest;
   /* A host that missed the reply asks again. */
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) return EP_OK;
+  if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_SHADOW) return EP_ERR_BUSY;
   if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_STAGED) return EP_ERR_NO_SESSION;
   /* A record or mark that has rotted since: nothing runs by rules that can't be read again. */
   if (ep_engine_load(engine, engine->target, &manifest) != edgeplug_SlotState_SLOT_STATE_STAGED) {

@@ -38,6 +38,9 @@ typedef struct {
 void ep_server_init(ep_server_t *server, const ep_server_host_t *host, ep_hotswap_t *hotswap,
                     ep_event_queue_t *events);
 
+/* Whether all that was to be sent is in the transmit ring. If not, the next turn does nothing but go on with that. */
+bool ep_server_sent(const ep_server_t *server);
+
 /* Serves what has come in and sends what is due. Returns true if there was anything to do. */
 bool ep_server_poll(ep_server_t *server);
 
