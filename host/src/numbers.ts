@@ -21,3 +21,16 @@ export function floatText(value: number): string {
   }
   return String(Number(value.toPrecision(FLOAT_DIGITS)));
 }
+
+/** Of a difference between floats the first digits are meant, the rest is rounding: `0.52`, not `0.52000046`. */
+export function roundedText(value: number, digits = 4): string {
+  return String(Number(value.toPrecision(digits)));
+}
+
+/** The same, but as a 32-bit float never less than the value. */
+export function roundedUpText(value: number, digits = 3): string {
+  const rounded = Number(value.toPrecision(digits));
+  if (!(Math.fround(rounded) < value)) return String(rounded);
+  const step = 10 ** (Math.floor(Math.log10(value)) + 1 - digits);
+  return String(Number((rounded + step).toPrecision(digits)));
+}

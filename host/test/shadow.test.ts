@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { EdgePlugError } from "../src/errors.js";
 import { ERRORS } from "../src/generated/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
-import { floatText } from "../src/numbers.js";
+import { floatText, roundedText, roundedUpText } from "../src/numbers.js";
 import { toShadowReport, type ShadowReport } from "../src/session/messages.js";
 import type { PushOptions, PushStep } from "../src/session/push.js";
 import { DeviceSession } from "../src/session/session.js";
@@ -53,11 +53,12 @@ interface Pushed {
 
 async function push(
   options: FakeBoardOptions,
-  more: PushOptions = {},
+  { activeKind, ...more }: PushOptions & { activeKind?: edgeplug.AgentKind } = {},
   onStep: (step: PushStep, board: FakeBoard) => void = () => undefined,
   fields: edgeplug.Manifest.$Properties = {},
 ): Promise<Pushed> {
   const board = new FakeBoard({ ...options, hello: { tickUs: 1_000, ...options.hello } });
+  board.active.kind = activeKind ?? fields.kind ?? AgentKind.AGENT_KIND_CONTROL;
   const session = await DeviceSession.connect(board);
   const pushed: Pushed = { board, steps: [], shadows: [], end: undefined, shadow: undefined };
   try {
@@ -118,7 +119,7 @@ describe("a push with a shadow run", () => {
       for (let at = 0; at < 20; at++)
         peer.clock.after(at * 5, () => peer.emit({ kind: EventKind.EVENT_KIND_LOG, text: "busy" }));
     });
-    expect(board.requests.filter((request) => request.shadowReport)).toHaveLength(20);
+    expect(board.requests.filter((request) => request.shadowReport)).toHaveLength(1 + 20); // one before the push, to see whether the board knows it
     expect(board.clock.now()).toBeGreaterThan(19 * 100);
   });
 
@@ -133,7 +134,7 @@ describe("a push with a shadow run", () => {
     const pushed = await push({ shadow: { end } });
     expect(pushed.end).toMatchObject({ code: "SHADOW", exit: 55, detail: Reason.REASON_SHADOW });
     expect(pushed.end?.message).toBe(
-      "new 2 (swap 7) agrees with old 1 in 98.70 % of 1,000 scans: 13 differ, 2 may; first in scan 81,201: " +
+      "new 2 (swap 7) differs from old 1 in 13 of 1,000 scans, 2 may (98.70 % agree); first in scan 81,201: " +
         "power 12.5 kW, the new agent 13.1 kW. It was not activated; old 1 (swap 6) runs on.",
     );
     expect(pushed.end?.action).toContain("--tolerance power=1.5 or --allow-differences 13");
@@ -167,18 +168,30 @@ describe("a push with a shadow run", () => {
     expect(asked(pushed.board)).not.toContain("activate");
   });
 
-  it("to a board that knows none ends before anything is activated, and leaves the board", async () => {
+  it("to a board that knows none ends before anything is sent", async () => {
     const { board, end } = await push({});
     expect(end).toMatchObject({ code: "UNSUPPORTED" });
-    expect(end?.message).toBe(
-      "The board's runtime 0.1.0 knows no shadow run. The new agent was not activated.",
-    );
+    expect(end?.message).toBe("The board's runtime 0.1.0 knows no shadow run; the board was left as it is.");
     expect(end?.action).toContain("without --shadow");
-    expect(asked(board)).toEqual(["begin", "shadow", "abort"]);
-    expect(board.phase).toBe(UpdatePhase.UPDATE_PHASE_IDLE);
+    expect(asked(board)).toEqual([]);
   });
 
-  it("beside no agent of its kind ends so", async () => {
+  it("beside an agent of another kind, or none, ends before anything is sent", async () => {
+    const fields = { kind: AgentKind.AGENT_KIND_REQUEST };
+    const other = await push({ shadow: {} }, { activeKind: AgentKind.AGENT_KIND_CONTROL }, undefined, fields);
+    expect(other.end).toMatchObject({ code: "NO_SHADOW_PARTNER", exit: 32 });
+    expect(other.end?.message).toBe(
+      "The board runs old 1, a control agent; new 2 is a request agent, and has nothing to be compared with.",
+    );
+    const script: FakeBoardOptions["script"] = (request) =>
+      request.status ? { status: { safeMode: true, bootNumber: 1 } } : undefined;
+    const none = await push({ shadow: {}, script });
+    expect(none.end).toMatchObject({ code: "NO_SHADOW_PARTNER" });
+    expect(none.end?.message).toMatch(/^The board runs no agent;/);
+    expect([...asked(other.board), ...asked(none.board)]).toEqual([]);
+  });
+
+  it("whose partner has gone meanwhile is left staged", async () => {
     const script: FakeBoardOptions["script"] = (request) =>
       request.shadow ? { error: ERRORS.NO_SHADOW_PARTNER.code } : undefined;
     const { board, end } = await push({ shadow: {}, script });
@@ -214,7 +227,7 @@ describe("a shadow run that is disturbed", () => {
     const { board, shadows } = await push({
       shadow: {},
       script: (request, peer) => {
-        if (!request.shadowReport || done) return undefined;
+        if (!request.shadowReport || done || peer.phase !== UpdatePhase.UPDATE_PHASE_SHADOW) return undefined;
         done = true;
         peer.reset(1);
         return { shadowReport: stale };
@@ -445,6 +458,16 @@ describe("the words of a shadow run", () => {
     for (const value of floats) expect(Math.fround(Number(floatText(value)))).toBe(value);
   });
 
+  it("round a difference, and a tolerance for it upwards only", () => {
+    const difference = Math.fround(Math.fround(13.02) - 12.5);
+    expect([roundedText(difference), roundedUpText(difference)]).toEqual(["0.52", "0.521"]);
+    const random = new TestRandom(6);
+    for (const value of new Float32Array(random.bytes(8_000).buffer)) {
+      if (!(value > 0 && value < 1e38)) continue;
+      expect(Math.fround(Number(roundedUpText(value)))).toBeGreaterThanOrEqual(value);
+    }
+  });
+
   it("name each output that has a name or differs, with unit and tolerance", () => {
     expect(channelRows(control, report)).toEqual([
       ["output", "agrees", "largest difference", "tolerance"],
@@ -456,10 +479,15 @@ describe("the words of a shadow run", () => {
   });
 
   it("suggest what the command takes, and nothing that no tolerance would let pass", () => {
-    expect(whatWouldAgree(control, report)).toBe("--tolerance power=0.1,3=3 or --allow-differences 2");
-    expect(whatWouldAgree({ ...control, kind: "request" }, report)).toBe("--allow-differences 2");
+    const finite = { ...report, channels: report.channels.filter(({ largest }) => Number.isFinite(largest)) };
+    expect(whatWouldAgree(control, finite)).toBe("--tolerance power=0.1,2=3 or --allow-differences 2");
+    expect(whatWouldAgree(control, { ...finite, needed: 200_000 })).toBe("--tolerance power=0.1,2=3");
+    expect(whatWouldAgree(control, report)).toBe("--allow-differences 2");
+    expect(whatWouldAgree({ ...control, kind: "request" }, { ...report, channels: [] })).toBe(
+      "--allow-differences 2",
+    );
     const odd = { ...control, outputs: [{ name: "it's €", unit: "" }] };
-    expect(whatWouldAgree(odd, report)).toContain(`--tolerance 'it'\\''s €=0.1,3=3'`);
+    expect(whatWouldAgree(odd, finite)).toContain(`--tolerance 'it'\\''s €=0.1,2=3'`);
   });
 
   it("are numbers in JSON, and null where there is no number", () => {

@@ -13,7 +13,7 @@ import { toBeginReply, type DeviceEvent, type ShadowReport, type Status } from "
 import { explainMismatch, isSameBoard, requireSameBoard } from "./mismatch.js";
 import type { Deliverable, PushResult, PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
-import { checkShadowOptions, ShadowRun } from "./shadow.js";
+import { checkShadowOptions, requireShadow, ShadowRun } from "./shadow.js";
 import { Transfer } from "./transfer.js";
 import { Trial } from "./trial.js";
 
@@ -146,6 +146,7 @@ class Push {
   }
 
   private async *stageAndActivate(): AsyncGenerator<PushStep, void, void> {
+    if (this.options.shadow !== undefined) await requireShadow(this.session, this.asking, this.manifest);
     for (;;) {
       const outcome = yield* this.attempt();
       if (outcome.ok) return;

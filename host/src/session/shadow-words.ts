@@ -1,6 +1,6 @@
 /** A shadow run in words and as JSON: the same from every command. */
 import type { AgentManifest } from "../manifest.js";
-import { count, floatText, plural } from "../numbers.js";
+import { count, floatText, plural, roundedText, roundedUpText } from "../numbers.js";
 import { reasonName, shadowStateName, type ShadowDifference, type ShadowReport } from "./messages.js";
 import type { ShadowOptions } from "./push-steps.js";
 import { outputChannels, type OutputChannel } from "./vectors.js";
@@ -32,9 +32,18 @@ export function outputName({ outputs }: ShadowView, channel: number): string {
 }
 
 /** `12.5 kW` */
-export function outputValue({ outputs }: ShadowView, channel: number, value: number): string {
+export function outputValue(view: ShadowView, channel: number, value: number): string {
+  return withUnit(view, channel, floatText(value));
+}
+
+/** `0.52 kW` */
+export function outputDifference(view: ShadowView, channel: number, difference: number): string {
+  return withUnit(view, channel, roundedText(difference));
+}
+
+function withUnit({ outputs }: ShadowView, channel: number, text: string): string {
   const unit = outputs[channel]?.unit ?? "";
-  return unit === "" ? floatText(value) : `${floatText(value)} ${unit}`;
+  return unit === "" ? text : `${text} ${unit}`;
 }
 
 /** The last tolerance is for all outputs that follow. */
@@ -58,11 +67,11 @@ export function differing({ differing: number, allowed }: ShadowReport): string 
   return `${count(number)} ${number === 1 ? "differs" : "differ"}, ${may}`;
 }
 
-/** `power 12.5 kW, the new agent 13.02 kW`; between request agents `byte 4 on 2a61, the new agent 2b61`. */
+/** `power 12.5 kW, the new agent 13.02 kW`; between request agents `reply from byte 4 on 2a61, the new agent 2b61`. */
 export function differenceText(view: ShadowView, one: ShadowDifference): string {
   if (view.kind === "request") {
     const [active, candidate] = [replyText(one.activeReply), replyText(one.candidateReply)];
-    return `from byte ${count(one.channel)} on ${active}, the new agent ${candidate}`;
+    return `reply from byte ${count(one.channel)} on ${active}, the new agent ${candidate}`;
   }
   const [active, candidate] = [one.active, one.candidate].map((value) =>
     outputValue(view, one.channel, value),
@@ -75,14 +84,18 @@ function replyText(bytes: Uint8Array): string {
   return bytes.length === 0 ? "(no more)" : Buffer.from(bytes).toString("hex");
 }
 
-/** The smallest tolerances and number of differences by which the same run would have agreed, as options; as far as it went. */
+/** Options by which the run would have agreed as far as it went; empty if there are none. */
 export function whatWouldAgree(view: ShadowView, report: ShadowReport): string {
-  const allowed = `--allow-differences ${report.differing}`;
-  if (view.kind === "request") return allowed;
-  const needed = report.channels.flatMap(({ differing: number, largest }, channel) =>
-    number === 0 || !Number.isFinite(largest) ? [] : [`${optionName(view, channel)}=${floatText(largest)}`],
+  // of a run that ended early nobody knows how many would have differed
+  const counted = report.compared >= report.needed;
+  const allowed = counted ? `--allow-differences ${report.differing}` : "";
+  const apart = report.channels.flatMap(({ differing: number, largest }, channel) =>
+    number === 0 ? [] : [{ channel, largest }],
   );
-  return needed.length === 0 ? allowed : `--tolerance ${shellWord(needed.join(","))} or ${allowed}`;
+  const bridged = apart.length > 0 && apart.every(({ largest }) => Number.isFinite(largest));
+  const terms = apart.map(({ channel, largest }) => `${optionName(view, channel)}=${roundedUpText(largest)}`);
+  const tolerance = bridged ? `--tolerance ${shellWord(terms.join(","))}` : "";
+  return [tolerance, allowed].filter((option) => option !== "").join(" or ");
 }
 
 /** As --tolerance takes it. */
@@ -104,7 +117,7 @@ export function channelRows(view: ShadowView, report: ShadowReport): string[][] 
       [
         outputName(view, channel),
         agreement(number, report.compared),
-        outputValue(view, channel, largest),
+        outputDifference(view, channel, largest),
         outputValue(view, channel, toleranceOf(view, channel)),
       ],
     ];

@@ -3,6 +3,7 @@
  * board compares; this side asks how it stands, and serves requests where nobody else does.
  */
 import { EdgePlugError, type ErrorName } from "../errors.js";
+import { ERRORS } from "../generated/errors.js";
 import { edgeplug } from "../generated/messages.js";
 import type { AgentManifest } from "../manifest.js";
 import { count } from "../numbers.js";
@@ -10,14 +11,19 @@ import type { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
 import type { RequestOptions } from "./connection.js";
 import { failureText } from "./failure-text.js";
-import { toShadowReport, type DeviceEvent, type ShadowReport, type Status } from "./messages.js";
+import {
+  agentKindName,
+  toShadowReport,
+  type DeviceEvent,
+  type ShadowReport,
+  type Status,
+} from "./messages.js";
 import type { PushStep, ShadowOptions } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
 import {
   agreement,
   comparisons,
   differenceText,
-  differing,
   shadowView,
   whatWouldAgree,
   type ShadowView,
@@ -102,6 +108,28 @@ export function stoppedInShadow(
   );
 }
 
+/**
+ * Before the first byte is sent: the slot that would be written holds what the board could go back to. Throws UNSUPPORTED
+ * and NO_SHADOW_PARTNER, which the board would say later.
+ */
+export async function requireShadow(
+  session: DeviceSession,
+  asking: Asking,
+  { name, version, kind }: AgentManifest,
+): Promise<void> {
+  const { connection, hello } = session;
+  const { response } = await asking.insist((options) => connection.ask({ shadowReport: {} }, options));
+  if (response.error === ERRORS.UNSUPPORTED.code) throw unsupported(hello.runtimeVersion);
+  const { active } = await asking.status();
+  if (active !== null && agentKindName(active.kind) === kind) return;
+  const runs =
+    active === null ? "no agent" : `${active.name} ${active.version}, a ${agentKindName(active.kind)} agent`;
+  throw new EdgePlugError(
+    "NO_SHADOW_PARTNER",
+    `The board runs ${runs}; ${name} ${version} is a ${kind} agent, and has nothing to be compared with.`,
+  );
+}
+
 export class ShadowRun {
   /** The last one that came. */
   report: ShadowReport | undefined;
@@ -153,11 +181,10 @@ export class ShadowRun {
   /** Has the board begin; what it answers to a repeated request is no news, so what counts is where it stands. */
   private async ask(): Promise<EdgePlugError | undefined> {
     const body = { shadow: shadowMessage(this.shadow) };
-    const { connection, hello } = this.session;
+    const { connection } = this.session;
     const { response } = await this.asking.insist((options) => connection.ask(body, options), ATTEMPT_MS);
     if (response.error === 0) return undefined;
     const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
-    if (error.code === "UNSUPPORTED") throw unsupported(hello.runtimeVersion, error);
     // A run may have come to its bad end at once, or while an answer was on its way.
     const report = await this.ownReport();
     if (report?.state === ShadowState.SHADOW_STATE_REJECTED) return undefined;
@@ -271,12 +298,12 @@ export class ShadowRun {
         first === undefined
           ? ""
           : `; first in scan ${count(first.scan)}: ${differenceText(this.view, first)}`;
-      const share = `agrees with ${old} in ${agreement(report.differing, report.compared)} of ${compared}`;
-      return new EdgePlugError(code, `${who} ${share}: ${differing(report)}${where}. ${end}`, {
+      const differs = `differs from ${old} in ${count(report.differing)} of ${compared}`;
+      const may = report.allowed === 0 ? "none" : count(report.allowed);
+      const share = `${may} may (${agreement(report.differing, report.compared)} agree)`;
+      return new EdgePlugError(code, `${who} ${differs}, ${share}${where}. ${end}`, {
         detail: report.reason,
-        action:
-          "Look at the first differences and correct the agent. If they are meant: take the package off the spent list with " +
-          `\`edgeplug board spent clear\`, and push it again with ${whatWouldAgree(this.view, report)}.`,
+        action: this.whatToDo(report),
       });
     }
     const words = status.lastReasonSwap === this.swapNumber ? status.lastMessage : "";
@@ -285,6 +312,16 @@ export class ShadowRun {
       detail: report.reason,
       ...(code === "SHADOW" ? { action: "See the reason; push a corrected package." } : {}),
     });
+  }
+
+  /** What failed is spent, so allowing more takes two steps. */
+  private whatToDo(report: ShadowReport): string {
+    const options = whatWouldAgree(this.view, report);
+    const again = options === "" ? "push it again with --allow-differences" : `push it again with ${options}`;
+    return (
+      "Look at the first differences and correct the agent. If they are meant: take the package off the spent list with " +
+      `\`edgeplug board spent clear\`, and ${again}.`
+    );
   }
 
   /** Nothing is at fault with the line: there was nothing to compare. */
@@ -317,10 +354,10 @@ function runningAgent({ active }: Status): [name: string, goesOn: string] {
   return [name, `${name} (swap ${active.swapNumber}) runs on`];
 }
 
-function unsupported(runtime: string, cause: EdgePlugError): EdgePlugError {
+function unsupported(runtime: string): EdgePlugError {
   return new EdgePlugError(
     "UNSUPPORTED",
-    `The board's runtime ${runtime} knows no shadow run. The new agent was not activated.`,
-    { cause, action: "Push without --shadow, or update the board's runtime." },
+    `The board's runtime ${runtime} knows no shadow run; the board was left as it is.`,
+    { action: "Push without --shadow, or update the board's runtime." },
   );
 }

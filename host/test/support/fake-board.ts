@@ -14,7 +14,7 @@ import { edgeplug } from "../../src/generated/messages.js";
 import { DataSink, type Transport } from "../../src/transports/transport.js";
 import { VirtualClock } from "./virtual-clock.js";
 
-const { UpdatePhase, SlotState, EventKind, ShadowState } = edgeplug;
+const { AgentKind, UpdatePhase, SlotState, EventKind, ShadowState } = edgeplug;
 
 export interface FakeBoardOptions {
   baud?: number;
@@ -49,7 +49,13 @@ export class FakeBoard implements Transport {
   received = new Uint8Array(0);
   nextOffset = 0;
   swapNumber = 6;
-  active = { state: SlotState.SLOT_STATE_CONFIRMED, swapNumber: 6, name: "old", version: "1" };
+  active = {
+    state: SlotState.SLOT_STATE_CONFIRMED,
+    swapNumber: 6,
+    name: "old",
+    version: "1",
+    kind: AgentKind.AGENT_KIND_CONTROL,
+  };
   lastReason = 0;
   lastReasonSwap = 0;
   lastError = 0;
@@ -257,6 +263,7 @@ export class FakeBoard implements Transport {
       swapNumber: this.swapNumber,
       name: "new",
       version: "2",
+      kind: this.active.kind,
     };
     this.emit({ kind: EventKind.EVENT_KIND_ACTIVATED, scan: 4711, swapNumber: this.swapNumber, detail: 12 });
     return {};

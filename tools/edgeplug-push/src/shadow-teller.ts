@@ -5,8 +5,8 @@ import {
   comparisons,
   differenceRows,
   differing,
+  outputDifference,
   outputName,
-  outputValue,
   reasonName,
   shadowRecord,
   shadowStateName,
@@ -65,10 +65,9 @@ export class ShadowTeller {
   private end(run: ShadowReport, state: string): void {
     const { report, view } = this;
     const compared = comparisons(view, run.compared);
-    const differs = `${count(run.differing)} of ${compared}: ${run.allowed === 0 ? "none" : count(run.allowed)} may`;
-    if (state === "agreed")
-      report.line("agreed", run.differing === 0 ? `in all ${compared}` : `but for ${differs}`);
-    else if (reasonName(run.reason) === "shadow") report.line("differed", `in ${differs}`);
+    const shares = `${agreement(run.differing, run.compared)} of ${compared} agree, ${differing(run)}`;
+    if (state === "agreed") report.line("agreed", run.differing === 0 ? `in all ${compared}` : shares);
+    else if (reasonName(run.reason) === "shadow") report.line("differed", shares);
     else report.line("rejected", `after ${compared}: ${reasonName(run.reason)}`);
     for (const rows of [channelRows(view, run), differenceRows(view, run)]) report.text(table(rows));
   }
@@ -96,7 +95,7 @@ export function shadowLine(view: ShadowView, run: ShadowReport, left: string, co
   const share = (channel: (typeof told)[number]): string =>
     `${outputName(view, channel.at)} ${agreement(channel.differing, run.compared)}`;
   const size = (channel: (typeof told)[number]): string =>
-    channel.largest === 0 ? "" : ` (${outputValue(view, channel.at, channel.largest)})`;
+    channel.largest === 0 ? "" : ` (${outputDifference(view, channel.at, channel.largest)})`;
   const bad = told.filter((channel) => channel.differing > 0);
   const short = view.kind === "request" || bad.length > 0 ? [differing(run)] : [];
   const variants: string[][] = [
