@@ -120,6 +120,8 @@ export async function shadowOf(request: ShadowRequest, pkg: AgentPackage): Promi
     taken.set(at, word);
     tolerance[at] = value;
   }
+  // the last one is for all that follow
+  while (tolerance.length > 1 && tolerance.at(-1) === tolerance.at(-2)) tolerance.pop();
   return { scans, tolerance, allowed };
 }
 

@@ -65,9 +65,11 @@ export class ShadowTeller {
   private end(run: ShadowReport, state: string): void {
     const { report, view } = this;
     const compared = comparisons(view, run.compared);
+    const early = run.compared < run.needed;
     const shares = `${agreement(run.differing, run.compared)} of ${compared} agree, ${differing(run)}`;
     if (state === "agreed") report.line("agreed", run.differing === 0 ? `in all ${compared}` : shares);
-    else if (reasonName(run.reason) === "shadow") report.line("differed", shares);
+    else if (reasonName(run.reason) === "shadow")
+      report.line("differed", early ? `${differing(run)}: ended after ${compared}` : shares);
     else report.line("rejected", `after ${compared}: ${reasonName(run.reason)}`);
     for (const rows of [channelRows(view, run), differenceRows(view, run)]) report.text(table(rows));
   }
@@ -96,16 +98,12 @@ export function shadowLine(view: ShadowView, run: ShadowReport, left: string, co
     `${outputName(view, channel.at)} ${agreement(channel.differing, run.compared)}`;
   const size = (channel: (typeof told)[number]): string =>
     channel.largest === 0 ? "" : ` (${outputDifference(view, channel.at, channel.largest)})`;
-  const bad = told.filter((channel) => channel.differing > 0);
-  const short = view.kind === "request" || bad.length > 0 ? [differing(run)] : [];
-  const variants: string[][] = [
-    view.kind === "request" ? short : told.map((channel) => share(channel) + size(channel)),
-    view.kind === "request" ? short : told.map(share),
-    short,
-    [],
-  ];
-  const lines = variants.map((parts) => [label + head(view, run), ...parts, left].filter(Boolean).join("  "));
-  return lines.find((line) => line.length <= columns) ?? lines.at(-1) ?? "";
+  const all =
+    view.kind === "request" ? [differing(run)] : told.map((channel) => share(channel) + size(channel));
+  const shares = view.kind === "request" ? [] : told.map(share);
+  const variants = [[...all, left], all, [...shares, left], shares, [differing(run), left], [differing(run)]];
+  const lines = variants.map((parts) => [label + head(view, run), ...parts].filter(Boolean).join("  "));
+  return lines.find((line) => line.length <= columns) ?? label + head(view, run);
 }
 
 /** Columns as wide as their widest cell, below what comes before. */
