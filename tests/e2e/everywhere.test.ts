@@ -155,7 +155,7 @@ const STORY: readonly Step[] = [
     55,
     /differed +8 differ, none may(.*\n)*.*EP5013: fill 3 \(swap \d+\) differs from fill 2 .* runs on\./,
   ),
-  step("the same package again", "far.epk --shadow 300 --json", 25, /EP2017/),
+  step("the package that differed again", "far.epk --shadow 300 --json", 25, /EP2017/),
   step(
     "a shadow run in which the new agent traps",
     "broken.epk --shadow 300 --allow-differences 300 --json",
@@ -168,7 +168,6 @@ const STORY: readonly Step[] = [
     0,
     /"ok":true.*"shadow":\{"state":"agreed"/,
   ),
-  step("status after all of it", "--status", 0, /fill 1, release 1/),
 ];
 
 /** What came of the story on one way, or why it could not be told. */
