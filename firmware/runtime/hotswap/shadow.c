@@ -44,9 +44,5 @@ void ep_engine_poll_shadow(ep_hotswap_t *engine) {
   }
   if (report->reason == edgeplug_Reason_REASON_TRAP) error = EP_ERR_AGENT_TRAP;
   if (report->reason == edgeplug_Reason_REASON_FUEL) error = EP_ERR_AGENT_FUEL;
-  if (EP_DEFECT(SHADOW_RUN_SPENDS_NOTHING)) {
-    (void)ep_engine_drop(engine, error);
-    return;
-  }
   ep_engine_fail(engine, edgeplug_EventKind_EVENT_KIND_STAGING_FAILED, report->reason, error);
 }

@@ -18,7 +18,7 @@
    1u << edgeplug_Reason_REASON_GUARD | 1u << edgeplug_Reason_REASON_DEADLINE |                              \
    1u << edgeplug_Reason_REASON_WATCHDOG | 1u << edgeplug_Reason_REASON_FAULT |                              \
    1u << edgeplug_Reason_REASON_VECTORS | 1u << edgeplug_Reason_REASON_HANDOVER |                            \
-   1u << edgeplug_Reason_REASON_SHADOW |                                                                     \
+   (uint32_t)!EP_DEFECT(SHADOW_RUN_SPENDS_NOTHING) << edgeplug_Reason_REASON_SHADOW |                        \
    (uint32_t)EP_DEFECT(USED_UP_ATTEMPTS_SPEND) << edgeplug_Reason_REASON_ATTEMPTS)
 
 void ep_engine_event(ep_hotswap_t *engine, edgeplug_EventKind kind, edgeplug_Reason reason, int error) {

@@ -1,5 +1,5 @@
 /** Shadow runs by the requests of the link themselves, and what they say in a form that tests compare. */
-import type { AgentPackage } from "edgeplug";
+import { errorInfo, type AgentPackage } from "edgeplug";
 import { reasonName, type DeviceSession } from "edgeplug/device";
 import { edgeplug } from "edgeplug/messages";
 
@@ -59,6 +59,11 @@ export function shadowOutcome(report: edgeplug.ShadowReport.$Properties): Shadow
       candidateReply: hex(one.candidateReply),
     })),
   };
+}
+
+/** What a board's number of an error stands for. */
+export function errorName(code: number): string {
+  return errorInfo(code)?.name ?? String(code);
 }
 
 /** Begin to STAGED, without any check by the host. */
