@@ -107,6 +107,16 @@ describe("a push through a gateway", () => {
     expect(gateway.deployRequests).toEqual([]);
   });
 
+  it("may take longer than a timer can", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => {
+      gateway.emit(BEGUN);
+      setImmediate(() => gateway.emit(RESULT));
+    };
+    const shadow = { scans: 4_000_000_000 }; // more than six weeks
+    expect((await push(await open(gateway), { shadow })).result).toMatchObject({ swapNumber: 3 });
+  });
+
   it("that is stopped in its shadow run says how far it was", async () => {
     const gateway = await startGateway();
     const controller = new AbortController();

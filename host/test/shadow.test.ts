@@ -351,7 +351,7 @@ describe("a shadow run between request agents", () => {
   const request = { kind: AgentKind.AGENT_KIND_REQUEST };
   /** Compares what is called, and as many others. */
   const comparing =
-    (others: (board: FakeBoard) => number = () => 0): FakeBoardOptions["script"] =>
+    (others: (board: FakeBoard) => number = () => 0): NonNullable<FakeBoardOptions["script"]> =>
     (asked_, board) => {
       if (asked_.call) {
         if (board.shadow.compared !== undefined && board.shadow.compared !== null) board.shadow.compared++;
