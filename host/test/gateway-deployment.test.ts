@@ -99,6 +99,7 @@ describe("a push through a gateway", () => {
   it("with a shadow run is not handed to a gateway that would leave it out", async () => {
     const gateway = await startGateway();
     gateway.handlers.getGateway = (_call, callback) => callback(null, { version: "0.0.9" });
+    gateway.onDeploy = () => gateway.emit(RESULT);
     gateway.stop();
     await gateway.start();
     const error = await failure(push(await open(gateway), { shadow: { scans: 5 } }));
@@ -111,10 +112,10 @@ describe("a push through a gateway", () => {
     const gateway = await startGateway();
     gateway.onDeploy = () => {
       gateway.emit(BEGUN);
-      setImmediate(() => gateway.emit(RESULT));
+      setTimeout(() => gateway.emit(RESULT), 100);
     };
-    const shadow = { scans: 4_000_000_000 }; // more than six weeks
-    expect((await push(await open(gateway), { shadow })).result).toMatchObject({ swapNumber: 3 });
+    const sixWeeks = { timeoutMs: 42 * 86_400_000 };
+    expect((await push(await open(gateway), sixWeeks)).result).toMatchObject({ swapNumber: 3 });
   });
 
   it("that is stopped in its shadow run says how far it was", async () => {

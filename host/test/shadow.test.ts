@@ -290,6 +290,7 @@ describe("a shadow run that is disturbed", () => {
       },
     });
     expect(pushed.end).toMatchObject({ code: "SHADOW" });
+    expect(asked(pushed.board)).toEqual(["begin", "shadow"]); // a real board would refuse it as spent
   });
 
   it.each([10, 400])("of an earlier push with other settings is ended, not waited for (%i)", async (pace) => {
