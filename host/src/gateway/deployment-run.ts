@@ -107,6 +107,7 @@ export class DeploymentRun {
       timeoutMs: Number.isFinite(timeoutMs) ? timeoutMs : undefined,
       allowDowngrade,
       shadow,
+      promised: this.deployment.record.swapNumber || undefined,
       signer: maySign ? this.deployment : undefined,
       activated:
         standing.kind === "activated"

@@ -32,6 +32,11 @@ export interface PushOptions {
   timestamp?: number | undefined;
   /** An earlier push has activated the package already, in this swap: only wait out its trial. */
   activated?: { swapNumber: number; slot: number } | undefined;
+  /**
+   * An earlier push of the same deployment was promised this swap. If the board refuses the package as spent because of its
+   * shadow run, that is what is told.
+   */
+  promised?: number | undefined;
   /** Confirm a trial that waits for the host once it has been healthy long enough. Default true. */
   confirm?: boolean | undefined;
   /** First let the new agent run beside the active one, with its outputs compared and not applied. */

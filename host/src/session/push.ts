@@ -178,18 +178,8 @@ class Push {
 
   /** Undefined when the new agent may be activated. */
   private async *runShadow(): AsyncGenerator<PushStep, Outcome | undefined, void> {
-    const { session, asking, manifest, options } = this;
-    if (options.shadow === undefined) return undefined;
-    const run = new ShadowRun(
-      session,
-      asking,
-      manifest,
-      this.pkg.payload,
-      this.result.swapNumber,
-      options.shadow,
-      options,
-      () => this.trap,
-    );
+    const run = this.shadowRun(this.result.swapNumber);
+    if (run === undefined) return undefined;
     try {
       const error = yield* run.run();
       this.shadow = run.report;
@@ -198,6 +188,21 @@ class Push {
       if (run.isRejected) this.stage = "over";
       throw error;
     }
+  }
+
+  private shadowRun(swapNumber: number): ShadowRun | undefined {
+    const { session, asking, manifest, options, pkg } = this;
+    if (options.shadow === undefined) return undefined;
+    return new ShadowRun(
+      session,
+      asking,
+      manifest,
+      pkg.payload,
+      swapNumber,
+      options.shadow,
+      options,
+      () => this.trap,
+    );
   }
 
   /** A locked board takes an older package only by an operator's word, which holds until a reset. */
@@ -225,6 +230,8 @@ class Push {
     );
     if (response.error !== 0) {
       const refusal = EdgePlugError.fromBoard(response.error, response.detail, response.message);
+      const { promised } = this.options;
+      if (refusal.code === "SPENT" && promised !== undefined) yield* this.shadowRun(promised)?.missed() ?? [];
       const error = explainMismatch(refusal, this.manifest, this.session.hello);
       return await this.allowanceLost(error);
     }

@@ -178,6 +178,15 @@ export class ShadowRun {
     }
   }
 
+  /** What became of a run while nobody looked: if it was rejected, tells it and throws as run() does. */
+  async *missed(): AsyncGenerator<PushStep, void, void> {
+    const report = await this.ownReport();
+    if (report?.state !== ShadowState.SHADOW_STATE_REJECTED) return;
+    this.report = report;
+    yield { step: "shadow", ...report };
+    throw await this.rejected(report);
+  }
+
   /** Has the board begin; what it answers to a repeated request is no news, so what counts is where it stands. */
   private async ask(): Promise<EdgePlugError | undefined> {
     const body = { shadow: shadowMessage(this.shadow) };

@@ -1,10 +1,18 @@
 /** Deployments on real boards, without a network: queues, order, what cancelling means, and what a restart finds. */
-import { DEEDS, failingAgent, OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
+import {
+  controlAgent,
+  DEEDS,
+  failingAgent,
+  OPERATOR,
+  PUBLISHER,
+  publicKeyOf,
+} from "@edgeplug/test-support/agents";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../../src/errors.js";
 import type { Deployment } from "../../src/gateway/deployment.js";
 import { DeploymentState, type DeployEvent } from "../../src/gateway/deployments-store.js";
+import { encodeFrame } from "../../src/frames.js";
 import { edgeplug } from "../../src/generated/messages.js";
 import { serializePackage } from "../../src/package.js";
 import { commandMessage } from "../../src/session/commands.js";
@@ -192,6 +200,33 @@ describe("a deployment with a shadow run", () => {
     expect(deployment.record).toMatchObject({ error: null, state: DONE });
     const result = deployment.record.events.at(-1)?.result;
     expect(result?.shadow).toMatchObject({ compared: 20_000 });
+  });
+
+  it("says how its run ended while the board was out of reach", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const before = `(if (i32.gt_u (global.get $count) (i32.const 20000)) (then
+      (call $output (i32.const 0) (f32.const 2))
+      (call $output (i32.const 1) (f32.convert_i32_u (global.get $count)))
+      (return)))`;
+    const later = agent(controlAgent({ value: 1, before }), { version: "2", release: 2, stateId: 5 });
+    const deployment = deploy(fleet, id, serializePackage(later), false, { scans: 4_000_000_000 });
+    await happens(deployment, "shadow");
+    const board = await fleet.ports[0]?.pull();
+    if (board === undefined) throw new Error("no board");
+    for (let tries = 0; tries < 2; tries++) {
+      // the board ends a run when it has heard nothing for half a minute
+      board.run(15_000);
+      board.send(Buffer.from(encodeFrame({ request: { id: 1, status: {} } })));
+    }
+    fleet.ports[0]?.plug(board);
+    const last = (await events(deployment)).slice(-2);
+    expect(last[0]?.shadow).toMatchObject({
+      differing: 8,
+      first: [{ candidate: 2 }, {}, {}, {}, {}, {}, {}, {}],
+    });
+    expect(last[1]?.failure).toMatchObject({ name: "SHADOW" });
   });
 
   it("keeps its settings over a restart of the gateway, in the middle of the run and in the queue", async () => {

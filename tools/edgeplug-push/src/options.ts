@@ -92,9 +92,9 @@ Examples:
 The device can also stand in EDGEPLUG_DEVICE. A push that was cut short is resumed by pushing again.
 
 Exit codes: 0 only when the new agent stayed; 2 usage; 10 files; 20 to 25 the package; 30 to 37 the board said
-no; 40, 41 flash or journal; 50 to 54 the agent's code; 55 other outputs than the running agent's; 60 rolled back; 61 rejected; 70 a defect in this tool;
-71 to 79 port, line and board; 80 to 89 gateway and login; 130 stopped by Ctrl-C. Every error prints its code, EP and
-four digits.`;
+no; 40, 41 flash or journal; 50 to 54 the agent's code; 55 it gave other outputs than the running one; 60 rolled
+back; 61 rejected; 70 a defect in this tool; 71 to 79 port, line and board; 80 to 89 gateway and login; 130
+stopped by Ctrl-C. Every error prints its code, EP and four digits.`;
 
 /** Parses the arguments; undefined when they only asked for help or the version, which has been printed. */
 export function parseArguments(args: readonly string[], version: string): Settings | undefined {
