@@ -79,7 +79,7 @@ static bool load_module(void) {
   ep_events_init(&events);
   bank.channels = &channels;
   bank.log = &events;
-  bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0, plain};
+  bank.host = (ep_wasm_host_t){ep_host_imports, EP_HOST_IMPORTS, &bank, NULL, NULL, NULL, 0, plain};
   ep_count_t from = ep_count_begin();
   ep_wasm_result_t result =
       ep_wasm_load(&bank.instance, bank.code, size, &limits, &bank.host, bank.arena, sizeof bank.arena, &why);

@@ -36,6 +36,17 @@ const SAME = makePackage(controlAgent({ value: 7 }), { name: "same", release: 2,
 const OTHER = makePackage(controlAgent({ value: 8 }), { name: "other", release: 2, ...STATE });
 const ECHO = makePackage(requestAgent(0xa1), { name: "echo", ...REQUEST });
 
+/** Gives ECHO's replies, but takes over a tenth of a second for each. */
+const SLOW = candidate(
+  requestAgent(0xa1).replace(
+    "(result i32)\n",
+    `(result i32) (local $left i32)
+      (local.set $left (i32.const 400000))
+      (loop $again (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))\n`,
+  ),
+  { ...REQUEST, limits: { ...REQUEST.limits, fuel: 8_000_000 } },
+);
+
 interface Bench {
   board: TestBoard;
   session: DeviceSession;
@@ -201,15 +212,13 @@ onEachBoard((backend) => {
       expect(board.watch.missed).toBe(0);
     });
 
-    it("a hand-over that the scan has no time for is refused, and spends nothing", async () => {
+    it("a state that the scan has no time to save is not waited for, and spends nothing", async () => {
       const long = `(global.set $left (i32.const 300)) (loop $again
         (global.set $left (i32.sub (global.get $left) (i32.const 1))) (br_if $again (global.get $left)))`;
       const extra = `(global $left (mut i32) (i32.const 0))`;
-      const slow = (value: number) =>
-        controlAgent({ value, extra, before: long, save: `${long} (i32.const 4)`, restore: long });
-      const limits = { fuel: 2_400 };
-      const active = makePackage(slow(7), { ...STATE, limits });
-      const { board, session } = await staged(backend, candidate(slow(7), { ...STATE, limits }), active);
+      const slow = controlAgent({ value: 7, extra, before: long, save: `${long} (i32.const 4)` });
+      const active = makePackage(slow, { ...STATE, limits: { fuel: 2_400 } });
+      const { board, session } = await staged(backend, candidate(controlAgent({ value: 7 }), STATE), active);
       expect((await failureOf(askShadow(session, { scans: 10 }))).code).toBe("FUEL");
       expect(await shadowReport(session)).toMatchObject({ state: "stopped", compared: 0 });
       expect(await standing(session)).toMatchObject({ phase: "staged", spent: 0 });
@@ -341,18 +350,7 @@ onEachBoard((backend) => {
     });
 
     it("a candidate that computes for long holds up nobody's scan and no watchdog", async () => {
-      const slow = requestAgent(0xa1).replace(
-        "(memory.copy",
-        `(local.set $left (i32.const 400000)) (loop $again
-           (local.set $left (i32.sub (local.get $left) (i32.const 1))) (br_if $again (local.get $left)))
-         (memory.copy`,
-      );
-      const limits = { ...REQUEST.limits, fuel: 8_000_000 };
-      const pkg = candidate(slow.replace("(result i32)\n      ", "(result i32) (local $left i32)\n      "), {
-        ...REQUEST,
-        limits,
-      });
-      const { board, session, clock } = await staged(backend, pkg, ECHO);
+      const { board, session, clock } = await staged(backend, SLOW, ECHO);
       const { bootNumber } = await session.status();
       await askShadow(session, { scans: 2 });
       await ask(session, 2);
@@ -499,5 +497,28 @@ onBoard("sim", () => {
     const failed = events.filter(({ kind }) => eventKindName(kind) === "staging failed");
     expect(failed.map(({ error }) => errorName(error))).toEqual(["STALLED"]);
     expect(board.watch.missed).toBe(0);
+  });
+
+  it("the reply is on its way before the candidate begins to work on the request", async () => {
+    const { board, session } = await staged("sim", SLOW, ECHO);
+    const { sim } = board;
+    if (sim === undefined) throw new TypeError("no simulated board");
+    const { serial } = sim;
+    const write = serial.write.bind(serial);
+    let handedAt = 0; // to the transmit ring, in nanoseconds of the board's
+    serial.write = (bytes, nanos) => {
+      handedAt = nanos;
+      return write(bytes, nanos);
+    };
+    /** From then until the main loop's turn was over, in which all of that happened. */
+    const rest = async (): Promise<number> => {
+      const { data } = await session.call(Uint8Array.of(1));
+      expect([...data]).toEqual([0xa1, 1]);
+      return sim.milliseconds - handedAt / 1e6;
+    };
+    expect(await rest()).toBeLessThan(5);
+    await askShadow(session, { scans: 3 });
+    expect(await rest()).toBeGreaterThan(100);
+    expect(await shadowReport(session)).toMatchObject({ compared: 1, differing: 0 });
   });
 });

@@ -65,7 +65,7 @@ static void ep_agents_fuel_step(void *context) {
 }
 
 /* The bank that no scan uses. */
-static ep_bank_t *ep_agents_candidate(ep_agents_t *agents) {
+__attribute__((noinline)) static ep_bank_t *ep_agents_candidate(ep_agents_t *agents) {
   return agents->active == &agents->bank[0] ? &agents->bank[1] : &agents->bank[0];
 }
 
@@ -122,10 +122,9 @@ static int ep_agents_fail(ep_bank_t *bank, ep_wasm_result_t result, const ep_was
 /* Calls an optional export without arguments; its result, if it has one, comes back in `value`. */
 static int ep_agents_call_optional(ep_bank_t *bank, const char *name, const char *type, uint64_t *value) {
   int32_t function = ep_wasm_find_export(&bank->instance, name, type);
-  ep_wasm_result_t result;
   if (function < 0) return EP_OK;
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
-  return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  return ep_agents_error(
+      ep_agents_invoke(bank, function, value, (uint32_t)ep_wasm_fuel(&bank->instance), true));
 }
 
 /* Finds where the agent passes bytes; its size is the manifest's, and must lie inside the memory. */
@@ -205,14 +204,8 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
   bank->log = NULL;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){ep_host_imports,
-                                ep_host_import_count,
-                                bank,
-                                ep_agents_validate_step,
-                                ep_agents_fuel_step,
-                                NULL,
-                                0,
-                                false};
+  bank->host = (ep_wasm_host_t){
+      ep_host_imports, EP_HOST_IMPORTS, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;
@@ -308,14 +301,16 @@ int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted) {
   bank->guard_hits = 0;
   bank->channels = &shadow->image;
   bank->log = NULL;
-  if (bank->manifest.kind != edgeplug_AgentKind_AGENT_KIND_CONTROL) {
-    return ep_shadow_begin(agents, bank, INT32_MAX, true);
-  }
-  shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
-  if (!ep_agents_await(&shadow->starting, bank)) {
-    shadow->bank = bank;
-    ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
-    return EP_ERR_FUEL;
+  if (bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
+    shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
+    if (!ep_agents_await(&shadow->starting, bank)) {
+      shadow->bank = bank;
+      ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+      return EP_ERR_FUEL;
+    }
+  } else {
+    do ep_shadow_begin(agents, bank, UINT32_MAX, true);
+    while (shadow->bank == NULL && shadow->report.state == edgeplug_ShadowState_SHADOW_STATE_RUNNING);
   }
   return shadow->report.reason == edgeplug_Reason_REASON_HANDOVER ? EP_ERR_HANDOVER : EP_OK;
 }
@@ -332,10 +327,8 @@ int ep_agents_handle(ep_bank_t *bank, const uint8_t *data, uint8_t *reply, uint3
   ep_wasm_result_t result;
   if (*size > bank->io_size || buffer == NULL) return EP_ERR_REQUEST_SIZE;
   memcpy(buffer, data, *size);
-  ep_wasm_set_sliced(&bank->instance, true);
-  ep_wasm_set_fuel(&bank->instance, (int32_t)bank->manifest.limits.fuel);
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)bank->handle, &value);
-  if (result != EP_WASM_OK) return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  result = ep_agents_invoke(bank, bank->handle, &value, bank->manifest.limits.fuel, true);
+  if (result != EP_WASM_OK) return ep_agents_error(result);
   if ((uint32_t)value > bank->io_size) return EP_ERR_REPLY;
   *size = (uint32_t)value;
   memcpy(reply, buffer, *size);

@@ -23,7 +23,7 @@
 typedef struct {
   float inputs[EP_BOARD_MAX_INPUTS];
   uint64_t time_us;                   /* scan time */
-  uint64_t scan;                      /* its number, for log lines */
+  uint64_t scan;                      /* its number: ticks since boot, this one included */
   float wanted[EP_BOARD_MAX_OUTPUTS]; /* what the agent wrote, before the guards */
 } ep_channels_t;
 
@@ -34,7 +34,6 @@ typedef struct {
   bool loaded;
   uint32_t slot;
   uint32_t swap_number;
-  edgeplug_Manifest manifest;
   ep_channels_t *channels;             /* the image's in scans, a vector's own in the main loop */
   ep_event_queue_t *log;               /* NULL while logging is off */
   uint32_t guard_hits;                 /* since its trial or shadow run began */
@@ -43,6 +42,7 @@ typedef struct {
   uint32_t io_size;
   char message[EP_AGENT_MESSAGE_SIZE + 1u]; /* what the last trap or refusal was about */
   ep_wasm_host_t host;
+  edgeplug_Manifest manifest;
   ep_wasm_instance_t instance;
   uint8_t code[EP_RECORD_PAYLOAD_MAX] __attribute__((aligned(8)));
   uint8_t arena[EP_ARENA_SIZE] __attribute__((aligned(8)));
@@ -60,35 +60,38 @@ typedef struct {
 /* The candidate that runs beside the active agent, and what came of the last run. */
 typedef struct {
   ep_bank_t *bank;     /* NULL = none */
-  ep_bank_t *starting; /* takes over state in the next scan */
+  ep_bank_t *starting; /* takes over state in the next two scans */
+  bool saved;          /* half of that is done */
+  bool ran;            /* in the scan that comes next for the candidate, the active agent did not trap */
   bool waits;          /* a request that the active agent has answered and the candidate has not */
   edgeplug_ShadowReport report;
   float tolerance[EP_BOARD_MAX_OUTPUTS];
   float outputs[EP_BOARD_MAX_OUTPUTS]; /* what the machine would have */
-  ep_channels_t image;
+  float applied[EP_BOARD_MAX_OUTPUTS]; /* what it had in the scan of `image` */
+  ep_channels_t image;                 /* of the scan before the present one */
   uint32_t request_size, reply_size;
   uint8_t request[EP_MAX_IO_BUFFER]; /* then the candidate's reply */
   uint8_t reply[EP_MAX_IO_BUFFER];   /* the active agent's */
 } ep_shadow_t;
 
+/* What is large stands last: short offsets are short instructions. */
 struct ep_agents {
-  ep_bank_t bank[2];
   ep_bank_t *active;   /* runs; NULL = safe mode */
   ep_bank_t *fallback; /* during a trial: the one that comes back */
   ep_bank_t *pending;  /* to become active at the next scan */
+  int pending_result;  /* of the switch: EP_OK or EP_ERR_HANDOVER */
   bool pending_trial;
-  int pending_result; /* of the switch: EP_OK or EP_ERR_HANDOVER */
   bool in_trial;
-  ep_agent_trial_t trial;
-  bool rollback_told;           /* the scan that sent a candidate off has put the event already */
-  uint32_t trial_first_request; /* requests served before the trial began */
-  ep_shadow_t shadow;
-  ep_channels_t image;
-  float outputs[EP_BOARD_MAX_OUTPUTS]; /* applied last */
-  uint64_t scan;                       /* ticks run since boot, the present one included */
-  ep_agent_counters_t counters;
+  bool rollback_told; /* the scan that sent a candidate off has put the event already */
   ep_event_queue_t *events;
+  ep_agent_counters_t counters;
+  uint32_t trial_first_request; /* requests served before the trial began */
+  ep_agent_trial_t trial;
+  float outputs[EP_BOARD_MAX_OUTPUTS]; /* applied last */
+  ep_channels_t image;
   char message[EP_AGENT_MESSAGE_SIZE + 1u]; /* of the last refusal or trap */
+  ep_shadow_t shadow;
+  ep_bank_t bank[2];
 };
 
 void ep_agents_init(ep_agents_t *agents, ep_event_queue_t *events);
@@ -113,6 +116,11 @@ int ep_agents_instantiate(ep_bank_t *bank);
 /* EP_ERR_ code and reason for a result of the engine. */
 int ep_agents_error(ep_wasm_result_t result);
 edgeplug_Reason ep_agents_reason(ep_wasm_result_t result);
+
+/* Calls export `function` of `bank` with so much fuel; `sliced` as ep_wasm_set_sliced(). Of a failure bank->message
+ * tells. [scan] */
+ep_wasm_result_t ep_agents_invoke(ep_bank_t *bank, int32_t function, uint64_t *value, uint32_t fuel,
+                                  bool sliced);
 
 /* Text of what went wrong in `bank`, into bank->message: the agent's own abort text, or the engine's. [scan] */
 void ep_agents_explain(ep_bank_t *bank, ep_wasm_result_t result, const ep_wasm_error_t *error);

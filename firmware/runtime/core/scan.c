@@ -10,20 +10,20 @@ void ep_scan_clock_init(ep_scan_clock_t *clock) {
   memset(clock, 0, sizeof *clock);
 }
 
-/* Counts this scan and the ticks that passed without one; returns how many those are. The timer runs on
+/* Counts this scan and the ticks that passed without one; returns whether there are any. The timer runs on
  * whether interrupts are served or not, so a lost one shows at the next. A tick is due when its time has come by
  * more than half: an interrupt served late is no lost one. */
-static uint64_t ep_scan_count(ep_scan_clock_t *clock, uint64_t now_us, uint32_t tick_us) {
-  uint64_t due, missed;
+static bool ep_scan_count(ep_scan_clock_t *clock, uint64_t now_us, uint32_t tick_us) {
+  uint64_t due, elapsed = clock->ticks_elapsed + 1u;
+  bool missed;
   if (!clock->started) {
     clock->started = true;
     clock->first_us = now_us - tick_us;
   }
   due = (now_us - clock->first_us + tick_us / 2u) / tick_us;
-  missed = due > clock->ticks_elapsed + 1u ? due - clock->ticks_elapsed - 1u : 0u;
+  missed = due > elapsed;
+  clock->ticks_elapsed = missed ? due : elapsed;
   clock->scans_run++;
-  clock->scans_missed += missed;
-  clock->ticks_elapsed += 1u + missed;
   return missed;
 }
 
@@ -39,25 +39,12 @@ static void ep_scan_set_fail_safe(float *outputs, const edgeplug_Guards *guards,
   }
 }
 
-/* Calls `function` of `bank` with its own fuel, but no more than `fuel`, from which it takes what was used. */
-static ep_wasm_result_t ep_scan_invoke(ep_bank_t *bank, int32_t function, uint64_t *value, int32_t *fuel,
-                                       bool sliced) {
-  int32_t most = (int32_t)bank->manifest.limits.fuel;
-  ep_wasm_result_t result;
-  if (most > *fuel) most = *fuel;
-  ep_wasm_set_sliced(&bank->instance, sliced);
-  ep_wasm_set_fuel(&bank->instance, most);
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
-  *fuel -= most - ep_wasm_fuel(&bank->instance);
-  return result;
-}
-
-ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced,
-                                   uint32_t *size) {
+ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, uint32_t fuel, bool sliced, uint32_t *size) {
+  uint32_t own = from->manifest.limits.fuel;
   uint64_t value = 0;
   const uint8_t *source;
   uint8_t *target;
-  ep_wasm_result_t result = ep_scan_invoke(from, from->save, &value, &fuel, sliced);
+  ep_wasm_result_t result = ep_agents_invoke(from, from->save, &value, own < fuel ? own : fuel, sliced);
   if (result != EP_WASM_OK) return result;
   *size = (uint32_t)value;
   if (*size > EP_MAX_STATE || *size > from->io_size || *size > to->io_size) return EP_WASM_LIMIT;
@@ -65,8 +52,12 @@ ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, int32_t fuel,
   target = ep_wasm_memory(&to->instance, to->io_buffer, *size);
   if (source == NULL || target == NULL) return EP_WASM_TRAP_MEMORY;
   memcpy(target, source, *size);
-  value = *size;
-  return ep_scan_invoke(to, to->restore, &value, &fuel, sliced);
+  return EP_WASM_OK;
+}
+
+ep_wasm_result_t ep_scan_restore(ep_bank_t *bank, uint32_t size, bool sliced) {
+  uint64_t value = size;
+  return ep_agents_invoke(bank, bank->restore, &value, bank->manifest.limits.fuel, sliced);
 }
 
 bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
@@ -76,15 +67,10 @@ bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to) {
 
 void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,
                    edgeplug_Reason reason, uint32_t detail) {
-  edgeplug_Event event;
-  memset(&event, 0, sizeof event);
-  event.kind = kind;
-  event.scan = agents->scan;
-  event.swap_number = bank->swap_number;
-  event.reason = reason;
-  event.detail = detail;
-  if (kind == edgeplug_EventKind_EVENT_KIND_TRAP) memcpy(event.text, bank->message, sizeof bank->message);
-  ep_events_put(agents->events, &event);
+  edgeplug_Event *event = ep_events_put(agents->events, kind, bank->channels->scan, bank->swap_number);
+  event->reason = reason;
+  event->detail = detail;
+  if (kind == edgeplug_EventKind_EVENT_KIND_TRAP) memcpy(event->text, bank->message, sizeof bank->message);
 }
 
 /* Makes the pending bank the active one, between the scan before and this one. */
@@ -93,7 +79,8 @@ static void ep_scan_switch(ep_agents_t *agents) {
   uint32_t handed_over = 0;
   agents->pending_result = EP_OK;
   if (agents->pending_trial && ep_scan_hands_over(from, to)) {
-    ep_wasm_result_t result = ep_scan_hand_over(from, to, INT32_MAX, false, &handed_over);
+    ep_wasm_result_t result = ep_scan_save(from, to, UINT32_MAX, false, &handed_over);
+    if (result == EP_WASM_OK) result = ep_scan_restore(to, handed_over, false);
     if (result != EP_WASM_OK) {
       agents->pending_result = EP_ERR_HANDOVER;
       agents->pending = NULL;
@@ -118,7 +105,7 @@ void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason) {
   ep_bank_t *failed = agents->active;
   agents->trial.failed = true;
   agents->trial.reason = (uint32_t)reason;
-  agents->trial.scan = agents->scan;
+  agents->trial.scan = agents->image.scan;
   agents->in_trial = false;
   agents->active = agents->fallback;
   agents->fallback = NULL;
@@ -132,17 +119,15 @@ edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float output
   const edgeplug_Manifest *manifest = &bank->manifest;
   bool active = bank == agents->active;
   float guarded[EP_BOARD_MAX_OUTPUTS];
-  int32_t fuel = INT32_MAX;
   uint64_t none = 0;
   uint32_t hits;
   ep_wasm_result_t result;
-  if (manifest->scan_divider > 1u && agents->scan % manifest->scan_divider != 0u) {
+  if (manifest->scan_divider > 1u && bank->channels->scan % manifest->scan_divider != 0u) {
     return edgeplug_Reason_REASON_NONE;
   }
-  result = ep_scan_invoke(bank, bank->scan, &none, &fuel, false);
+  result = ep_agents_invoke(bank, bank->scan, &none, manifest->limits.fuel, false);
   if (result != EP_WASM_OK) {
     if (active) agents->counters.traps++;
-    ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
     ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, ep_agents_reason(result),
                   ep_wasm_last_error(&bank->instance)->offset);
     return ep_agents_reason(result);
@@ -187,15 +172,14 @@ static bool ep_scan_active(ep_agents_t *agents) {
 void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
   const ep_board_map_t *map = ep_board_map();
   uint64_t now_us = ep_board_time_us();
-  uint64_t missed = ep_scan_count(clock, now_us, map->tick_us);
+  bool missed = ep_scan_count(clock, now_us, map->tick_us);
   bool ran;
-  agents->scan = clock->ticks_elapsed;
   agents->image.time_us = now_us;
-  agents->image.scan = agents->scan;
+  agents->image.scan = clock->ticks_elapsed;
   ep_board_inputs_read(agents->image.inputs, map->inputs);
   if (agents->pending != NULL) {
     ep_scan_switch(agents);
-  } else if (agents->in_trial && missed > 0u) {
+  } else if (agents->in_trial && missed) {
     agents->active->message[0] = '\0';
     ep_agents_fail_trial(agents, edgeplug_Reason_REASON_DEADLINE);
   }
@@ -203,7 +187,7 @@ void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock) {
   ran = ep_scan_active(agents);
   if (ran) agents->trial.healthy_scans++;
   agents->trial.elapsed_scans++;
-  ep_board_outputs_write(agents->outputs, map->outputs, agents->scan,
+  ep_board_outputs_write(agents->outputs, map->outputs, agents->image.scan,
                          agents->active != NULL ? agents->active->swap_number : 0u);
   ep_shadow_scan(agents, ran, missed);
 }

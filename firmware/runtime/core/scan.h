@@ -8,13 +8,12 @@
 
 #include "core/agents.h"
 
-/* The board's own count of time against scans. ticks_elapsed = scans_run + scans_missed, always. */
+/* The board's own count of time against scans; the difference was missed. */
 typedef struct {
   bool started;
   uint64_t first_us; /* time of the tick before the first scan */
   uint64_t ticks_elapsed;
   uint64_t scans_run;
-  uint64_t scans_missed;
 } ep_scan_clock_t;
 
 void ep_scan_clock_init(ep_scan_clock_t *clock);
@@ -29,9 +28,11 @@ edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float output
 
 bool ep_scan_hands_over(const ep_bank_t *from, const ep_bank_t *to);
 
-/* Lets `from` save into its buffer and `to` restore from a copy in its own, of `size` bytes: each within its own limit
- * and both within `fuel`. `sliced` as ep_wasm_set_sliced(). */
-ep_wasm_result_t ep_scan_hand_over(ep_bank_t *from, ep_bank_t *to, int32_t fuel, bool sliced, uint32_t *size);
+/* Lets `from` save into its buffer, within its own fuel and within `fuel`, and copies that, `size` bytes, into `to`'s. */
+ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, uint32_t fuel, bool sliced, uint32_t *size);
+
+/* Lets `bank` restore `size` bytes from its buffer. `sliced` as ep_wasm_set_sliced(). */
+ep_wasm_result_t ep_scan_restore(ep_bank_t *bank, uint32_t size, bool sliced);
 
 /* Puts an event about `bank`, in this scan; of a trap with its text. */
 void ep_scan_event(ep_agents_t *agents, edgeplug_EventKind kind, const ep_bank_t *bank,

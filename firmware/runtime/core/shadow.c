@@ -19,7 +19,6 @@ void ep_shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Rea
     memcpy(agents->message, bank->message, sizeof agents->message);
   }
   shadow->bank = NULL;
-  shadow->waits = false;
   shadow->report.state = state;
   shadow->report.reason = reason;
 }
@@ -28,39 +27,54 @@ static void ep_shadow_reject(ep_agents_t *agents, edgeplug_Reason reason) {
   ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_REJECTED, reason);
 }
 
-int ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, int32_t fuel, bool sliced) {
+/* The active agent goes on afterwards, so it gets back what saving may change: its buffer, which lies in memory, as was made
+ * sure of, and its globals, of which 64 are looked after. */
+static ep_wasm_result_t ep_shadow_save(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced) {
   ep_shadow_t *shadow = &agents->shadow;
   ep_bank_t *active = agents->active;
-  int error = EP_OK;
-  if (ep_scan_hands_over(active, bank)) {
-    /* It goes on afterwards, so its buffer gets back what was in it. It lies in memory: that was made sure of. */
-    uint8_t *buffer = ep_wasm_memory(&active->instance, active->io_buffer, active->io_size);
-    ep_wasm_result_t result;
-    uint32_t size;
-    memcpy(shadow->reply, buffer, active->io_size);
-    result = ep_scan_hand_over(active, bank, fuel, sliced, &size);
-    memcpy(buffer, shadow->reply, active->io_size);
-    if (result == EP_WASM_TRAP_FUEL && !sliced) return EP_ERR_FUEL;
-    if (result != EP_WASM_OK) error = EP_ERR_HANDOVER;
+  uint8_t *buffer = ep_wasm_memory(&active->instance, active->io_buffer, active->io_size);
+  uint32_t size;
+  void *globals = ep_wasm_globals(&active->instance, &size);
+  ep_wasm_result_t result;
+  if (size > sizeof shadow->reply) size = sizeof shadow->reply;
+  memcpy(shadow->request, buffer, active->io_size);
+  memcpy(shadow->reply, globals, size);
+  result = ep_scan_save(active, bank, fuel, sliced, &shadow->reply_size);
+  memcpy(buffer, shadow->request, active->io_size);
+  memcpy(globals, shadow->reply, size);
+  return result;
+}
+
+void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced) {
+  ep_shadow_t *shadow = &agents->shadow;
+  bool hands_over = ep_scan_hands_over(agents->active, bank);
+  ep_wasm_result_t result = EP_WASM_OK;
+  if (!shadow->saved) {
+    if (hands_over) result = ep_shadow_save(agents, bank, fuel, sliced);
+    if (result == EP_WASM_TRAP_FUEL && !sliced) return;
+    shadow->image = agents->image;
+    memcpy(shadow->image.wanted, agents->outputs, sizeof agents->outputs);
+    memcpy(shadow->outputs, agents->outputs, sizeof agents->outputs);
+    shadow->saved = true;
+    if (result == EP_WASM_OK) return;
+  } else if (hands_over) {
+    result = ep_scan_restore(bank, shadow->reply_size, sliced);
   }
-  shadow->image = agents->image;
-  memcpy(shadow->image.wanted, agents->outputs, sizeof agents->outputs);
-  memcpy(shadow->outputs, agents->outputs, sizeof agents->outputs);
   shadow->starting = NULL;
   shadow->bank = bank;
-  if (error != EP_OK) ep_shadow_reject(agents, edgeplug_Reason_REASON_HANDOVER);
-  return error;
+  if (result != EP_WASM_OK) ep_shadow_reject(agents, edgeplug_Reason_REASON_HANDOVER);
 }
 
 /* ---- comparing -------------------------------------------------------------------------------- */
 
 /* Notes a difference; NULL if there is room for no more. */
-static edgeplug_ShadowDifference *ep_shadow_note(ep_agents_t *agents, uint32_t channel) {
+__attribute__((noinline)) static edgeplug_ShadowDifference *ep_shadow_note(ep_agents_t *agents,
+                                                                           uint32_t channel) {
   edgeplug_ShadowReport *report = &agents->shadow.report;
   edgeplug_ShadowDifference *difference = &report->first[report->first_count];
   if (report->first_count == EP_DIFFERENCES) return NULL;
   report->first_count++;
-  difference->scan = agents->scan;
+  difference->scan = agents->shadow.image.scan;
   difference->number = report->compared;
   difference->channel = channel;
   return difference;
@@ -70,7 +84,7 @@ static edgeplug_ShadowDifference *ep_shadow_note(ep_agents_t *agents, uint32_t c
 static bool ep_shadow_compare_channel(ep_agents_t *agents, uint32_t channel) {
   ep_shadow_t *shadow = &agents->shadow;
   edgeplug_ShadowChannel *said = &shadow->report.channels[channel];
-  float active = agents->outputs[channel], candidate = shadow->outputs[channel];
+  float active = shadow->applied[channel], candidate = shadow->outputs[channel];
   float distance = active > candidate ? active - candidate : candidate - active;
   edgeplug_ShadowDifference *difference;
   if (active == candidate) return false;
@@ -86,7 +100,8 @@ static bool ep_shadow_compare_channel(ep_agents_t *agents, uint32_t channel) {
 }
 
 /* What a difference shows of a reply: what begins at `from`. */
-static void ep_shadow_excerpt(void *excerpt, const uint8_t *reply, uint32_t size, uint32_t from) {
+__attribute__((noinline)) static void ep_shadow_excerpt(void *excerpt, const uint8_t *reply, uint32_t size,
+                                                        uint32_t from) {
   edgeplug_ShadowDifference_active_reply_t *shown = excerpt;
   size -= from;
   if (size > EP_EXCERPT) size = EP_EXCERPT;
@@ -136,30 +151,35 @@ static void ep_shadow_compare(ep_agents_t *agents) {
 
 /* ---- where it runs ---------------------------------------------------------------------------- */
 
-void ep_shadow_scan(ep_agents_t *agents, bool ran, uint64_t missed) {
+/* The candidate's scan, which is the one before the present one. */
+static void ep_shadow_run(ep_agents_t *agents) {
   ep_shadow_t *shadow = &agents->shadow;
-  ep_bank_t *bank = shadow->bank;
-  edgeplug_Reason reason;
+  edgeplug_Reason reason = ep_scan_agent(agents, shadow->bank, shadow->outputs);
+  if (reason != edgeplug_Reason_REASON_NONE) {
+    ep_shadow_reject(agents, reason);
+  } else if (shadow->ran) {
+    ep_shadow_compare(agents);
+  }
+}
+
+void ep_shadow_scan(ep_agents_t *agents, bool ran, bool missed) {
+  ep_shadow_t *shadow = &agents->shadow;
   if (shadow->starting != NULL) {
     /* What Begin has admitted for a scan of both, less what this one has taken. An agent that did not run in this one still
      * shows what its last took. */
-    (void)ep_shadow_begin(
+    ep_shadow_begin(
         agents, shadow->starting,
-        (int32_t)shadow->starting->manifest.limits.fuel + ep_wasm_fuel(&agents->active->instance), false);
+        shadow->starting->manifest.limits.fuel + (uint32_t)ep_wasm_fuel(&agents->active->instance), false);
+  } else if (shadow->bank == NULL) {
     return;
-  }
-  if (bank == NULL) return;
-  memcpy(&shadow->image, &agents->image, offsetof(ep_channels_t, wanted));
-  if (missed > 0u) {
+  } else if (missed) {
     ep_shadow_reject(agents, edgeplug_Reason_REASON_DEADLINE);
   } else if (shadow->report.channels_count > 0u) {
-    reason = ep_scan_agent(agents, bank, shadow->outputs);
-    if (reason != edgeplug_Reason_REASON_NONE) {
-      ep_shadow_reject(agents, reason);
-    } else if (ran) {
-      ep_shadow_compare(agents);
-    }
+    ep_shadow_run(agents);
   }
+  memcpy(&shadow->image, &agents->image, offsetof(ep_channels_t, wanted));
+  memcpy(shadow->applied, agents->outputs, sizeof agents->outputs);
+  shadow->ran = ran;
 }
 
 void ep_shadow_poll(ep_agents_t *agents) {
@@ -167,11 +187,12 @@ void ep_shadow_poll(ep_agents_t *agents) {
   ep_bank_t *bank = shadow->bank;
   uint32_t state;
   int error;
+  /* The scan may have ended the run since the request came. */
   if (!shadow->waits || bank == NULL) return;
   shadow->waits = false;
   error = ep_agents_handle(bank, shadow->request, shadow->request, &shadow->request_size);
   state = ep_board_scan_mask();
-  /* A scan may have been missed meanwhile, and that has ended it. */
+  /* Or meanwhile. */
   if (shadow->bank != NULL) {
     if (error == EP_ERR_AGENT_TRAP || error == EP_ERR_AGENT_FUEL) {
       edgeplug_Reason reason =

@@ -182,13 +182,9 @@ static void ep_server_send(ep_server_t *server) {
 
 /* Says what a busy board is busy with. */
 static void ep_server_explain_busy(ep_server_t *server, edgeplug_Response *response) {
-  static const char *const waits[] = {
+  static const char waits[][sizeof "a staged package"] = {
       "", "a transfer", "a verification", "a staged package", "an activation", "a trial", "a shadow run"};
-  edgeplug_Status status = edgeplug_Status_init_zero;
-  ep_hotswap_status(server->hotswap, &status);
-  if ((uint32_t)status.phase < sizeof waits / sizeof waits[0]) {
-    memcpy(response->message, waits[status.phase], strlen(waits[status.phase]) + 1u);
-  }
+  memcpy(response->message, waits[ep_hotswap_phase(server->hotswap)], sizeof waits[0]);
 }
 
 static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_t size) {

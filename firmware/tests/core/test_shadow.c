@@ -24,8 +24,10 @@ typedef struct {
   int32_t uses[4]; /* fuel */
   int32_t fuel;    /* left */
   uint8_t memory[64];
+  uint64_t globals[2];
   uint8_t reply[4]; /* from byte 1 on; the first one is the request's */
   uint32_t reply_size;
+  ep_channels_t seen; /* in the last scan */
 } stand_in_t;
 
 static ep_agents_t agents;
@@ -74,7 +76,7 @@ int ep_board_flash_read(uint32_t address, void *buffer, uint32_t size) {
 }
 
 void ep_board_inputs_read(float *inputs, uint32_t count) {
-  for (uint32_t channel = 0; channel < count; channel++) inputs[channel] = (float)agents.scan;
+  for (uint32_t channel = 0; channel < count; channel++) inputs[channel] = (float)agents.image.scan;
 }
 
 void ep_board_outputs_write(const float *outputs, uint32_t count, uint64_t scan, uint32_t swap_number) {
@@ -139,6 +141,12 @@ uint8_t *ep_wasm_memory(ep_wasm_instance_t *instance, uint32_t address, uint32_t
   return address + size <= sizeof agent->memory ? agent->memory + address : NULL;
 }
 
+void *ep_wasm_globals(ep_wasm_instance_t *instance, uint32_t *size) {
+  stand_in_t *agent = stand_in_of(instance);
+  *size = sizeof agent->globals;
+  return agent->globals;
+}
+
 void ep_wasm_function_arity(const ep_wasm_instance_t *instance, uint32_t index, uint32_t *params,
                             uint32_t *results) {
   (void)instance;
@@ -164,6 +172,7 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t function,
   if (agent->fails[function] != EP_WASM_OK) return agent->fails[function];
   if (function == SCAN) {
     ep_channels_t *channels = bank_of(instance)->channels;
+    agent->seen = *channels;
     for (uint32_t channel = 0; channel < OUTPUTS; channel++) {
       channels->wanted[channel] = agent->value[channel];
       agent->value[channel] += agent->step;
@@ -172,6 +181,7 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t function,
   }
   if (function == SAVE) {
     memcpy(agent->memory, &agent->state, sizeof agent->state);
+    agent->globals[1]++;
     values[0] = sizeof agent->state;
   }
   if (function == RESTORE) memcpy(&agent->state, agent->memory, sizeof agent->state);
@@ -397,7 +407,7 @@ static void compares(void) {
     active.step = 1.0f;
     candidate.step = 3.0f;
     scans(2); /* 12: the next one that the candidate asks for is 15 */
-    CHECK_EQ(agents.scan, 12);
+    CHECK_EQ(agents.image.scan, 12);
     active.value[0] = active.value[1] = active.value[2] = active.value[3] = 12.0f;
     candidate.value[0] = candidate.value[1] = candidate.value[2] = candidate.value[3] = 14.0f;
     tolerate(1.5f);
@@ -519,7 +529,7 @@ static void ends(void) {
     wanted.allowed = 100;
     wanted.scans = 12;
     starts();
-    from = agents.scan;
+    from = agents.image.scan;
     scans(2);
     candidate.value[1] = 3.0f;
     candidate.value[2] = 4.0f;
@@ -530,7 +540,7 @@ static void ends(void) {
     for (uint32_t at = 0; at < 8u; at++) {
       const edgeplug_ShadowDifference *one = &report()->first[at];
       CHECK_EQ(one->number, 3 + at / 3);
-      CHECK_EQ(one->scan, from + one->number);
+      CHECK_EQ(one->scan, from + one->number - 1u);
       CHECK_EQ(one->channel, 1 + at % 3);
       CHECK(one->active == 0.0f && one->candidate == 3.0f + (float)(at % 3));
       CHECK_EQ(one->active_reply.size + one->candidate_reply.size, 0);
@@ -608,12 +618,15 @@ static void ends(void) {
     starts();
     scans(2);
     active.fails[SCAN] = EP_WASM_TRAP_MEMORY;
+    scans(1);
+    CHECK_EQ(report()->compared, 3);             /* the scan before */
     active.value[0] = candidate.value[0] = 2.0f; /* the machine's hold at 1 */
-    scans(3);
-    CHECK_EQ(report()->compared, 2);
-    CHECK_EQ(candidate.calls[SCAN], 5);
+    scans(2);
     active.fails[SCAN] = EP_WASM_OK;
-    scans(3);
+    scans(1);
+    CHECK_EQ(report()->compared, 3);
+    CHECK_EQ(candidate.calls[SCAN], 6);
+    scans(2);
     agreed();
     CHECK_EQ(agents.counters.traps, 3);
   }
@@ -640,6 +653,20 @@ static void ends(void) {
     }
   }
 
+  TEST("a control agent is no partner for a request agent, and nobody is for one that is not loaded") {
+    fresh();
+    agents.bank[1].manifest.kind = edgeplug_AgentKind_AGENT_KIND_REQUEST;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    fresh();
+    agents.bank[1].loaded = false;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    fresh();
+    agents.active = NULL;
+    agents.bank[0].loaded = true;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_NO_SHADOW_PARTNER);
+    CHECK_EQ(report()->state, edgeplug_ShadowState_SHADOW_STATE_NONE);
+  }
+
   TEST("a candidate that has agreed is ready to run: its channels are the machine's, and it may log") {
     fresh();
     runs(3);
@@ -658,12 +685,13 @@ static void hands_over(void) {
     CHECK_EQ(active.state, 10);
     memset(active.memory, 0xAA, sizeof active.memory);
     starts();
-    CHECK_EQ(active.state, 11);
+    CHECK_EQ(active.state, 12);
     CHECK_EQ(candidate.state, 11);
     CHECK_EQ(candidate.calls[SCAN], 0);
     CHECK_EQ(active.memory[0], 0xAA); /* what saving overwrote is back */
+    CHECK_EQ(active.globals[1], 0);
     scans(4);
-    CHECK_EQ(candidate.state, active.state);
+    CHECK_EQ(candidate.state, active.state - 1u);
     CHECK_EQ(report()->compared, 4);
     CHECK_EQ(active.calls[SAVE], 1);
   }
@@ -694,21 +722,25 @@ static void hands_over(void) {
     }
   }
 
-  TEST("a hand-over takes what the active agent's scan left of both agents' fuel, in the first scan that "
-       "leaves enough") {
+  TEST("saving takes what the active agent's scan left of both agents' fuel, once that is enough") {
     fresh();
     agents.bank[0].manifest.state_id = agents.bank[1].manifest.state_id = 5;
+    agents.bank[1].manifest.limits.fuel = 500;
     active.uses[SCAN] = 1000;
-    active.uses[SAVE] = 100;
-    candidate.uses[RESTORE] = 901; /* scans() checks that no scan takes more than both are granted */
+    active.uses[SAVE] = 501; /* scans() checks that no scan takes more than both are granted */
+    candidate.uses[RESTORE] = candidate.uses[SCAN] = 500;
     CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_FUEL);
     CHECK(active.calls[SAVE] > 90);
     CHECK_EQ(report()->state, edgeplug_ShadowState_SHADOW_STATE_STOPPED);
     scans(3);
     CHECK_EQ(candidate.calls[SCAN], 0);
-    candidate.uses[RESTORE] = 900;
-    starts();
-    CHECK_EQ(candidate.state, active.state);
+    active.uses[SAVE] = 500;
+    runs(3);
+    agreed();
+    CHECK_EQ(candidate.state, active.state - 1u);
+    candidate.uses[RESTORE] = 501;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_HANDOVER);
+    rejected(edgeplug_Reason_REASON_HANDOVER);
   }
 
   TEST("without a scan nothing begins, not even behind the caller's back") {
@@ -740,7 +772,7 @@ static void undisturbed(void) {
       if (shadow != 0u) {
         starts();
       } else {
-        scans(1);
+        scans(2);
       }
       scans(50);
       if (shadow == 0u) {
@@ -758,14 +790,15 @@ static void undisturbed(void) {
     CHECK(agents.counters.guard_hits > 20);
   }
 
-  TEST("both see the same inputs, time and scan number") {
+  TEST("both see the same inputs, time and scan number, the candidate one scan later") {
     fresh();
     starts();
-    scans(3);
-    CHECK_BYTES(agents.shadow.image.inputs, agents.image.inputs, sizeof agents.image.inputs);
-    CHECK_EQ(agents.shadow.image.time_us, agents.image.time_us);
-    CHECK_EQ(agents.shadow.image.scan, agents.image.scan);
-    CHECK(agents.image.scan == 14u);
+    for (uint32_t scan = 0; scan < 3u; scan++) {
+      ep_channels_t before = active.seen;
+      scans(1);
+      CHECK_BYTES(&candidate.seen, &before, offsetof(ep_channels_t, wanted));
+      CHECK_EQ(before.scan, 12 + scan);
+    }
   }
 }
 
@@ -785,7 +818,7 @@ static void requests(void) {
     CHECK_EQ(report()->compared, 1);
     CHECK_EQ(report()->channels_count, 0);
     CHECK_EQ(report()->first[0].channel, 2);
-    CHECK_EQ(report()->first[0].scan, agents.scan);
+    CHECK_EQ(report()->first[0].scan, agents.image.scan);
     CHECK_EQ(report()->first[0].active_reply.size, 3);
     CHECK_EQ(report()->first[0].candidate_reply.bytes[0], 9);
     CHECK_EQ(agents.counters.requests, 1);

@@ -33,7 +33,7 @@ function rarely(why: string, ...names: string[]): ListedCounter[] {
 
 export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(SCANS, "ep_runtime.clock.ticks_elapsed", "ep_runtime.clock.scans_run"),
-  ...listed(SCANS, "ep_runtime.agents.scan", "ep_runtime.agents.image.scan"),
+  ...listed(SCANS, "ep_runtime.agents.image.scan"),
   ...listed(SCANS, "ep_runtime.agents.trial.healthy_scans", "ep_runtime.agents.trial.elapsed_scans"),
   ...listed(TIME, "ep_runtime.agents.image.time_us", "ep_runtime.hotswap.touched_us"),
   ...listed(PROCESS, "ep_runtime.agents.image.inputs[*]", "process.time_us", "process.temperature"),
