@@ -62,6 +62,22 @@ describe("edgeplug-push", () => {
     expect({ code, stdout }).toEqual({ code: exit, stdout: "" });
   });
 
+  it("refuses a shadow run that makes no sense before it touches the port", async () => {
+    const port = ["-d", "/dev/ttyNONE", file("voltage-event.epk")];
+    for (const [options, words] of [
+      ["--shadow 0", "Expected a whole number"],
+      ["--tolerance 0.1", "about a shadow run"],
+      ["--shadow 5 --tolerance evnet=0.1", 'voltage-event 1.0.0 has no output "evnet"; it has rms, event.'],
+    ] as const) {
+      const { code, stdout, stderr } = await push([...port, ...options.split(" ")]);
+      expect(stderr).toMatch(failsWith("EP1001"));
+      expect(stderr).toContain(words);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    }
+    const right = ["--shadow", "5", "--tolerance", "0.5,event=0,0=2"];
+    expect((await push([...port, ...right])).stderr).toMatch(failsWith("EP7001"));
+  });
+
   it("refuses a bad package before it touches the port", async () => {
     const good = await readFile(file("voltage-event.epk"));
     const flipped = Uint8Array.from(good);
