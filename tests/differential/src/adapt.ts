@@ -12,6 +12,7 @@ import {
   Reader,
   Writer,
   instructions,
+  numbersIn,
   readModule,
   type Body,
   type DataSegment,
@@ -23,9 +24,9 @@ import {
 } from "./binary.js";
 import { VALUE_TYPES, givesNan } from "./operations.js";
 import type { Random } from "./random.js";
-import { isFloat, sprinkle, type Surroundings } from "./sprinkle.js";
+import { WIDE, isFloat, sprinkle, type Surroundings } from "./sprinkle.js";
 
-/** Names of the exports that are added; Binaryen's begin with a letter. */
+/** Names of the exports that are asked for what calls left behind; those that are called begin with a letter. */
 export const FUEL = "#fuel";
 export const MIXED = "#mixed";
 export const HASH = "#hash";
@@ -139,6 +140,30 @@ function metered({ locals, code }: Body, fuel: number): Body {
   return { locals, code: out.done() };
 }
 
+/** Once in so many, a number has more bytes than it needs. */
+const LENGTHENED = 12;
+
+/** The same code, some of its numbers as long as the format allows. */
+function lengthened(random: Random, { locals, code }: Body, wanted: boolean): Body {
+  if (!wanted) return { locals, code };
+  const out = new Writer();
+  let from = 0;
+  for (const { start, end, most, signed } of numbersIn(code)) {
+    if (!random.once(LENGTHENED)) continue;
+    out.bytes(code.subarray(from, start)).bytes(longer(code.slice(start, end), most, signed));
+    from = end;
+  }
+  return { locals, code: out.bytes(code.subarray(from)).done() };
+}
+
+/** The same number in `length` bytes. */
+function longer(number: Uint8Array, length: number, signed: boolean): Uint8Array {
+  const last = number[number.length - 1] ?? 0;
+  const fill = signed && (last & 0x40) !== 0 ? 0x7f : 0;
+  const bytes = Uint8Array.from({ length }, (_, i) => number[i] ?? fill);
+  return bytes.map((byte, i) => (i === length - 1 ? byte & 0x7f : byte | 0x80));
+}
+
 /** Over all of memory, eight bytes at a time. */
 function hashBody(): Body {
   const [at, sum] = [0, 1];
@@ -176,13 +201,21 @@ function checkElement(bytes: Uint8Array): Uint8Array {
 export function adapt(bytes: Uint8Array, random: Random): Module {
   const module = readModule(bytes);
   const types = new Types(module.types);
+  // indices of more than one byte, now and then
+  const fillers = random.once(6) ? WIDE : 0;
+  for (let i = 0; i < fillers; i++)
+    types.list.push({
+      params: random.once(2) ? [I32, random.pick(VALUE_TYPES)] : [],
+      results: [random.pick(VALUE_TYPES)],
+    });
   const strangers = module.imports.flatMap((item) => (item.kind === EXTERNAL.function ? [item] : []));
   const own = module.functions;
-  const before = strangers.length + own.length;
+  const before = strangers.length + own.length + fillers;
   const strangeGlobals = module.imports.flatMap((item) => (item.kind === EXTERNAL.global ? [item] : []));
   const globals: Global[] = [
     ...strangeGlobals.map(({ type, mutable }) => ({ type, mutable, init: zero(type) })),
     ...module.globals.map((global) => ({ ...global, init: constantInit(global.init, global.type) })),
+    ...Array.from({ length: fillers }, () => ({ type: I32, mutable: true, init: zero(I32) })),
   ];
   const mixed = globals.length;
   const fuel = globals.length + 1;
@@ -223,18 +256,21 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
     dataSegments: module.data.length,
     mixer: (type) => before + (VALUE_TYPES as readonly number[]).indexOf(type),
   };
+  const lengthens = random.once(5);
   const bodies = module.bodies.map((original, i) => {
     const type = types.list[own[i] ?? -1];
     if (type === undefined) throw new RangeError("a function of no type");
-    return metered({ ...sprinkle(random, original, type, around) }, fuel);
+    return lengthened(random, metered(sprinkle(random, original, type, around), fuel), lengthens);
   });
+  const nothing = types.indexOf([], []);
+  const nothings = Array.from({ length: fillers }, () => body(() => undefined));
   const added = helpers.flatMap(({ name }, i): Exported[] =>
     name === undefined ? [] : [{ name, kind: EXTERNAL.function, index: before + i }],
   );
   return {
     types: types.list,
     imports: [],
-    functions: [...functions, ...helpers.map(({ type }) => type)],
+    functions: [...functions, ...nothings.map(() => nothing), ...helpers.map(({ type }) => type)],
     tables,
     memories,
     globals: [
@@ -242,13 +278,18 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
       { type: I64, mutable: true, init: zero(I64) },
       { type: I32, mutable: true, init: Uint8Array.of(0x41, 0xe4, 0x00, 0x0b) }, // 100, for the start function
     ],
-    exports: [...module.exports.filter(({ kind }) => kind === EXTERNAL.function), ...added],
+    // each function by itself: what nobody calls can't differ
+    exports: [
+      ...bodies.map((_, i) => ({ name: `f${i}`, kind: EXTERNAL.function, index: strangers.length + i })),
+      ...added,
+    ],
     start: module.start,
     elements: module.elements.map(checkElement),
     hasDataCount: module.data.length > 0,
     bodies: [
       ...strangers.map(({ type }) => standIn(types.list[type] ?? { params: [], results: [] }, mixed)),
       ...bodies,
+      ...nothings,
       ...helpers.map((helper) => helper.body),
     ],
     data: module.data.map(insidePage),

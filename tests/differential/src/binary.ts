@@ -286,6 +286,38 @@ export function instructions(code: Uint8Array): Instruction[] {
   return list;
 }
 
+/** A LEB128 number in code. */
+export interface NumberPlace {
+  readonly start: number;
+  readonly end: number;
+  readonly signed: boolean;
+  /** Bytes that it may have. */
+  readonly most: number;
+}
+
+/**
+ * All of them, but for those that have to be one byte: types of blocks, reserved indices (which this engine, as the version
+ * of the spec that it follows, wants as a byte 0).
+ */
+export function numbersIn(code: Uint8Array): NumberPlace[] {
+  const list: NumberPlace[] = [];
+  for (const { opcode, start, end } of instructions(code)) {
+    if (opcode === 0x43 || opcode === 0x44 || opcode === 0x3f || opcode === 0x40) continue;
+    if (opcode >= 0xfc00) continue;
+    const reader = new Reader(code, start + 1, end);
+    const isBlock = opcode >= 0x02 && opcode <= 0x04;
+    const signed = opcode === 0x41 || opcode === 0x42 || isBlock;
+    for (let index = 0; reader.at < end; index++) {
+      const from = reader.at;
+      const type = isBlock ? (code[from] ?? 0) : 0;
+      reader.skipNumber();
+      if ((isBlock && type >= 0x40 && type < 0x80) || (opcode === 0x11 && index === 1)) continue;
+      list.push({ start: from, end: reader.at, signed, most: opcode === 0x42 ? 10 : 5 });
+    }
+  }
+  return list;
+}
+
 function readLimits(reader: Reader): Limits {
   const flags = reader.byte();
   if (flags > 1) throw new RangeError(`limits of kind ${flags}`);

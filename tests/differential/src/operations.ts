@@ -253,3 +253,49 @@ export function anyValue(random: Random, type: number): bigint {
       return BigInt.asUintN(bits, random.u64());
   }
 }
+
+/** Where the rules of an operation meet: zeros, ones, ends, infinities, NaNs. */
+const CORNERS = new Map<number, readonly bigint[]>([
+  [I32, [0n, 1n, 2n, 0xffffffffn, 0x80000000n, 0x7fffffffn, 31n, 32n]],
+  [
+    I64,
+    [
+      0n,
+      1n,
+      2n,
+      0xffff_ffff_ffff_ffffn,
+      0x8000_0000_0000_0000n,
+      0x7fff_ffff_ffff_ffffn,
+      32n,
+      63n,
+      64n,
+      1n << 32n,
+    ],
+  ],
+  [
+    F32,
+    [
+      0n,
+      0x80000000n,
+      0x3f800000n,
+      0xbfc00000n,
+      0x7f800000n,
+      0xff800000n,
+      0x7fc00000n,
+      0xff800001n,
+      1n,
+      0x4f000000n,
+    ],
+  ],
+  [
+    F64,
+    [
+      ...[0n, 0x8000000000000000n, 0x3ff0000000000000n, 0xbff8000000000000n, 0x7ff0000000000000n],
+      ...[0xfff0000000000000n, 0x7ff8000000000000n, 0xfff0000000000001n, 1n, 0x41e0000000000000n],
+    ],
+  ],
+]);
+
+export function cornerValue(random: Random, type: number): bigint {
+  return random.pick(CORNERS.get(type) ?? []);
+}

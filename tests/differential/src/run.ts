@@ -3,13 +3,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { ImageError, type ConformanceImage } from "@edgeplug/conformance-suite/dist/image.js";
+import { ImageError } from "@edgeplug/conformance-suite/dist/image.js";
 import { moduleRequest } from "@edgeplug/conformance-suite/dist/requests.js";
 
 import { Binaryen } from "./binaryen.js";
 import { writeModule } from "./binary.js";
 import { countInstructions, makeCase, type Case } from "./cases.js";
-import { compare, type Comparison } from "./compare.js";
+import { compare, type Comparison, type Image } from "./compare.js";
 import { disagreement, verdict } from "./judge.js";
 import { minimise } from "./minimise.js";
 import { mutate } from "./mutate.js";
@@ -23,6 +23,8 @@ export interface Finding {
   /** What --replay takes. */
   readonly id: string;
   readonly what: string;
+  /** The same in the module made smaller. */
+  readonly smaller?: string;
   readonly files: readonly string[];
 }
 
@@ -49,23 +51,35 @@ export interface MutantsReport {
   readonly valid: number;
   readonly refused: number;
   readonly overLimit: number;
+  /** How often the engine gave each answer. */
+  readonly replies: ReadonlyMap<string, number>;
   readonly findings: readonly Finding[];
 }
 
+/** A conformance image, or what stands for one. */
+export interface KillableImage extends Image {
+  kill(): void;
+}
+
 export interface RunOptions {
-  readonly start: () => ConformanceImage;
+  readonly start: () => KillableImage;
   readonly seed: number;
   /** Numbers of the cases: from `first` on, `count` of them. */
   readonly first?: number;
   readonly count: number;
+  /** For what differs. */
+  readonly folder?: string;
   readonly onProgress?: (done: number, findings: number) => void;
 }
 
 /** An image that is started anew when it has ended. */
 class Restarting {
-  #image: ConformanceImage | undefined;
+  #image: KillableImage | undefined;
 
-  constructor(readonly start: () => ConformanceImage) {}
+  constructor(readonly start: () => KillableImage) {
+    // QEMU wouldn't notice that nobody is left
+    process.once("exit", this.close);
+  }
 
   requests(bytes: Uint8Array, answers: number): Promise<string[]> {
     this.#image ??= this.start();
@@ -75,16 +89,17 @@ class Restarting {
     });
   }
 
-  close(): void {
+  readonly close = (): void => {
+    process.off("exit", this.close);
     this.#image?.kill();
     this.#image = undefined;
-  }
+  };
 }
 
-function keep(id: string, files: Readonly<Record<string, string | Uint8Array>>): string[] {
-  mkdirSync(FOLDER, { recursive: true });
+function keep(id: string, folder: string, files: Readonly<Record<string, string | Uint8Array>>): string[] {
+  mkdirSync(folder, { recursive: true });
   return Object.entries(files).map(([ending, contents]) => {
-    const path = join(FOLDER, `${id.replaceAll(":", "-")}${ending}`);
+    const path = join(folder, `${id.replaceAll(":", "-")}${ending}`);
     writeFileSync(path, contents);
     return path;
   });
@@ -98,7 +113,7 @@ function describe({ difference }: Comparison): string {
   return `${what}: the engine says "${engine}", V8 "${v8}"`;
 }
 
-async function finding(image: Restarting, one: Case, what: string): Promise<Finding> {
+async function finding(image: Restarting, one: Case, what: string, folder: string): Promise<Finding> {
   let smaller: { module: Case["module"]; calls: Case["calls"] } = one;
   let small = what;
   try {
@@ -110,12 +125,12 @@ async function finding(image: Restarting, one: Case, what: string): Promise<Find
   const calls = smaller.calls.map(
     ({ name, args }) => `${name} ${args.map((bits) => bits.toString(16)).join(" ")}`,
   );
-  const files = keep(one.id, {
+  const files = keep(one.id, folder, {
     ".wasm": writeModule(one.module),
     ".min.wasm": writeModule(smaller.module),
     ".txt": [what, "", `smaller: ${small}`, ...calls, ""].join("\n"),
   });
-  return { id: one.id, what, files };
+  return { id: one.id, what, smaller: small, files };
 }
 
 /** Random modules, each in the engine and in V8. */
@@ -124,6 +139,7 @@ export async function runModules({
   seed,
   first = 0,
   count,
+  folder = FOLDER,
   onProgress,
 }: RunOptions): Promise<ModulesReport> {
   const binaryen = await Binaryen.create();
@@ -146,7 +162,7 @@ export async function runModules({
       comparison = await result;
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
-      findings.push(await finding(image, one, error.message));
+      findings.push(await finding(image, one, error.message, folder));
       return;
     }
     const { end, calls, traps, exhausted, difference } = comparison;
@@ -155,7 +171,7 @@ export async function runModules({
     if (exhausted) totals.exhausted++;
     totals.calls += calls;
     totals.traps += traps;
-    if (difference !== undefined) findings.push(await finding(image, one, describe(comparison)));
+    if (difference !== undefined) findings.push(await finding(image, one, describe(comparison), folder));
   };
 
   try {
@@ -200,6 +216,7 @@ export async function runMutants({
   seed,
   first = 0,
   count,
+  folder = FOLDER,
   onProgress,
 }: RunOptions): Promise<MutantsReport> {
   const image = new Restarting(start);
@@ -207,6 +224,7 @@ export async function runMutants({
     (await image.requests(moduleRequest(bytes), 1))[0] ?? "";
   const findings: Finding[] = [];
   const totals = { valid: 0, refused: 0, overLimit: 0 };
+  const replies = new Map<string, number>();
   try {
     for (let from = first; from < first + count; from += BATCH) {
       const size = Math.min(BATCH, first + count - from);
@@ -214,20 +232,21 @@ export async function runMutants({
       for (const [i, reply] of (await repliesTo(image, mutants)).entries()) {
         const bytes = mutants[i] as Uint8Array;
         const is = verdict(reply);
+        replies.set(reply, (replies.get(reply) ?? 0) + 1);
         totals[is === "limit" ? "overLimit" : is]++;
         const found =
           reply === "" ? { reply: "the image ended", judge: "" } : await disagreement(reply, bytes, ask);
         if (found === undefined) continue;
         const id = `${seed}:m${from + i}`;
         const what = `the engine says "${found.reply}", wasm-validate "${found.judge.trim()}"`;
-        findings.push({ id, what, files: keep(id, { ".wasm": bytes, ".txt": `${what}\n` }) });
+        findings.push({ id, what, files: keep(id, folder, { ".wasm": bytes, ".txt": `${what}\n` }) });
       }
       onProgress?.(from + size - first, findings.length);
     }
   } finally {
     image.close();
   }
-  return { mutants: count, ...totals, findings };
+  return { mutants: count, ...totals, replies, findings };
 }
 
 /** All at once; if the image ends over them, one by one, and "" for those that end it. */

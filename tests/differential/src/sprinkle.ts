@@ -4,7 +4,17 @@
  * gives is seen: most pieces end in a call that mixes the result into a global that is compared.
  */
 import { F32, F64, I32, I64, type FunctionType, type Instruction, Writer, instructions } from "./binary.js";
-import { LOADS, STORES, VALUE_TYPES, anyValue, isDivision, operationsTo } from "./operations.js";
+import {
+  LOADS,
+  OPERATIONS,
+  STORES,
+  VALUE_TYPES,
+  anyValue,
+  cornerValue,
+  isDivision,
+  operationsTo,
+  type Operation,
+} from "./operations.js";
 import type { Random } from "./random.js";
 
 /** What pieces may refer to. */
@@ -33,11 +43,17 @@ const TO_F64: typeof TO_F32 = [
   [I64, 0xb9],
 ];
 
+/** Offsets of loads and stores. */
+const NEAR = [0, 0, 0, 1, 2, 3, 4, 7, 8, 9, 120, 127, 128, 129, 300];
+const FAR = [16384, 65500, 65528, 65536, 131000, 0x7fffffff, 0xffffffff];
+
 const EMPTY = 0x40;
+/** What takes two bytes as an index. */
+export const WIDE = 130;
 const DEEPEST = 4;
 /** Most pieces of one body, and about how many instructions lie between two. */
-const MOST_PIECES = 12;
-const APART = 12;
+const MOST_PIECES = 16;
+const APART = 8;
 /** Longer bodies would not leave room for the side table beside the memory. */
 const LONGEST = 20_000;
 
@@ -57,7 +73,13 @@ export function sprinkle(
     ...type.params,
     ...body.locals.flatMap(([count, local]) => Array.from({ length: count }, () => local)),
   ];
-  const locals = [...existing, ...VALUE_TYPES];
+  // indices of more than one byte, now and then
+  const filler = random.once(6) ? [[WIDE, random.pick(VALUE_TYPES)] as const] : [];
+  const own = [...filler, ...VALUE_TYPES.map((local) => [1, local] as const)];
+  const locals = [
+    ...existing,
+    ...own.flatMap(([count, local]) => Array.from({ length: count }, () => local)),
+  ];
   const out = new Writer();
   const pieces = new Pieces(random, out, locals, type, around);
   let left = MOST_PIECES;
@@ -70,7 +92,6 @@ export function sprinkle(
     }
     out.bytes(body.code.subarray(instruction.start, instruction.end));
   }
-  const own = VALUE_TYPES.map((local) => [1, local] as const);
   return { locals: [...body.locals, ...own], code: out.done() };
 }
 
@@ -85,7 +106,13 @@ class Pieces {
 
   piece(): void {
     const { random, around } = this;
-    switch (random.below(16)) {
+    switch (random.below(20)) {
+      case 16:
+      case 17:
+      case 18:
+      case 19:
+        this.corners();
+        return;
       case 0:
       case 1:
       case 2:
@@ -110,7 +137,8 @@ class Pieces {
         this.setGlobal();
         return;
       case 11:
-        this.leave();
+        if (random.once(8)) this.deep();
+        else this.leave();
         return;
       case 12:
         if (around.tableSize > 0) this.table();
@@ -204,7 +232,7 @@ class Pieces {
   }
 
   operation(type: number, depth: number): void {
-    const { random, out } = this;
+    const { random } = this;
     let operation = random.pick(operationsTo(type));
     // most that trap end the call, and what comes behind is never seen
     if (operation.traps && !random.once(2)) operation = random.pick(operationsTo(type));
@@ -217,8 +245,7 @@ class Pieces {
       } else if (tame) this.convertible(operand);
       else this.expression(operand, depth - 1);
     });
-    if (opcode >= 0xfc00) out.byte(0xfc).u32(opcode - 0xfc00);
-    else out.byte(opcode);
+    this.opcode(operation);
   }
 
   /** Never 0 and seldom −1. */
@@ -269,7 +296,8 @@ class Pieces {
       for (let i = 0; i < below; i++) this.leaf(random.pick(VALUE_TYPES));
       this.expression(type, depth - 1);
       this.condition(depth - 1);
-      const labels = Array.from({ length: random.below(5) }, () => random.below(2));
+      const count = random.once(20) ? WIDE : random.below(5);
+      const labels = Array.from({ length: count }, () => random.below(2));
       out
         .byte(0x0e)
         .list(labels, (label) => out.u32(label))
@@ -300,7 +328,7 @@ class Pieces {
   access(opcode: number, size: number): void {
     const { random, out } = this;
     out.byte(opcode).u32(random.below(size + 1));
-    out.u32(random.pick([0, 0, 1, 2, 3, 4, 7, 8, 9, 120, 127]));
+    out.u32(random.once(100) ? random.pick(FAR) : random.pick(NEAR));
   }
 
   load(type: number): void {
@@ -396,6 +424,30 @@ class Pieces {
     for (const type of [...types].reverse()) this.mix(type);
   }
 
+  /** Single operations on operands where their rules meet. Those that may trap aren't reached by every call. */
+  corners(): void {
+    const { random, out } = this;
+    for (let count = 6; count > 0; count--) {
+      const operation = random.pick(OPERATIONS);
+      const { traps, operands, result } = operation;
+      if (traps) {
+        if (!random.once(2)) continue;
+        out.byte(0x20).u32(this.local(I32));
+        this.number(1 << random.below(4));
+        out.byte(0x71).byte(0x04).byte(EMPTY);
+      }
+      for (const type of operands) this.constant(type, cornerValue(random, type));
+      this.opcode(operation);
+      this.mix(result);
+      if (traps) out.byte(0x0b);
+    }
+  }
+
+  opcode({ opcode }: Operation): void {
+    if (opcode >= 0xfc00) this.out.byte(0xfc).u32(opcode - 0xfc00);
+    else this.out.byte(opcode);
+  }
+
   assignment(): void {
     const type = this.random.pick([I32, I32, I32, I64, F32, F64]);
     this.expression(type, 2);
@@ -482,6 +534,29 @@ class Pieces {
     }
     out.byte(0x0b);
     this.mixAll(results);
+  }
+
+  /** Blocks within blocks, and branches out of many at once, with and without a value. */
+  deep(): void {
+    const { random, out } = this;
+    const depth = random.pick([3, 20, WIDE]);
+    const type = random.pick(VALUE_TYPES);
+    out.byte(0x02).byte(type);
+    for (let i = 0; i < depth; i++) out.byte(random.pick([0x02, 0x02, 0x03])).byte(EMPTY);
+    this.expression(type, 1);
+    this.condition(1);
+    out.byte(0x0d).u32(depth);
+    this.mix(type);
+    this.leaf(type);
+    this.condition(0);
+    out
+      .byte(0x0e)
+      .list([depth, depth], (label) => out.u32(label))
+      .u32(depth);
+    for (let i = 0; i < depth; i++) out.byte(0x0b);
+    this.leaf(type);
+    out.byte(0x0b);
+    this.mix(type);
   }
 
   /** A return or a branch out of the function that is seldom taken. */
