@@ -259,9 +259,10 @@ export function skipImmediates(reader: Reader, opcode: number): void {
 
 function skipPrefixed(reader: Reader): void {
   const code = reader.u32();
-  if (code > 14) throw new RangeError(`opcode 0xfc ${code}`);
-  // memory.init, memory.copy, table.init, table.copy have two; data.drop, memory.fill, elem.drop one
-  const indices = code < 8 ? 0 : code === 9 || code === 11 || code === 13 ? 1 : 2;
+  if (code > 17) throw new RangeError(`opcode 0xfc ${code}`);
+  // memory.init, memory.copy, table.init, table.copy have two; data.drop, memory.fill, elem.drop one, and so have
+  // table.grow, table.size and table.fill, which belong to reference types
+  const indices = code < 8 ? 0 : code === 9 || code === 11 || code === 13 || code > 14 ? 1 : 2;
   for (let i = 0; i < indices; i++) reader.skipNumber();
 }
 

@@ -82,32 +82,38 @@ export async function disagreement(
   return { reply, judge: judge ?? "valid", bytes };
 }
 
-/** Two leniencies of wabt; each is checked for, so that nothing else hides behind it. */
+/** Three leniencies of wabt; each is checked for, so that nothing else hides behind it. */
 async function lenient(reply: string, bytes: Uint8Array, ask: Ask): Promise<boolean> {
   // it reads the kind of a data segment as bits, and ignores those that don't exist (5.5.14); V8 refuses them, too
   if (reply === "err malformed segment kind") return !v8Takes(bytes);
-  // it reads a type as a number, which may be of several bytes; the spec's types are of one (5.3.1, 5.4.1)
-  if (!/^err malformed (value|element) type$/.test(reply)) return false;
+  // it reads a type as a number, which may be of several bytes; the spec's types are of one (5.3.1, 5.4.1); and it knows
+  // table.fill without reference types, which the other table instructions need
+  if (!LENIENT.test(reply)) return false;
   const respelled = respell(bytes);
   return respelled !== undefined && verdict(await ask(respelled)) === "valid";
 }
 
-/** The same module with each type in one byte; undefined if it can't be read. */
+const LENIENT = /^err (malformed (value|element) type|unsupported reference types)$/;
+
+/** The same module with each type in one byte, and three `drop` for each table.fill; undefined if it can't be read. */
 function respell(bytes: Uint8Array): Uint8Array | undefined {
   try {
     const module = readModule(bytes);
-    return writeModule({ ...module, bodies: module.bodies.map(respellBlocks) });
+    return writeModule({ ...module, bodies: module.bodies.map(respellBody) });
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
 
-function respellBlocks({ locals, code }: Body): Body {
+const TABLE_FILL = 0xfc11;
+
+function respellBody({ locals, code }: Body): Body {
   const out = new Writer();
   for (const { opcode, start, end } of instructions(code)) {
     const type = opcode >= 0x02 && opcode <= 0x04 ? new Reader(code, start + 1).s64() : 0;
     if (type < 0) out.byte(opcode).byte(type + 128);
+    else if (opcode === TABLE_FILL) out.byte(0x1a).byte(0x1a).byte(0x1a);
     else out.bytes(code.subarray(start, end));
   }
   return { locals, code: out.done() };

@@ -47,11 +47,11 @@ function mutantsText({ mutants, valid, refused, overLimit }: MutantsReport): str
   ];
 }
 
-function findingText({ id, what, files }: Finding): string[] {
+function findingText({ id, what, files }: Finding, board: Board): string[] {
   return [
     `${id}: ${what}`,
     ...files.map((file) => `  ${file}`),
-    `  again: npm run differential -- --replay ${id}`,
+    `  again: npm run differential -- --board ${board} --replay ${id}`,
   ];
 }
 
@@ -82,7 +82,7 @@ async function main(): Promise<number> {
   const lines = [
     ...(ofModules ? modulesText(ofModules) : []),
     ...(ofMutants ? mutantsText(ofMutants) : []),
-    ...findings.flatMap(findingText),
+    ...findings.flatMap((finding) => findingText(finding, board)),
     `${findings.length} differences; ${seconds.toFixed(0)} s, seed ${seed} on ${board}`,
   ];
   const passed = findings.length === 0;

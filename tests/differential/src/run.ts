@@ -69,6 +69,8 @@ export interface RunOptions {
   readonly count: number;
   /** For what differs. */
   readonly folder?: string;
+  /** Modules: the first difference ends the run. */
+  readonly stopAtFirst?: boolean;
   readonly onProgress?: (done: number, findings: number) => void;
 }
 
@@ -78,19 +80,23 @@ class Restarting {
 
   constructor(readonly start: () => KillableImage) {
     // QEMU wouldn't notice that nobody is left
-    process.once("exit", this.close);
+    process.once("exit", this.#end);
   }
 
   requests(bytes: Uint8Array, answers: number): Promise<string[]> {
     this.#image ??= this.start();
     return this.#image.requests(bytes, answers).catch((error: unknown) => {
-      this.close();
+      this.#end();
       throw error;
     });
   }
 
-  readonly close = (): void => {
-    process.off("exit", this.close);
+  close(): void {
+    process.off("exit", this.#end);
+    this.#end();
+  }
+
+  readonly #end = (): void => {
     this.#image?.kill();
     this.#image = undefined;
   };
@@ -140,6 +146,7 @@ export async function runModules({
   first = 0,
   count,
   folder = FOLDER,
+  stopAtFirst = false,
   onProgress,
 }: RunOptions): Promise<ModulesReport> {
   const binaryen = await Binaryen.create();
@@ -186,6 +193,7 @@ export async function runModules({
         totals.skipped++;
       }
       await under;
+      if (stopAtFirst && findings.length > 0) break;
       if (one !== undefined) {
         totals.instructions += countInstructions(one.module, opcodes);
         under = settle(one, compare(image, one.module, one.calls));
