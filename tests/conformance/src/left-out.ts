@@ -14,7 +14,7 @@ export type Need = "text" | "linking" | "globals";
 export interface Difference {
   /** The script's name. */
   readonly script: string;
-  /** As showCall() has it. */
+  /** As showCall() has it; of a module that is to be refused, the kind of assertion. */
   readonly call: string;
   readonly expected: string;
   readonly actual: string;

@@ -88,6 +88,8 @@ function failed(error: unknown): number {
     say(error instanceof UsageError ? `${error.message}\nSee --help.` : error.message);
     return 2;
   }
-  say(error instanceof ImageError || !(error instanceof Error) ? String(error) : (error.stack ?? error.message));
+  say(
+    error instanceof ImageError || !(error instanceof Error) ? String(error) : (error.stack ?? error.message),
+  );
   return 1;
 }

@@ -14,9 +14,8 @@ tests/conformance/left-out.json and docs/wasm.md; everything else that doesn't h
   npm run conformance -- --spec DIR --board sim         on the same engine inside Node
   npm run conformance -- --spec DIR --filter memory_    the files whose names contain that
 
-  --spec DIR         a folder of what wast2json (Debian's wabt) makes of .wast files: .json, .wasm, .wat. For version 2.0:
-                       git clone https://github.com/WebAssembly/spec && cd spec && git checkout v2.0.0
-                       mkdir json && for file in test/core/*.wast; do wast2json $file -o json/$(basename $file .wast).json; done
+  --spec DIR         a folder of what wast2json (of Debian's wabt) makes of .wast files: .json, .wasm and .wat;
+                     tests/conformance/README.md tells where they are to be had
   --board NAME       qemu (default) or sim
   --filter TEXT      plays only the files whose names contain TEXT; may be given several times
   --patience S       an answer that takes longer than this many seconds has failed (default 120)

@@ -4,9 +4,9 @@ import { join } from "node:path";
 
 import { ImageError } from "./image.js";
 import { importedModules } from "./imports.js";
-import { Excuses, showCall, showValues, type LeftOut } from "./left-out.js";
+import { Excuses, showCall, showValues, type Difference, type LeftOut } from "./left-out.js";
 import { invokeRequest, moduleRequest, outcomeOf, type Outcome } from "./requests.js";
-import type { Action, Command, ModuleFile, Refusal, Script } from "./script.js";
+import type { Action, Command, ModuleFile, Refusal, Script, Value } from "./script.js";
 import { sameTrap } from "./traps.js";
 import { bitsOf, matches, showBits } from "./values.js";
 
@@ -133,15 +133,25 @@ class Player {
   }
 
   async #load(bytes: Uint8Array): Promise<Verdict> {
-    const linked = this.#linked(bytes);
-    if (linked !== undefined) return linked;
-    const reply = await this.#send(bytes);
+    const { reply, linked } = await this.#offer(bytes);
+    if (linked) return this.#without("linking", `it imports from another module: ${reply}`);
     return reply === "ok" ? HELD : this.#refusal(reply, `the module is refused: ${reply}`);
   }
 
   #refusal(reply: string, failed: string): Verdict {
     const leftOut = this.excuses.refused(reply);
     return leftOut === undefined ? { failed } : { leftOut };
+  }
+
+  /**
+   * The image's answer to a module. `linked`: it imports from others of the script, and the image, which has room for one,
+   * found nothing else to refuse.
+   */
+  async #offer(bytes: Uint8Array): Promise<{ readonly reply: string; readonly linked: boolean }> {
+    const from = importedModules(bytes).flatMap((name) => this.#registered.get(name) ?? []);
+    for (const instance of from) instance.shared = true;
+    const reply = await this.#send(bytes);
+    return { reply, linked: from.length > 0 && reply.startsWith("err unlinkable ") };
   }
 
   /** The image then has it, or none. */
@@ -152,14 +162,6 @@ class Player {
 
   #read({ filename }: ModuleFile): Uint8Array {
     return readFileSync(join(this.script.folder, filename));
-  }
-
-  /** For a module that imports from others of the script: the image has room for one. */
-  #linked(bytes: Uint8Array): Verdict | undefined {
-    const from = importedModules(bytes).flatMap((name) => this.#registered.get(name) ?? []);
-    if (from.length === 0) return undefined;
-    for (const instance of from) instance.shared = true;
-    return this.#without("linking", "it imports from another module");
   }
 
   #without(need: "text" | "linking" | "globals", failed: string): Verdict {
@@ -180,37 +182,43 @@ class Player {
 
   async #assertRefused(type: Refusal, file: ModuleFile, text: string): Promise<Verdict> {
     if (file.text) return this.#without("text", "the module is text");
-    const bytes = this.#read(file);
-    const linked = this.#linked(bytes);
-    if (linked !== undefined) return linked;
-    const reply = await this.#send(bytes);
+    const { reply, linked } = await this.#offer(this.#read(file));
+    const stage = type.replace("assert_", "");
+    if (linked) return this.#without("linking", `expected ${stage}: ${text}; it imports from another module`);
     if (refusedAs(type, text, reply)) return HELD;
-    return this.#refusal(reply, `expected ${type.replace("assert_", "")}: ${text}; got: ${reply}`);
+    return (
+      this.#differing({ call: type, expected: text, actual: reply }) ??
+      this.#refusal(reply, `expected ${stage}: ${text}; got: ${reply}`)
+    );
   }
 
   // ---- calls ----------------------------------------------------------------------------------------------------
 
   async #assertReturn(command: Command & { readonly type: "assert_return" }): Promise<Verdict> {
     const { action, expected } = command;
-    return this.#act(action, ({ results, trap }) => {
-      const wanted = showValues(expected);
-      if (results === undefined) return { failed: `expected ${wanted}; got a trap: ${trap ?? ""}` };
-      const right =
-        results.length === expected.length &&
-        expected.every((value, at) => matches(value, results[at] ?? 0n));
-      if (right) return HELD;
-      const actual = results.map((bits, at) => showBits(expected[at]?.type ?? "i64", bits)).join(", ");
-      const call = showCall(action);
-      const leftOut = this.excuses.differing({ script: this.script.name, call, expected: wanted, actual });
-      return leftOut === undefined ? { failed: `expected ${wanted}; got ${actual}` } : { leftOut };
+    return this.#act(action, (outcome) => {
+      if (returned(outcome, expected)) return HELD;
+      const difference = {
+        call: showCall(action),
+        expected: showValues(expected),
+        actual: showOutcome(outcome, expected),
+      };
+      const failed = `expected ${difference.expected}; got ${difference.actual}`;
+      return this.#differing(difference) ?? { failed };
     });
+  }
+
+  #differing(difference: Omit<Difference, "script">): Verdict | undefined {
+    const leftOut = this.excuses.differing({ script: this.script.name, ...difference });
+    return leftOut === undefined ? undefined : { leftOut };
   }
 
   async #act(action: Action, judge: (outcome: Outcome) => Verdict): Promise<Verdict> {
     const instance = this.#instance(action.module);
     if (instance === undefined) return { failed: "there is no such module" };
     if (instance.verdict !== HELD) return followUp(instance.verdict);
-    if (instance.shared) return this.#without("linking", "another module, which can't be played, imports from it");
+    if (instance.shared)
+      return this.#without("linking", "another module, which can't be played, imports from it");
     if (action.kind === "get") return this.#without("globals", "no request reads a global");
     const again = await this.#makePresent(instance);
     if (again !== undefined) return { failed: again };
@@ -237,6 +245,18 @@ function followUp(verdict: Exclude<Verdict, "held">): Verdict {
   return "failed" in verdict ? { failed: `its module failed: ${verdict.failed}` } : verdict;
 }
 
+function returned({ results }: Outcome, expected: readonly Value[]): boolean {
+  return (
+    results?.length === expected.length && expected.every((value, at) => matches(value, results[at] ?? 0n))
+  );
+}
+
+function showOutcome({ results, trap }: Outcome, expected: readonly Value[]): string {
+  if (results === undefined) return `a trap: ${trap ?? ""}`;
+  if (results.length === 0) return "nothing";
+  return results.map((bits, at) => showBits(expected[at]?.type ?? "i64", bits)).join(", ");
+}
+
 /** Whether a call came back, or trapped for the `expected` reason if there is one. */
 function judgeTrap({ trap, results }: Outcome, expected?: string): Verdict {
   if (expected === undefined) return trap === undefined ? HELD : { failed: `a trap: ${trap}` };
@@ -254,7 +274,9 @@ function refusedAs(type: Refusal, text: string, reply: string): boolean {
       return reply.startsWith("err invalid ");
     case "assert_unlinkable":
       // the engine says whether what it found doesn't fit
-      return reply.startsWith("err unlinkable ") && reply.endsWith(": type") === text.startsWith("incompatible");
+      return (
+        reply.startsWith("err unlinkable ") && reply.endsWith(": type") === text.startsWith("incompatible")
+      );
     case "assert_uninstantiable":
       return reply.startsWith("err trap ") && sameTrap(text, reply.slice(9).replace(/: .*$/, ""));
   }

@@ -11,5 +11,7 @@ const SAME: Readonly<Record<string, readonly string[]>> = {
  */
 export function sameTrap(expected: string, reason: string): boolean {
   const names = SAME[reason] ?? [reason];
-  return expected !== "" && names.some((name) => name.startsWith(expected) || expected.startsWith(`${name} `));
+  return (
+    expected !== "" && names.some((name) => name.startsWith(expected) || expected.startsWith(`${name} `))
+  );
 }

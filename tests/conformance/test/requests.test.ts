@@ -19,9 +19,10 @@ function leb(value: number): number[] {
 
 /** The bits of numbers as the image takes and gives them. */
 function hex(...values: readonly (number | bigint)[]): string {
-  return ["r", ...values.map((value) => BigInt.asUintN(64, BigInt(value)).toString(16).padStart(16, "0"))].join(
-    " ",
-  );
+  return [
+    "r",
+    ...values.map((value) => BigInt.asUintN(64, BigInt(value)).toString(16).padStart(16, "0")),
+  ].join(" ");
 }
 
 /** `bytes` and a custom section, `size` bytes in all. */
@@ -85,8 +86,12 @@ describe.each(BOARDS)("on %s", (board) => {
   });
 
   test("arguments come in order, and the upper half of an i32 counts for nothing", async () => {
-    expect(await load(wat(`(module (func (export "sub") (param i32 i32) (result i32)
-      (i32.sub (local.get 0) (local.get 1))))`))).toBe("ok");
+    expect(
+      await load(
+        wat(`(module (func (export "sub") (param i32 i32) (result i32)
+      (i32.sub (local.get 0) (local.get 1))))`),
+      ),
+    ).toBe("ok");
     expect(await invoke("sub", 0x1234_5678_0000_000an, 0xffff_ffff_0000_0003n)).toBe(hex(7));
   });
 
@@ -149,7 +154,7 @@ describe.each(BOARDS)("on %s", (board) => {
       /^err trap out of bounds memory access/,
     ],
     ["65,537 bytes", () => padded(wat("(module)"), MAX_MODULE + 1), /^err limit module size$/],
-    ["a MiB", () => padded(wat("(module)"), 1 << 20), /^err limit module size$/],
+    ["100,000 bytes", () => padded(wat("(module)"), 100_000), /^err limit module size$/],
     ["four pages", () => wat("(module (memory 4))"), /^err limit memory$/],
     [
       "17 results",
@@ -228,7 +233,15 @@ describe.each(BOARDS)("on %s", (board) => {
   });
 
   test("spectest is what the specification's tests define", async () => {
-    const functions = ["print", "print_i32", "print_i64", "print_f32", "print_f64", "print_i32_f32", "print_f64_f64"];
+    const functions = [
+      "print",
+      "print_i32",
+      "print_i64",
+      "print_f32",
+      "print_f64",
+      "print_i32_f32",
+      "print_f64_f64",
+    ];
     const types = ["", "i32", "i64", "f32", "f64", "i32 f32", "f64 f64"];
     const text = `(module
       ${functions

@@ -1,14 +1,14 @@
 // The runner: what it lets pass, what it leaves out and why, and that it sees whatever doesn't hold. On both boards.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { BOARDS, ConformanceImage } from "../src/image.js";
+import { BOARDS, ConformanceImage, ImageError } from "../src/image.js";
 import { LastingImage } from "../src/lasting-image.js";
 import { readLeftOut } from "../src/left-out.js";
+import { parseOptions, UsageError } from "../src/options.js";
 import { playScript, type ScriptResult } from "../src/play.js";
 import type { ConformanceResult } from "../src/result.js";
 import { readSpecFolder, ScriptError } from "../src/script.js";
@@ -71,7 +71,12 @@ beforeAll(() => {
     { type: "assert_invalid", filename: invalid, text: "type mismatch", module_type: "binary" },
     { type: "assert_malformed", filename: malformed, text: "unknown binary version", module_type: "binary" },
     { type: "assert_unlinkable", filename: unlinkable, text: "unknown import", module_type: "binary" },
-    { type: "assert_unlinkable", filename: incompatible, text: "incompatible import type", module_type: "binary" },
+    {
+      type: "assert_unlinkable",
+      filename: incompatible,
+      text: "incompatible import type",
+      module_type: "binary",
+    },
     { type: "assert_uninstantiable", filename: trapping, text: "unreachable", module_type: "binary" },
   ]);
 
@@ -124,7 +129,12 @@ beforeAll(() => {
     { type: "assert_invalid", filename: malformed, text: "type mismatch", module_type: "binary" },
     { type: "assert_malformed", filename: invalid, text: "magic", module_type: "binary" },
     { type: "assert_unlinkable", filename: main, text: "unknown import", module_type: "binary" },
-    { type: "assert_unlinkable", filename: unlinkable, text: "incompatible import type", module_type: "binary" },
+    {
+      type: "assert_unlinkable",
+      filename: unlinkable,
+      text: "incompatible import type",
+      module_type: "binary",
+    },
     { type: "assert_unlinkable", filename: incompatible, text: "unknown import", module_type: "binary" },
     { type: "assert_uninstantiable", filename: trapping, text: "integer overflow", module_type: "binary" },
     { type: "assert_return", action: invoke("count", [], "$nobody"), expected: [value("i32", 1)] },
@@ -188,7 +198,7 @@ describe.each(BOARDS)("on %s", (board) => {
       "3: expected f32 nan:canonical; got f32 0x7fc00001",
       "4: expected f64 nan:arithmetic; got f64 0x7ff7ffffffffffff",
       "5: expected nothing; got i64 0x0000000000000001",
-      "6: expected i32 0x00000000; got ",
+      "6: expected i32 0x00000000; got nothing",
       "7: expected nothing; got a trap: unreachable",
       "8: no answer to a call: err unknown function",
       "9: expected a trap: unreachable; got 0 results",
@@ -211,20 +221,26 @@ describe.each(BOARDS)("on %s", (board) => {
   });
 
   test("an image that dies fails the assertion under way and no other", async () => {
-    const asked: Uint8Array[] = [];
+    let asked = 0;
     const dying = {
       request: (request: Uint8Array): Promise<string> => {
-        asked.push(request);
-        const answer = image.request(request);
-        if (asked.length === 4) image.end();
-        return answer;
+        asked++;
+        if (asked !== 5) return image.request(request);
+        image.end(); // a new one, which knows none of the modules, answers from now on
+        return Promise.reject(new ImageError("gone"));
       },
     };
     const { passed, failures } = await playScript(scriptOf("modules"), dying, LEFT_OUT);
-    expect(failures.map(({ line }) => line)).toEqual([4, 5, 7, 9]);
-    expect(failures[0]?.what).toMatch(/^the conformance image left with/);
-    expect(passed).toBe(4);
+    expect(failures).toEqual([{ line: 5, command: "assert_return count()", what: "gone" }]);
+    expect(passed).toBe(7);
   });
+});
+
+test("after an image that left, a new one answers", async () => {
+  const image = new LastingImage("sim", 60);
+  await expect(image.request(Buffer.from("Q"))).rejects.toThrow("the conformance image left with 0");
+  expect(await image.request(Buffer.from("R"))).toBe("ok");
+  image.end();
 });
 
 test("an image that doesn't answer in time has failed", async () => {
@@ -290,7 +306,9 @@ describe("the command", () => {
     expect(lines[0]).toMatch(/^file +passed +left out +failed$/);
     expect(lines).toContainEqual(expect.stringMatching(/^held +17 +0 +0$/));
     expect(lines).toContainEqual(
-      expect.stringMatching(/^left +1 +7 +0 {2}text-format 1, multiple-tables 2, exported-globals 1, linked-modules 3$/),
+      expect.stringMatching(
+        /^left +1 +7 +0 {2}text-format 1, multiple-tables 2, exported-globals 1, linked-modules 3$/,
+      ),
     );
     expect(lines).toContainEqual(expect.stringMatching(/^all +27 +7 +22$/));
     expect(lines).toContainEqual(expect.stringMatching(/^ +3 {2}linked-modules: several modules/));
@@ -322,36 +340,29 @@ describe("the command", () => {
   });
 
   test("says what is wrong with its arguments, and exits with 2", async () => {
-    const empty = mkdtempSync(join(tmpdir(), "edgeplug-empty-"));
-    const odd = new ScriptFolder();
-    const broken = new ScriptFolder();
-    const sources = new ScriptFolder();
-    try {
-      odd.file("package.json", "{}");
-      broken.add("half", [{ type: "module" }]);
-      sources.file("i32.wast", "(module)");
-      for (const [args, message] of [
-        [[], /--spec DIR: it is missing/],
-        [["--spec", join(empty, "none")], /there is no .*none\. It takes a folder of what wast2json makes/],
-        [["--spec", MAIN], /main\.js is no folder/],
-        [["--spec", empty], /there is no wast2json output in .*wast2json/s],
-        [["--spec", odd.path], /there is no wast2json output/],
-        [["--spec", sources.path], /only the \.wast sources/],
-        [["--spec", broken.path], /half\.json: command 1: expected a text as "filename"/],
-        [["--spec", folder.path, "--board", "nucleo"], /--board: expected qemu or sim, got nucleo/],
-        [["--spec", folder.path, "--filter", "nothing"], /--filter: no file's name contains nothing/],
-        [["--spec", folder.path, "--patience", "x"], /--patience: expected seconds/],
-        [["--spec", folder.path, "--output", "x"], /--output/],
-        [["--spex", folder.path], /--spex/],
-      ] as const) {
-        const { code, stdout, stderr } = await run(...args);
-        expect(stderr, args.join(" ")).toMatch(message);
-        expect({ code, stdout }, args.join(" ")).toEqual({ code: 2, stdout: "" });
-      }
-    } finally {
-      for (const each of [odd, broken, sources]) each.delete();
-      rmSync(empty, { recursive: true });
+    const missing = join(folder.path, "none");
+    for (const [args, message] of [
+      [["--board", "sim"], /^conformance: --spec DIR: it is missing\nSee --help\.$/m],
+      [["--spec", missing], /^conformance: there is no .*none\. It takes a folder of what wast2json makes/],
+    ] as const) {
+      const { code, stdout, stderr } = await run(...args);
+      expect(stderr).toMatch(message);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     }
+  });
+
+  test.each([
+    [["--spec", "x", "--board", "nucleo"], "--board: expected qemu or sim, got nucleo"],
+    [["--spec", "x", "--patience", "long"], "--patience: expected seconds, got long"],
+    [["--spec", "x", "--patience", "0"], "--patience: expected seconds, got 0"],
+    [["--spec", "x", "--reporter", "tap"], "--reporter: expected junit, got tap"],
+    [["--spec", "x", "--output", "y"], "--output: it is where --reporter junit writes"],
+    [["--spex", "x"], "--spex"],
+    [["x"], "x"],
+  ])("%j is refused", (args, message) => {
+    const parsed = (): unknown => parseOptions(args);
+    expect(parsed).toThrow(UsageError);
+    expect(parsed).toThrow(message);
   });
 
   test("--help names every option", async () => {
@@ -362,15 +373,47 @@ describe("the command", () => {
   });
 });
 
-test("a command that nobody knows is an error of the file, not of the engine", () => {
+describe("a folder", () => {
   const odd = new ScriptFolder();
-  try {
-    odd.add("odd", [{ type: "assert_magic" }]);
-    expect(() => readSpecFolder(odd.path)).toThrow(ScriptError);
-    expect(() => readSpecFolder(odd.path)).toThrow('odd.json: command 1: no command is called "assert_magic"');
-  } finally {
+  afterAll(() => {
     odd.delete();
-  }
+  });
+  const reading = (): unknown => readSpecFolder(odd.path);
+
+  test("without wast2json's output is refused, and says what is wanted", () => {
+    expect(reading).toThrow(ScriptError);
+    expect(reading).toThrow(/there is no wast2json output in .*wast2json test/s);
+    odd.file("package.json", "{}");
+    expect(reading).toThrow("there is no wast2json output");
+    odd.file("i32.wast", "(module)");
+    expect(reading).toThrow("only the .wast sources");
+    expect(() => readSpecFolder(MAIN)).toThrow("main.js is no folder");
+  });
+
+  test("may have other files beside it", () => {
+    odd.add("i32", []);
+    expect(readSpecFolder(odd.path)).toEqual({
+      scripts: [{ name: "i32", folder: odd.path, commands: [] }],
+      others: ["package.json"],
+    });
+  });
+
+  test.each([
+    [[{ type: "module" }], 'half.json: command 1: expected a text as "filename"'],
+    [[{ type: "register" }], 'half.json: command 1: expected a text as "as"'],
+    [[{ type: "action", action: { type: "peek", field: "" } }], 'no action is called "peek"'],
+    [[{ type: "assert_return", action: invoke("f") }], 'expected a list as "expected"'],
+    [[{ type: "assert_magic" }], 'no command is called "assert_magic"'],
+  ])("with half a script is refused: %j", (commands, message) => {
+    odd.add("half", commands);
+    expect(reading).toThrow(ScriptError);
+    expect(reading).toThrow(message);
+  });
+
+  test("with JSON that is none is refused", () => {
+    odd.file("half.json", "{");
+    expect(reading).toThrow(/half\.json: .*JSON/);
+  });
 });
 
 test("an image whose program is gone answers no more", async () => {
