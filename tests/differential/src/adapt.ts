@@ -189,10 +189,24 @@ function importedLimits({ imports }: Module, kind: 1 | 2): Limits[] {
   return imports.flatMap((item) => (item.kind === kind ? [item.limits] : []));
 }
 
-/** How `code` numbers of its own would read: table's and segments' heads stay. */
+/** Passive or declarative, by indices or by expressions. */
+function passiveElement(random: Random, functions: number): Uint8Array {
+  const out = new Writer();
+  const kind = random.pick([1, 1, 5, 5, 3, 7]);
+  out.u32(kind).byte(kind < 4 ? 0 : 0x70);
+  return out
+    .list(Array.from({ length: random.below(6) }), () => {
+      if (kind < 4) out.u32(random.below(functions));
+      else if (random.once(4)) out.bytes([0xd0, 0x70, 0x0b]);
+      else out.byte(0xd2).u32(random.below(functions)).byte(0x0b);
+    })
+    .done();
+}
+
+/** Its place is known without the host. */
 function checkElement(bytes: Uint8Array): Uint8Array {
   const kind = bytes[0] ?? 0;
-  if ((kind === 0 && bytes[1] === 0x23) || (kind === 2 && bytes[2] === 0x23))
+  if (((kind & 3) === 0 && bytes[1] === 0x23) || ((kind & 3) === 2 && bytes[2] === 0x23))
     throw new RangeError("an element segment whose place the host would know");
   return bytes;
 }
@@ -246,13 +260,18 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
   );
   if (memories.length > 0) helpers.push({ name: HASH, type: types.indexOf([], [I64]), body: hashBody() });
 
+  // Binaryen makes but the one that fills the table
+  const elements = module.elements.map(checkElement);
+  if (table !== undefined)
+    for (let more = random.below(4); more > 0; more--)
+      elements.push(passiveElement(random, functions.length));
   const around: Surroundings = {
     types: types.list,
     functions,
     globals: globals.map(({ type, mutable }, index) => ({ type, mutable, index })),
     hasMemory: memories.length > 0,
     tableSize: table?.min ?? 0,
-    elementSegments: module.elements.length,
+    elementSegments: elements.length,
     dataSegments: module.data.length,
     mixer: (type) => before + (VALUE_TYPES as readonly number[]).indexOf(type),
   };
@@ -284,7 +303,7 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
       ...added,
     ],
     start: module.start,
-    elements: module.elements.map(checkElement),
+    elements,
     hasDataCount: module.data.length > 0,
     bodies: [
       ...strangers.map(({ type }) => standIn(types.list[type] ?? { params: [], results: [] }, mixed)),

@@ -250,6 +250,8 @@ export function skipImmediates(reader: Reader, opcode: number): void {
     case 0x40:
     case 0x41: // i32.const, i64.const
     case 0x42:
+    case 0xd0: // ref.null, ref.func: in element segments
+    case 0xd2:
       reader.skipNumber();
       return;
     default:
@@ -331,7 +333,8 @@ function readTable(reader: Reader): Limits {
   return readLimits(reader);
 }
 
-function readExpression(reader: Reader): Uint8Array {
+/** A constant expression, `end` included. */
+export function readExpression(reader: Reader): Uint8Array {
   const from = reader.at;
   for (;;) {
     const opcode = reader.byte();
@@ -358,15 +361,18 @@ function readImport(reader: Reader): Imported {
   }
 }
 
-/** Past an element segment of functions' indices; those of expressions belong to reference types. */
-function readElement(reader: Reader): Uint8Array {
+/** An element segment, of functions' indices or of expressions (5.5.12: its kind is three bits). */
+export function readElement(reader: Reader): Uint8Array {
   const from = reader.at;
   const kind = reader.u32();
-  if (kind > 3) throw new RangeError(`an element segment of kind ${kind}`);
-  if (kind === 2) reader.skipNumber();
-  if (kind === 0 || kind === 2) readExpression(reader);
-  if (kind > 0) reader.byte();
-  for (let count = reader.u32(); count > 0; count--) reader.skipNumber();
+  if (kind > 7) throw new RangeError(`an element segment of kind ${kind}`);
+  const isActive = (kind & 1) === 0;
+  if (isActive && (kind & 2) !== 0) reader.skipNumber();
+  if (isActive) readExpression(reader);
+  if ((kind & 3) !== 0) reader.skipNumber();
+  for (let count = reader.u32(); count > 0; count--)
+    if (kind < 4) reader.skipNumber();
+    else readExpression(reader);
   return reader.bytes.slice(from, reader.at);
 }
 

@@ -1,7 +1,17 @@
 /** Which modules have to be taken: what wasm-validate says, with the features switched off that the engine leaves out. */
 import wabt from "wabt";
 
-import { Reader, Writer, instructions, readModule, writeModule, type Body } from "./binary.js";
+import {
+  Reader,
+  Writer,
+  instructions,
+  readElement,
+  readExpression,
+  readModule,
+  sections,
+  writeModule,
+  type Body,
+} from "./binary.js";
 import { v8Takes } from "./v8.js";
 
 const assembler = await wabt();
@@ -65,6 +75,76 @@ export interface Disagreement {
   readonly bytes: Uint8Array;
 }
 
+/**
+ * The engine knows element segments of expressions, which wabt counts as reference types: they are put to it as segments of
+ * indices, and everything else is left as it is.
+ */
+function judgement(bytes: Uint8Array): string | undefined {
+  const judge = objection(bytes);
+  if (judge === undefined || !/unexpected opcode: 0xd[02]/.test(judge)) return judge;
+  const plain = withPlainElements(bytes);
+  return plain === undefined ? judge : objection(plain);
+}
+
+const REF_NULL = 0xd0;
+const REF_FUNC = 0xd2;
+const END = 0x0b;
+
+/** Undefined if it can't be read. */
+function withPlainElements(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    const section = sections(bytes).find(({ id }) => id === 9);
+    if (section === undefined) return undefined;
+    const reader = new Reader(bytes, section.contents, section.end);
+    const out = new Writer();
+    out.list(
+      reader.list(() => plainElement(reader)),
+      (segment) => out.bytes(segment),
+    );
+    if (reader.at !== section.end) return undefined;
+    return new Writer()
+      .bytes(bytes.subarray(0, section.start))
+      .byte(9)
+      .u32(out.size)
+      .bytes(out.done())
+      .bytes(bytes.subarray(section.end))
+      .done();
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** The same segment of indices; items that are null are left out, since no index is. */
+function plainElement(reader: Reader): Uint8Array {
+  const segment = readElement(reader);
+  const from = new Reader(segment);
+  const kind = from.u32();
+  if (kind < 4) return segment;
+  const out = new Writer().byte(kind - 4);
+  const isActive = (kind & 1) === 0;
+  if (isActive && (kind & 2) !== 0) out.u32(from.u32());
+  if (isActive) out.bytes(readExpression(from));
+  if ((kind & 3) !== 0) {
+    if (from.byte() !== 0x70) throw new RangeError("a segment of another type");
+    out.byte(0);
+  }
+  const items = from.list(() => {
+    const opcode = from.byte();
+    const index = opcode === REF_FUNC ? from.u32() : undefined;
+    if (opcode === REF_NULL && from.byte() !== 0x70) throw new RangeError("null of another type");
+    if ((opcode !== REF_NULL && opcode !== REF_FUNC) || from.byte() !== END)
+      throw new RangeError("another expression");
+    return index;
+  });
+  return out
+    .list(
+      items.filter((index) => index !== undefined),
+      (index) => out.u32(index),
+    )
+    .done();
+}
+
 /** Puts a module before the engine. */
 export type Ask = (bytes: Uint8Array) => Promise<string>;
 
@@ -76,7 +156,7 @@ export async function disagreement(
 ): Promise<Disagreement | undefined> {
   const is = verdict(reply);
   if (is === "limit") return undefined; // and wabt would spell out every one of four billion locals
-  const judge = objection(bytes);
+  const judge = judgement(bytes);
   if ((is === "valid") === (judge === undefined)) return undefined;
   if (judge === undefined && (await lenient(reply, bytes, ask))) return undefined;
   return { reply, judge: judge ?? "valid", bytes };

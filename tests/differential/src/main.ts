@@ -6,6 +6,8 @@ import { HELP, parseOptions, UsageError, type Board } from "./options.js";
 import { runModules, runMutants, type Finding, type ModulesReport, type MutantsReport } from "./run.js";
 
 const PROGRESS_MS = 5_000;
+/** Differences that are shown. */
+const SHOWN = 20;
 
 const START: Readonly<Record<Board, () => ConformanceImage>> = {
   sim: () => ConformanceImage.sim(),
@@ -82,7 +84,8 @@ async function main(): Promise<number> {
   const lines = [
     ...(ofModules ? modulesText(ofModules) : []),
     ...(ofMutants ? mutantsText(ofMutants) : []),
-    ...findings.flatMap((finding) => findingText(finding, board)),
+    ...findings.slice(0, SHOWN).flatMap((finding) => findingText(finding, board)),
+    ...(findings.length > SHOWN ? [`... and ${number(findings.length - SHOWN)} more`] : []),
     `${findings.length} differences; ${seconds.toFixed(0)} s, seed ${seed} on ${board}`,
   ];
   const passed = findings.length === 0;

@@ -208,6 +208,9 @@ export async function runModules({
   return { modules: count, ...totals, opcodes, findings };
 }
 
+/** Mutants that differ are kept, but not thousands of them. */
+const MOST_KEPT = 50;
+
 /** Mutants of one small module are tried together. */
 const BATCH = 50;
 
@@ -247,7 +250,8 @@ export async function runMutants({
         if (found === undefined) continue;
         const id = `${seed}:m${from + i}`;
         const what = `the engine says "${found.reply}", wasm-validate "${found.judge.trim()}"`;
-        findings.push({ id, what, files: keep(id, folder, { ".wasm": bytes, ".txt": `${what}\n` }) });
+        const files = { ".wasm": bytes, ".txt": `${what}\n` };
+        findings.push({ id, what, files: findings.length < MOST_KEPT ? keep(id, folder, files) : [] });
       }
       onProgress?.(from + size - first, findings.length);
     }

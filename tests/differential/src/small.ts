@@ -128,15 +128,22 @@ export function smallModule(random: Random): Uint8Array<ArrayBuffer> {
   return writeModule(module);
 }
 
-/** Of one of the four kinds that have indices of functions. */
+/** Of one of the eight kinds; those of expressions have `ref.null func` and `ref.func`. */
 function element(random: Random, functions: number): Uint8Array {
   const out = new Writer();
-  const kind = random.below(4);
+  const kind = random.below(8);
+  const isActive = (kind & 1) === 0;
   out.u32(kind);
-  if (kind === 2) out.u32(0);
-  if (kind === 0 || kind === 2) out.bytes(AT_3);
-  if (kind > 0) out.byte(0);
-  return out.list(Array.from({ length: random.below(4) }), () => out.u32(random.below(functions))).done();
+  if (isActive && (kind & 2) !== 0) out.u32(0);
+  if (isActive) out.bytes(AT_3);
+  if ((kind & 3) !== 0) out.byte(kind < 4 ? 0 : 0x70);
+  return out
+    .list(Array.from({ length: random.below(4) }), () => {
+      if (kind < 4) out.u32(random.below(functions));
+      else if (random.once(3)) out.bytes([0xd0, 0x70, 0x0b]);
+      else out.byte(0xd2).u32(random.below(functions)).byte(0x0b);
+    })
+    .done();
 }
 
 function exportsOf(random: Random, functions: number, around: Surroundings, hasTable: boolean): Exported[] {

@@ -397,7 +397,9 @@ class Pieces {
         return;
       case 2:
         if (around.elementSegments === 0) return;
-        three();
+        this.number(random.below(most));
+        this.number(random.below(3));
+        this.number(random.below(3));
         out.bytes([0xfc, 12]).u32(random.below(around.elementSegments)).byte(0);
         return;
       case 3:
