@@ -84,6 +84,7 @@ export async function compare(image: Image, module: Module, calls: readonly Call
   }
   const [loaded = "", ...lines] = await answers;
   if (loaded.startsWith("err limit")) return { ...nothing, end: "limit" };
+  if (loaded === `err trap ${EXHAUSTED}`) return { ...nothing, end: "start", exhausted: true };
   if (v8 === undefined || loaded !== "ok") {
     const same = start.split("|").some((trap) => loaded.startsWith(`err trap ${trap}`));
     if (same && v8 === undefined) return { ...nothing, end: "start" };
