@@ -299,3 +299,78 @@ const CORNERS = new Map<number, readonly bigint[]>([
 export function cornerValue(random: Random, type: number): bigint {
   return random.pick(CORNERS.get(type) ?? []);
 }
+
+/** Digits of a float's mantissa and of its exponent. */
+function formatOf(type: number): { readonly mantissa: number; readonly exponent: number } {
+  return type === F32 ? { mantissa: 23, exponent: 8 } : { mantissa: 52, exponent: 11 };
+}
+
+function floatOf(type: number, random: Random, exponent: number, fraction: bigint): bigint {
+  const { mantissa, exponent: digits } = formatOf(type);
+  const sign = BigInt(random.below(2));
+  const mask = (1n << BigInt(mantissa)) - 1n;
+  return (((sign << BigInt(digits)) | BigInt(exponent)) << BigInt(mantissa)) | (fraction & mask);
+}
+
+/** Random digits, and zeros behind them: products of such have few digits more than are kept. */
+function fractionOf(random: Random, mantissa: number): bigint {
+  const zeros = BigInt(random.below(mantissa));
+  return (BigInt.asUintN(mantissa, random.u64()) >> zeros) << zeros;
+}
+
+/** An integer half-way between two floats of so many digits, or one beside it. */
+function halfWay(random: Random, bits: number, digits: number): bigint {
+  const length = digits + 2 + random.below(Math.max(1, bits - digits - 1));
+  const whole = (1n << BigInt(digits)) | BigInt.asUintN(digits, random.u64());
+  const below = BigInt(length - digits - 1);
+  const value = (whole << below) | (1n << (below - 1n));
+  return BigInt.asUintN(bits, value + BigInt(random.below(3)) - 1n);
+}
+
+/**
+ * Operands whose result lies half-way between two floats, or right beside that, where a bit far below decides the rounding;
+ * undefined if the operation rounds nothing.
+ */
+export function tiedOperands(random: Random, { opcode, operands, result }: Operation): bigint[] | undefined {
+  const [type = I32] = operands;
+  const digits = result === F32 ? 24 : 53;
+  // conversions from integers
+  if ((result === F32 || result === F64) && (type === I32 || type === I64)) {
+    const bits = type === I32 ? 32 : 64;
+    if (opcode === 0xbe || opcode === 0xbf || bits < digits + 2) return undefined;
+    return [halfWay(random, bits, digits - 1)];
+  }
+  if (type !== F32 && type !== F64) return undefined;
+  const { mantissa, exponent } = formatOf(type);
+  const middle = 2 ** (exponent - 1) - 1;
+  // demotion: half a unit of the shorter mantissa, and one beside it
+  if (opcode === 0xb6) {
+    const below = 1n << 28n;
+    const value = (BigInt.asUintN(23, random.u64()) << 29n) + below + BigInt(random.below(3)) - 1n;
+    return [floatOf(F64, random, middle + random.below(300) - 160, value)];
+  }
+  // rounding to integers: halves
+  if ((opcode >= 0x8d && opcode <= 0x90) || (opcode >= 0x9b && opcode <= 0x9e)) {
+    const power = random.below(mantissa);
+    const half = 1n << BigInt(mantissa - power - 1);
+    const whole =
+      (BigInt.asUintN(mantissa, random.u64()) >> BigInt(mantissa - power)) << BigInt(mantissa - power);
+    return [floatOf(type, random, middle + power, whole | half)];
+  }
+  if (operands.length === 1) return undefined;
+  const first = middle + random.below(40) - 20;
+  const isSum = opcode === 0x92 || opcode === 0x93 || opcode === 0xa0 || opcode === 0xa1;
+  if (isSum) {
+    // the second is half a unit of the first, and perhaps a trace more or less
+    const low = random.pick([0n, 0n, 1n, 2n, (1n << BigInt(mantissa)) - 1n, 1n << BigInt(mantissa - 1)]);
+    const apart = mantissa + 1 + random.pick([-1, 0, 0, 0, 1, 2]);
+    return [
+      floatOf(type, random, first, BigInt.asUintN(mantissa, random.u64())),
+      floatOf(type, random, first - apart, low),
+    ];
+  }
+  return [
+    floatOf(type, random, first, fractionOf(random, mantissa)),
+    floatOf(type, random, middle + random.below(40) - 20, fractionOf(random, mantissa)),
+  ];
+}

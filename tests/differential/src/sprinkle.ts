@@ -13,6 +13,7 @@ import {
   cornerValue,
   isDivision,
   operationsTo,
+  tiedOperands,
   type Operation,
 } from "./operations.js";
 import type { Random } from "./random.js";
@@ -429,7 +430,7 @@ class Pieces {
   /** Single operations on operands where their rules meet. Those that may trap aren't reached by every call. */
   corners(): void {
     const { random, out } = this;
-    for (let count = 6; count > 0; count--) {
+    for (let count = 8; count > 0; count--) {
       const operation = random.pick(OPERATIONS);
       const { traps, operands, result } = operation;
       if (traps) {
@@ -438,7 +439,10 @@ class Pieces {
         this.number(1 << random.below(4));
         out.byte(0x71).byte(0x04).byte(EMPTY);
       }
-      for (const type of operands) this.constant(type, cornerValue(random, type));
+      const tied = random.once(2) ? tiedOperands(random, operation) : undefined;
+      operands.forEach((type, i) => {
+        this.constant(type, tied?.[i] ?? cornerValue(random, type));
+      });
       this.opcode(operation);
       this.mix(result);
       if (traps) out.byte(0x0b);
