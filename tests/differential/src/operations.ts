@@ -328,11 +328,16 @@ function halfWay(random: Random, bits: number, digits: number): bigint {
 }
 
 /**
- * Operands whose result lies half-way between two floats, or right beside that, where a bit far below decides the rounding;
- * undefined if the operation rounds nothing.
+ * Operands made for an operation: of a division the least number and -1; of a rounding such that the result lies half-way
+ * between two floats, or right beside that, where a bit far below decides. Undefined if it has none of its own.
  */
-export function tiedOperands(random: Random, { opcode, operands, result }: Operation): bigint[] | undefined {
+export function chosenOperands(random: Random, operation: Operation): bigint[] | undefined {
+  const { opcode, operands, result } = operation;
   const [type = I32] = operands;
+  if (isDivision(opcode)) {
+    const bits = type === I32 ? 32 : 64;
+    return [1n << BigInt(bits - 1), BigInt.asUintN(bits, -1n)];
+  }
   const digits = result === F32 ? 24 : 53;
   // conversions from integers
   if ((result === F32 || result === F64) && (type === I32 || type === I64)) {

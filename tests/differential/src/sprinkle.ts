@@ -3,17 +3,17 @@
  * between any two instructions. They see to it that each instruction comes often, on awkward operands, and that what it
  * gives is seen: most pieces end in a call that mixes the result into a global that is compared.
  */
-import { F32, F64, I32, I64, type FunctionType, type Instruction, Writer, instructions } from "./binary.js";
+import { F32, F64, I32, I64, type FunctionType, Writer, instructions } from "./binary.js";
 import {
   LOADS,
   OPERATIONS,
   STORES,
   VALUE_TYPES,
   anyValue,
+  chosenOperands,
   cornerValue,
   isDivision,
   operationsTo,
-  tiedOperands,
   type Operation,
 } from "./operations.js";
 import type { Random } from "./random.js";
@@ -82,18 +82,21 @@ export function sprinkle(
     ...own.flatMap(([count, local]) => Array.from({ length: count }, () => local)),
   ];
   const out = new Writer();
-  const pieces = new Pieces(random, out, locals, type, around);
+  const all = new Pieces(random, out, locals, type, around);
   let left = MOST_PIECES;
-  const sprinkleBefore = ({ start }: Instruction): boolean =>
-    left > 0 && out.size < LONGEST && (start === 0 || random.once(APART));
-  for (const instruction of instructions(body.code)) {
-    if (sprinkleBefore(instruction)) {
+  for (const { start, end } of instructions(body.code)) {
+    for (let pieces = piecesBefore(random, start); pieces > 0 && left > 0 && out.size < LONGEST; pieces--) {
       left--;
-      pieces.piece();
+      all.piece();
     }
-    out.bytes(body.code.subarray(instruction.start, instruction.end));
+    out.bytes(body.code.subarray(start, end));
   }
   return { locals: [...body.locals, ...own], code: out.done() };
+}
+
+/** Short bodies have their beginning only, so that several stand there. */
+function piecesBefore(random: Random, start: number): number {
+  return start === 0 ? 2 + random.below(3) : random.once(APART) ? 1 : 0;
 }
 
 class Pieces {
@@ -439,9 +442,9 @@ class Pieces {
         this.number(1 << random.below(4));
         out.byte(0x71).byte(0x04).byte(EMPTY);
       }
-      const tied = random.once(2) ? tiedOperands(random, operation) : undefined;
+      const chosen = random.once(2) ? chosenOperands(random, operation) : undefined;
       operands.forEach((type, i) => {
-        this.constant(type, tied?.[i] ?? cornerValue(random, type));
+        this.constant(type, chosen?.[i] ?? cornerValue(random, type));
       });
       this.opcode(operation);
       this.mix(result);
