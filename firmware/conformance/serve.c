@@ -80,10 +80,7 @@ static void say_hex(const uint8_t *bytes, uint32_t size) {
 static bool serve_module(void) {
   uint32_t size;
 
-  if (!read_length(&size)) return false;
-  /* the module that lies there is about to be overwritten */
-  ep_conformance_module_reset(reply, sizeof reply);
-  if (!read_at_most(module, sizeof module, size)) return false;
+  if (!read_length(&size) || !read_at_most(module, sizeof module, size)) return false;
   ep_conformance_module_load(module, size, reply, sizeof reply);
   return true;
 }

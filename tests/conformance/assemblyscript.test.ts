@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as asc from "assemblyscript/asc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import { agree, callEngine, callV8, moduleRequest, type Outcome, type Signature } from "./module.js";
 
 const ROOT = join(import.meta.dirname, "../..");

@@ -1,7 +1,7 @@
 // Element segments of all eight kinds (spec 5.5.12), their items function indices or expressions: the same tables as in V8,
 // by calls through them, table.init and elem.drop; and what is wrong with one is refused by name.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import { agree, callEngine, callV8, moduleRequest, objection, type Signature } from "./module.js";
 
 const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];

@@ -1,7 +1,7 @@
 // What the engine refuses, and as what: malformed, invalid, unsupported by the feature's name, over a limit by the limit's
 // name, unlinkable by the import's name. Whether a damaged module has to be refused at all is asked of wasm-validate.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import { assemble, moduleRequest, objection, Random } from "./module.js";
 import { PROGRAMS } from "./programs.js";
 

@@ -1,7 +1,7 @@
 /** The trial of an agent that has just been activated: waited out, served and confirmed, if it is the host's to do. */
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
-import type { AgentManifest } from "../manifest.js";
+import { TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import { count } from "../numbers.js";
 import type { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
@@ -46,6 +46,8 @@ export class Trial {
       const { active } = status;
       if (active?.swapNumber !== this.at.swapNumber) throw await this.rolledBack(status);
       if (active.state === SlotState.SLOT_STATE_CONFIRMED) {
+        // Over before the first look at it: whoever shows a trial still shows this one.
+        if (scans < 0) yield { step: "trial", scans: this.neededScans(), needed: this.neededScans() };
         yield { step: "confirmed", swapNumber: active.swapNumber, scan: status.scan };
         return active;
       }
@@ -87,6 +89,10 @@ export class Trial {
       if (error.code === "INTERRUPTED" || error.code === "PORT_LOST") throw error;
       // The trial may have ended meanwhile, and a line that is dead shows at the next status.
     }
+  }
+
+  private neededScans(): number {
+    return this.manifest.trial.healthyScans || TRIAL_DEFAULTS.healthyScans;
   }
 
   private trialRequests(): readonly Uint8Array[] {

@@ -177,6 +177,16 @@ describe.each(BOARDS)("on %s", (board) => {
     expect(await invoke("add", 1, 2)).toBe(hex(3));
   });
 
+  test.each([
+    ["its start function traps", "(func $s unreachable) (start $s)"],
+    ["its segment doesn't fit", `(memory 1) (data (i32.const 65536) "a")`],
+    ["it doesn't link", `(import "a" "b" (func))`],
+  ])("what a module exports can't be called if %s", async (_, fault) => {
+    const bytes = wat(`(module ${fault} (func (export "f")))`);
+    expect(await load(bytes)).toMatch(/^err (trap|unlinkable) /);
+    expect(await invoke("f")).toBe("err unknown function");
+  });
+
   test("65,536 bytes are taken", async () => {
     expect(await load(padded(ADD, MAX_MODULE))).toBe("ok");
     expect(await invoke("add", 40, 2)).toBe(hex(42));
