@@ -222,6 +222,9 @@ export function skipImmediates(reader: Reader, opcode: number): void {
     case 0x0e: // br_table
       for (let count = reader.u32() + 1; count > 0; count--) reader.skipNumber();
       return;
+    case 0x1c: // select of a type, which belongs to reference types
+      for (let count = reader.u32(); count > 0; count--) reader.skipNumber();
+      return;
     case 0x11: // call_indirect
       reader.skipNumber();
       reader.skipNumber();
