@@ -79,7 +79,7 @@ export interface Disagreement {
  * The engine knows element segments of expressions, which wabt counts as reference types: they are put to it as segments of
  * indices, and everything else is left as it is.
  */
-function judgement(bytes: Uint8Array): string | undefined {
+export function judgement(bytes: Uint8Array): string | undefined {
   const judge = objection(bytes);
   if (judge === undefined || !/unexpected opcode: 0xd[02]/.test(judge)) return judge;
   const plain = withPlainElements(bytes);
@@ -170,7 +170,7 @@ async function lenient(reply: string, bytes: Uint8Array, ask: Ask): Promise<bool
   // table.fill and the select that names its type without reference types, to which they belong
   if (!LENIENT.test(reply)) return false;
   const respelled = respell(bytes);
-  return respelled !== undefined && verdict(await ask(respelled)) === "valid";
+  return respelled !== undefined && verdict(await ask(respelled)) !== "refused";
 }
 
 const LENIENT = /^err (malformed (value|element) type|unsupported reference types)$/;

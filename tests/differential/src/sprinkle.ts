@@ -345,9 +345,13 @@ class Pieces {
     const { random, out, around } = this;
     switch (random.below(10)) {
       case 0: {
-        this.number(random.below(random.once(20) ? 70_000 : 600));
-        this.number(random.below(random.once(20) ? 70_000 : 600));
-        this.number(random.below(200));
+        // overlapping mostly, where stores have been
+        const far = random.once(20) ? 70_000 : 120;
+        const from = random.below(far);
+        const to = random.once(3) ? random.below(far) : Math.max(0, from + random.below(41) - 20);
+        this.number(to);
+        this.number(from);
+        this.number(random.below(90));
         out.bytes([0xfc, 10, 0, 0]);
         return;
       }
@@ -526,7 +530,7 @@ class Pieces {
         for (const type of results) this.leaf(type);
         this.condition(1);
         out.byte(0x0d).u32(0);
-        for (const _ of results) out.byte(0x1a);
+        results.forEach(() => out.byte(0x1a));
         out.byte(0x1a);
       }
       for (const type of results) this.leaf(type);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConformanceImage } from "@edgeplug/conformance-suite/dist/image.js";
 import { describe, expect, test } from "vitest";
-import { VALIDATE_ARGUMENTS, objection } from "../dist/judge.js";
+import { VALIDATE_ARGUMENTS, judgement } from "../dist/judge.js";
 import { mutantOf, runMutants } from "../dist/run.js";
 
 const SEED = 6;
@@ -78,7 +78,7 @@ describe("damaged modules", () => {
       } catch {
         program = false;
       }
-      return [program, objection(bytes) === undefined];
+      return [program, judgement(bytes) === undefined];
     });
     rmSync(folder, { recursive: true });
     expect(verdicts.filter(([program, judge]) => program !== judge)).toEqual([]);
