@@ -109,6 +109,7 @@ async function qemuOptions(firmware: string | undefined, flash: string | undefin
     elf: firmware ?? findFirmware("qemu", "qemu.elf"),
     line: "pty",
     icount: true,
+    paced: true,
     flash: qemuFlash({ path: flash }),
   };
 }
