@@ -65,10 +65,10 @@ void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]) {
 /* Waits as a sleeping core does, until an interrupt has come since it last waited; at the latest it goes on after a
  * tick, for where no interrupt comes any more, the main loop has to see that. */
 static void spin_for_interrupt(void) {
-  static uint32_t seen;
-  for (uint32_t turn = 0; turn < SPIN_TURNS && ep_qemu_interrupts == seen; turn++)
+  static uint32_t interrupts_seen;
+  for (uint32_t turn = 0; turn < SPIN_TURNS && ep_qemu_interrupts == interrupts_seen; turn++)
     __asm volatile(".rept 64\n\tnop\n\t.endr");
-  seen = ep_qemu_interrupts;
+  interrupts_seen = ep_qemu_interrupts;
 }
 
 /* A sleeping core under QEMU can lose ticks to the machine that it runs on; where scans are counted, the
