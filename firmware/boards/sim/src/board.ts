@@ -379,8 +379,7 @@ export class SimBoard {
         flash.readInto(address >>> 0, this.#wholeMemory(), buffer >>> 0, size >>> 0, this.#words),
       flash_erase: (address) => flash.erase(address >>> 0, pass),
       flash_program: (address, data, size) => flash.program(address >>> 0, this.#bytes(data, size), pass),
-      serial_read: (buffer, size) =>
-        serial.read(this.#wholeMemory(), buffer >>> 0, size >>> 0, clock.nanos),
+      serial_read: (buffer, size) => serial.read(this.#wholeMemory(), buffer >>> 0, size >>> 0, clock.nanos),
       serial_write: (data, size) => serial.write(this.#bytes(data, size), clock.nanos),
       serial_overruns: () => serial.overruns,
       time_us: () => this.#sinceBoot(clock.nanos),

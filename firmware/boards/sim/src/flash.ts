@@ -98,8 +98,6 @@ export class Flash {
   readonly geometry: Geometry;
   /** What the firmware did wrong, with `onViolation: "error"`. */
   readonly violations: FlashViolation[] = [];
-  /** Erases of each page. */
-  readonly wear: Uint32Array;
   /** Called before an operation begins: fork here to see what a cut at it would leave (see tear()). */
   onOperation: ((operation: FlashOperation, flash: Flash) => void) | undefined;
 
@@ -107,8 +105,10 @@ export class Flash {
   readonly #onViolation: "throw" | "error";
   readonly #logLimit: number;
   #pages: Page[];
-  /** Not 0: no other flash has this page. */
-  readonly #owned: Uint8Array;
+  /** Not 0: no other flash has this page. Most forks are never written to, and have none. */
+  #owned: Uint8Array | undefined;
+  /** Shared with forks until one of them erases. */
+  #wear: { readonly counts: Uint32Array; shared: boolean };
   #log: FlashOperation[] = [];
   #operations = 0;
   #cut: { at: number; moment: CutMoment; shape: TearShape } | undefined;
@@ -123,8 +123,7 @@ export class Flash {
     this.#logLimit = options.logLimit ?? 10_000;
     const count = geometry.size / geometry.eraseSize;
     this.#pages = from === undefined ? new Array<Page>(count).fill(this.#blankPage()) : from.#pages;
-    this.#owned = new Uint8Array(count);
-    this.wear = new Uint32Array(count);
+    this.#wear = from === undefined ? { counts: new Uint32Array(count), shared: false } : from.#wear;
     if (from !== undefined) this.restore(from);
   }
 
@@ -197,6 +196,11 @@ export class Flash {
   /** Operations begun so far, over all boots. */
   get operations(): number {
     return this.#operations;
+  }
+
+  /** Erases of each page. */
+  get wear(): Uint32Array {
+    return this.#wear.counts;
   }
 
   get log(): readonly FlashOperation[] {
@@ -312,10 +316,11 @@ export class Flash {
   /** Takes over the state of `from`, which stays as it is. */
   restore(from: Flash): void {
     if (from.geometry.name !== this.geometry.name) throw new TypeError("flash of another geometry");
-    from.#owned.fill(0);
+    from.#owned?.fill(0);
     this.#pages = from.#pages.slice();
-    this.#owned.fill(0);
-    this.wear.set(from.wear);
+    this.#owned?.fill(0);
+    from.#wear.shared = true;
+    this.#wear = from.#wear;
     this.#random.state = from.#random.state;
     this.#operations = from.#operations;
     this.#log = from.#log.length === 0 ? [] : [...from.#log];
@@ -598,7 +603,9 @@ export class Flash {
 
   #addWear(address: number): void {
     const index = this.#indexOf(address);
-    this.wear[index] = (this.wear[index] ?? 0) + 1;
+    if (this.#wear.shared) this.#wear = { counts: this.#wear.counts.slice(), shared: false };
+    const { counts } = this.#wear;
+    counts[index] = (counts[index] ?? 0) + 1;
   }
 
   #locate(address: number): { page: Page; offset: number } {
@@ -610,6 +617,7 @@ export class Flash {
   #writable(address: number): { page: Page; offset: number } {
     const { page, offset } = this.#locate(address);
     const index = this.#indexOf(address);
+    this.#owned ??= new Uint8Array(this.#pages.length);
     if (this.#owned[index] !== 0) {
       page.prints = [];
       return { page, offset };
