@@ -29,6 +29,18 @@ static uint32_t ep_wasm_append(char *text, uint32_t at, uint32_t room, const uin
   return at;
 }
 
+#if EP_WASM_EXTERNALS
+/* Whether the host has something of that name, of whatever kind. */
+static bool ep_wasm_is_offered(const ep_wasm_host_t *host, const ep_wasm_wanted_t *wanted) {
+  bool offered = false;
+  for (uint32_t i = 0; i < host->import_count; i++)
+    offered |= ep_wasm_wanted_is(wanted, host->imports[i].module, host->imports[i].name);
+  for (uint32_t i = 0; i < host->external_count; i++)
+    offered |= ep_wasm_wanted_is(wanted, host->externals[i].module, host->externals[i].name);
+  return offered;
+}
+#endif
+
 /* Keeps the first import that doesn't link: "module.name", or "module.name: type". The module may still turn out to
  * be invalid, which goes first. */
 static void ep_wasm_unlinkable(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted, bool found) {
@@ -36,6 +48,9 @@ static void ep_wasm_unlinkable(ep_wasm_loader_t *loader, const ep_wasm_wanted_t 
   uint32_t room = sizeof loader->link_error.detail - 1u;
   uint32_t at;
   if (loader->link_result != EP_WASM_OK) return;
+#if EP_WASM_EXTERNALS
+  found = ep_wasm_is_offered(loader->instance->host, wanted);
+#endif
   loader->link_result = EP_WASM_UNLINKABLE;
   loader->link_error.offset = loader->reader.at;
   at = ep_wasm_append(text, 0, room - 8u, wanted->module, wanted->module_size);

@@ -98,6 +98,7 @@ void ep_wasm_read_memories(ep_wasm_loader_t *loader);
 void ep_wasm_read_globals(ep_wasm_loader_t *loader);
 void ep_wasm_read_exports(ep_wasm_loader_t *loader);
 void ep_wasm_read_start(ep_wasm_loader_t *loader);
+void ep_wasm_read_element_type(ep_wasm_reader_t *reader); /* 5.3.4: functions alone */
 void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max);
 void ep_wasm_read_memory_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max);
 uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader);

@@ -127,11 +127,15 @@ static void ep_wasm_read_limits(ep_wasm_reader_t *reader, uint32_t range, uint32
   if (*min > *max) ep_wasm_refuse(reader, EP_REFUSE_minimum_above_maximum);
 }
 
-void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  uint8_t type = ep_wasm_read_byte(reader);
+void ep_wasm_read_element_type(ep_wasm_reader_t *reader) {
+  const uint8_t type = ep_wasm_read_byte(reader);
   if (type != 0x70u)
     ep_wasm_refuse(reader, type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
+}
+
+void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  ep_wasm_read_element_type(reader);
   ep_wasm_read_limits(reader, UINT32_MAX, min, max);
   if (loader->instance->has_table) ep_wasm_refuse(reader, EP_REFUSE_multiple_tables);
   loader->instance->has_table = true;

@@ -22,6 +22,21 @@ static uint64_t ep_wasm_read_constant_global(ep_wasm_loader_t *loader, uint8_t *
   return loader->instance->globals[index];
 }
 
+/* In constants alone, since no code may have them yet. */
+#define EP_CONSTANT_REF_NULL 0xD0u
+#define EP_CONSTANT_REF_FUNC 0xD2u
+
+/* Most instructions are no constants; some bytes are no instructions. */
+static void ep_wasm_refuse_constant(ep_wasm_reader_t *reader, uint8_t opcode) {
+  ep_wasm_refuse(reader, opcode > EP_CONSTANT_REF_FUNC && opcode < EP_OP_prefix
+                             ? EP_REFUSE_opcode
+                             : EP_REFUSE_constant_expression);
+}
+
+static void ep_wasm_read_constant_end(ep_wasm_reader_t *reader) {
+  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_refuse(reader, EP_REFUSE_constant_expression);
+}
+
 uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type) {
   ep_wasm_reader_t *reader = &loader->reader;
   uint64_t value = 0;
@@ -45,26 +60,11 @@ uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type) {
     actual = EP_WASM_F64;
     break;
   case EP_OP_global_get: value = ep_wasm_read_constant_global(loader, &actual); break;
-  default: ep_wasm_refuse(reader, EP_REFUSE_constant_expression);
+  default: ep_wasm_refuse_constant(reader, opcode);
   }
   if (actual != type) ep_wasm_refuse(reader, EP_REFUSE_type_mismatch);
-  if (ep_wasm_read_byte(reader) != EP_OP_end) ep_wasm_refuse(reader, EP_REFUSE_constant_expression);
+  ep_wasm_read_constant_end(reader);
   return value;
-}
-
-/* One item of an element segment: a function index. Expressions are either no constants or of reference types. */
-static uint16_t ep_wasm_read_item(ep_wasm_loader_t *loader, bool expressions) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  uint32_t index;
-  if (expressions) {
-    uint8_t opcode = ep_wasm_read_byte(reader);
-    ep_wasm_refuse(reader, opcode == 0xD0u || opcode == 0xD2u ? EP_REFUSE_reference_types
-                                                              : EP_REFUSE_constant_expression);
-    return 0;
-  }
-  index = ep_wasm_read_u32(reader);
-  if (index >= loader->instance->function_count) ep_wasm_refuse(reader, EP_REFUSE_unknown_function);
-  return (uint16_t)index;
 }
 
 /* The kinds of element segments (5.5.12) are three bits. */
@@ -83,35 +83,51 @@ static uint32_t ep_wasm_read_element_head(ep_wasm_loader_t *loader, uint32_t *ki
     offset = (uint32_t)ep_wasm_read_constant(loader, EP_WASM_I32);
   }
   if ((*kind & 3u) != 0u) {
-    uint8_t type = ep_wasm_read_byte(reader);
-    if ((*kind & EP_ELEMENT_EXPRESSIONS) == 0u) {
-      if (type != 0u) ep_wasm_refuse(reader, EP_REFUSE_element_kind);
-    } else if (type != 0x70u) {
-      ep_wasm_refuse(reader, type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
-    }
+    if ((*kind & EP_ELEMENT_EXPRESSIONS) != 0u)
+      ep_wasm_read_element_type(reader);
+    else if (ep_wasm_read_byte(reader) != 0u)
+      ep_wasm_refuse(reader, EP_REFUSE_element_kind);
   }
   return offset;
+}
+
+/* One item: a function's index, or an expression, `ref.func` of one or `ref.null`. */
+static uint16_t ep_wasm_read_item(ep_wasm_loader_t *loader, uint32_t kind) {
+  ep_wasm_reader_t *reader = &loader->reader;
+  const bool expression = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
+  const uint8_t opcode = expression ? ep_wasm_read_byte(reader) : EP_CONSTANT_REF_FUNC;
+  uint32_t index = EP_WASM_NULL;
+  if (opcode == EP_CONSTANT_REF_FUNC) {
+    index = ep_wasm_read_u32(reader);
+    if (index >= loader->instance->function_count) ep_wasm_refuse(reader, EP_REFUSE_unknown_function);
+  } else if (opcode == EP_CONSTANT_REF_NULL) {
+    ep_wasm_read_element_type(reader);
+  } else {
+    ep_wasm_refuse_constant(reader, opcode);
+  }
+  if (expression) ep_wasm_read_constant_end(reader);
+  return (uint16_t)index;
 }
 
 static void ep_wasm_read_element(ep_wasm_loader_t *loader, bool apply, uint32_t index) {
   ep_wasm_reader_t *reader = &loader->reader;
   ep_wasm_instance_t *instance = loader->instance;
+  uint16_t *to = NULL;
   uint32_t kind;
   uint32_t offset = ep_wasm_read_element_head(loader, &kind);
   uint32_t count = ep_wasm_read_count(reader);
-  bool expressions = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
-  bool copy = apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u;
-  if (apply && (kind & 3u) == EP_ELEMENT_NOT_ACTIVE) {
-    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)count};
-    instance->elements[index] = passive;
+  if (apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u) {
+    to = instance->table + offset;
+    if (offset > instance->table_size || count > instance->table_size - offset)
+      ep_wasm_refuse(reader, EP_REFUSE_element_segment);
+  } else if (apply && (kind & EP_ELEMENT_TABLE) == 0u) {
+    to = ep_wasm_take(loader, count, sizeof *to);
+    instance->elements[index].items = to;
+    instance->elements[index].count = count;
   }
-  if (copy && (offset > instance->table_size || count > instance->table_size - offset)) {
-    ep_wasm_refuse(reader, EP_REFUSE_element_segment);
-    return;
-  }
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
-    uint16_t item = ep_wasm_read_item(loader, expressions);
-    if (copy) instance->table[offset + i] = item;
+  for (; count > 0u && ep_wasm_ok(reader); count--) {
+    const uint16_t item = ep_wasm_read_item(loader, kind);
+    if (to != NULL) *to++ = item;
   }
 }
 
@@ -149,8 +165,8 @@ static void ep_wasm_read_data_segment(ep_wasm_loader_t *loader, bool apply, uint
   }
   size = ep_wasm_read_count(reader);
   if (apply && kind == 1u && index < instance->data_count) {
-    const ep_wasm_segment_t passive = {(uint16_t)reader->at, (uint16_t)size};
-    instance->data[index] = passive;
+    instance->data[index].items = instance->code + reader->at;
+    instance->data[index].count = size;
   }
   if (apply && kind != 1u) ep_wasm_apply_data(loader, offset, size);
   ep_wasm_skip(reader, size);
