@@ -64,6 +64,7 @@ async function qemuOptions({ firmware, flash }: EmulatedBoardOptions): Promise<S
     elf: firmware ?? findFirmware("qemu", "qemu.elf"),
     line: "pty",
     icount: true,
+    paced: true,
     flash: qemuFlash({ path: flash }),
   };
 }
