@@ -30,6 +30,8 @@ import { WIDE, isFloat, sprinkle, type Surroundings } from "./sprinkle.js";
 export const FUEL = "#fuel";
 export const MIXED = "#mixed";
 export const HASH = "#hash";
+/** Calls the table's function at an index, if it has the type of that number. */
+export const TABLE = "#table ";
 export const globalName = (index: number): string => `#global ${index}`;
 
 const MOST_PAGES = 3;
@@ -99,6 +101,21 @@ function standIn({ params, results }: FunctionType, mixed: number): Body {
       out.byte(0x23).u32(mixed);
       fromBits(out, type);
     }
+  });
+}
+
+/** Types that the table is asked about, by the functions that have them. */
+const MOST_TABLE_TYPES = 12;
+
+function throughTable(
+  { params, results }: FunctionType,
+  index: number,
+  mixer: (type: number) => number,
+): Body {
+  return body((out) => {
+    for (const type of params) out.bytes(zero(type).slice(0, -1));
+    out.byte(0x20).u32(0).byte(0x11).u32(index).byte(0);
+    for (const type of [...results].reverse()) out.byte(0x10).u32(mixer(type));
   });
 }
 
@@ -243,6 +260,7 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
     throw new RangeError("a table too large for the engine");
 
   const functions = [...strangers.map(({ type }) => type), ...own];
+  const mixer = (type: number): number => before + (VALUE_TYPES as readonly number[]).indexOf(type);
   const helpers: { readonly name?: string; readonly type: number; readonly body: Body }[] = VALUE_TYPES.map(
     (type) => ({ type: types.indexOf([type], []), body: standIn({ params: [type], results: [] }, mixed) }),
   );
@@ -258,6 +276,13 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
       body: body((out) => out.byte(0x23).u32(index)),
     }),
   );
+  if (table !== undefined)
+    for (const index of new Set([...strangers.map(({ type }) => type), ...own].slice(0, MOST_TABLE_TYPES)))
+      helpers.push({
+        name: `${TABLE}${index}`,
+        type: types.indexOf([I32], []),
+        body: throughTable(types.list[index] ?? { params: [], results: [] }, index, mixer),
+      });
   if (memories.length > 0) helpers.push({ name: HASH, type: types.indexOf([], [I64]), body: hashBody() });
 
   // Binaryen makes but the one that fills the table
@@ -273,7 +298,7 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
     tableSize: table?.min ?? 0,
     elementSegments: elements.length,
     dataSegments: module.data.length,
-    mixer: (type) => before + (VALUE_TYPES as readonly number[]).indexOf(type),
+    mixer,
   };
   const lengthens = random.once(5);
   const bodies = module.bodies.map((original, i) => {

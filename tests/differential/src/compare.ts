@@ -6,7 +6,7 @@ import {
   type Outcome,
 } from "@edgeplug/conformance-suite/dist/requests.js";
 
-import { FUEL, HASH, MIXED, callableExports, globalName, twin, type CallableExport } from "./adapt.js";
+import { FUEL, HASH, MIXED, TABLE, callableExports, globalName, twin, type CallableExport } from "./adapt.js";
 import { writeModule, type Module } from "./binary.js";
 import { anyValue } from "./operations.js";
 import type { Random } from "./random.js";
@@ -46,6 +46,8 @@ export interface Comparison {
 
 const EXHAUSTED = "call stack exhausted";
 const ROUNDS = 3;
+/** Elements of the table that are called. */
+const MOST_ASKED = 16;
 /** Rounds of loops and calls of a call that is compared: more than Binaryen lets its functions make. */
 const FUEL_PER_CALL = 400;
 
@@ -61,6 +63,13 @@ export function callsOf(module: Module, random: Random): Call[] {
       calls.push({ name, args: params.map((type) => anyValue(random, type)) });
       calls.push({ name: MIXED, args: [] });
     }
+  // what lies in the table shows when it is called
+  for (const { name } of exports.filter((item) => item.name.startsWith(TABLE)))
+    for (let at = 0; at < Math.min(module.tables[0]?.min ?? 0, MOST_ASKED); at++) {
+      calls.push({ name: FUEL, args: [BigInt(FUEL_PER_CALL)] });
+      calls.push({ name, args: [BigInt(at)] });
+    }
+  if (has.has(MIXED)) calls.push({ name: MIXED, args: [] });
   const asked = [...module.globals.keys()].map(globalName).concat(HASH);
   return [...calls, ...asked.filter((name) => has.has(name)).map((name) => ({ name, args: [] }))];
 }

@@ -392,17 +392,17 @@ class Pieces {
   table(): void {
     const { random, out, around } = this;
     const most = around.tableSize + (random.once(10) ? 3 : 0);
-    const three = (): void => {
-      this.number(random.below(most));
-      this.number(random.below(Math.max(1, most >> 1)));
-      this.number(random.below(random.once(5) ? most : 2));
-    };
     switch (random.below(5)) {
       case 0:
-      case 1:
-        three();
+      case 1: {
+        // overlapping mostly
+        const from = random.below(most);
+        this.number(random.once(3) ? random.below(most) : Math.max(0, from + random.below(5) - 2));
+        this.number(from);
+        this.number(random.below(4));
         out.bytes([0xfc, 14, 0, 0]);
         return;
+      }
       case 2:
         if (around.elementSegments === 0) return;
         this.number(random.below(most));
