@@ -191,6 +191,15 @@ describe("a push with a shadow run", () => {
     expect([...asked(other.board), ...asked(none.board)]).toEqual([]);
   });
 
+  it("that finds no scan with room for a hand-over says so, and leaves the package staged", async () => {
+    const script: FakeBoardOptions["script"] = (request) =>
+      request.shadow ? { error: ERRORS.FUEL.code } : undefined;
+    const { board, end } = await push({ shadow: {}, script });
+    expect(end).toMatchObject({ code: "FUEL" });
+    expect(end?.message).toMatch(/^No scan has room for handing the running agent's state over/);
+    expect(asked(board)).toEqual(["begin", "shadow", "abort"]);
+  });
+
   it("whose partner has gone meanwhile is left staged", async () => {
     const script: FakeBoardOptions["script"] = (request) =>
       request.shadow ? { error: ERRORS.NO_SHADOW_PARTNER.code } : undefined;

@@ -199,6 +199,7 @@ export class ShadowRun {
     if (report?.state === ShadowState.SHADOW_STATE_REJECTED) return undefined;
     const lost = await this.sessionLost();
     if (lost !== undefined) return lost;
+    if (error.code === "FUEL") throw noRoom(error);
     if (error.code !== "BUSY" || report === undefined) throw error;
     // Of an earlier push with other settings, which left without a word.
     await this.asking.insist((options) => connection.ask({ abort: {} }, options));
@@ -368,5 +369,15 @@ function unsupported(runtime: string): EdgePlugError {
     "UNSUPPORTED",
     `The board's runtime ${runtime} knows no shadow run; the board was left as it is.`,
     { action: "Push without --shadow, or update the board's runtime." },
+  );
+}
+
+/** The running agent is not disturbed, not even for a state: the board has waited a hundred scans for one with room enough. */
+function noRoom(cause: EdgePlugError): EdgePlugError {
+  return new EdgePlugError(
+    "FUEL",
+    "No scan has room for handing the running agent's state over beside it, so the shadow run was not begun. " +
+      "The new agent was not activated.",
+    { cause, action: "Make save() and restore() shorter, or push without --shadow." },
   );
 }
