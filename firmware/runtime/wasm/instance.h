@@ -72,8 +72,8 @@ struct ep_wasm_instance {
 
 #define EP_WASM_NULL 0xFFFFu
 
-/* Value stack slots between the locals and the operands of a frame, where the caller is kept. */
-#define EP_WASM_FRAME_SLOTS 2u
+/* Value stack slots between the locals and the operands of a frame, where the caller is kept as four pointers. */
+#define EP_WASM_FRAME_SLOTS (sizeof(void *) / 2u)
 
 _Static_assert(sizeof(struct ep_wasm_instance) <= 1024, "an instance's head stays within 1 KiB");
 _Static_assert(sizeof(ep_wasm_branch_t) == 6, "a side table entry stays within 6 bytes");

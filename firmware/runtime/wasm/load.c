@@ -49,6 +49,7 @@ static void ep_wasm_take_memory(ep_wasm_loader_t *loader) {
   ep_wasm_instance_t *instance = loader->instance;
   uint64_t declared = (uint64_t)instance->memory_pages * EP_WASM_PAGE;
   uint32_t room = loader->limits->memory_bytes;
+  if (room > EP_WASM_MAX_MEMORY) room = EP_WASM_MAX_MEMORY;
 #if EP_WASM_MEMORY_GROWS
   uint64_t most = (uint64_t)instance->memory_max_pages * EP_WASM_PAGE;
   if (declared > room) ep_wasm_refuse(&loader->reader, EP_REFUSE_memory);

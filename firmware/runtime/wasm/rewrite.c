@@ -3,7 +3,9 @@
  * length, so that offsets, branch targets and fuel are what they were; nothing is written that the validator still reads.
  *
  * First, what is rare gets an opcode of its own, so that the usual way needn't look for it: immediates of more than one
- * byte, the `end` of a body, wide constants (as numbers in memory, no longer LEB128).
+ * byte, the `end` of a body, wide constants. Numbers of several bytes become such as they are in memory, no longer LEB128, and what
+ * they no longer need becomes nops. (br_table: only how many labels it has is looked at. call_indirect: the number of
+ * its type that equal types share.)
  *
  * Then sequences are fused. Their first opcode says how the operands are fetched; an opcode that stands somewhere behind
  * it, the second half, says what is done with them. Immediates are moved together (a, b: locals, c: constant, s: second
@@ -47,6 +49,17 @@ static bool ep_wasm_is_second(uint32_t opcode) {
          (opcode >= EP_OP_i32_and && opcode <= EP_OP_i32_rotr);
 }
 
+/* What is left of an instruction behind `from` bytes of it: each takes one fuel. */
+static void ep_wasm_pad(uint8_t *at, uint32_t from, uint32_t length) {
+  while (from < length) at[from++] = EP_OP_nop;
+}
+
+/* The immediate as a number of two bytes. */
+static void ep_wasm_rewrite_number(uint8_t *at, uint32_t length, uint32_t value) {
+  memcpy(at + 1, &value, 2);
+  ep_wasm_pad(at, 3, length);
+}
+
 /* i32.const: its number as it is in memory. */
 static uint32_t ep_wasm_rewrite_constant(uint8_t *at, uint32_t length) {
   const int32_t value = (int32_t)ep_wasm_leb_s64(at + 1);
@@ -55,40 +68,73 @@ static uint32_t ep_wasm_rewrite_constant(uint8_t *at, uint32_t length) {
   return length == 2u ? CONST : length == 3u ? CONST16 : length == 6u ? CONST32 : OTHER;
 }
 
+/* A load or store: its alignment is but a hint. */
+static void ep_wasm_rewrite_access(uint8_t *at, uint32_t length) {
+  const uint32_t opcode = *at;
+  const uint32_t offset = ep_wasm_leb_u32(ep_wasm_leb_skip(at + 1));
+  const bool rare =
+      opcode >= EP_OP_i64_store8 || (opcode >= EP_OP_i64_load8_s && opcode <= EP_OP_i64_load32_u);
+  if (offset > UINT16_MAX) {
+    at[1] = (uint8_t)((at[1] & 0x80u) | opcode);
+    *at = EP_OP_access_far;
+    return;
+  }
+  ep_wasm_rewrite_number(at, length, offset);
+  if (length > 3u && !rare) at[3] = EP_OP_access_long;
+}
+
+/* Behind the prefix: the opcode as a byte, the first index, nops. */
+static void ep_wasm_rewrite_prefixed(uint8_t *at, uint32_t length) {
+  const uint8_t *const from = ep_wasm_leb_skip(at + 1);
+  const uint32_t moved = (uint32_t)(from - at) - 2u;
+  const uint32_t code = ep_wasm_leb_u32(at + 1);
+  at[1] = (uint8_t)code;
+  memmove(at + 2, from, length - 2u - moved);
+  length -= moved;
+  ep_wasm_pad(at, length, length + moved);
+  if (length > 2u) ep_wasm_pad(at, (uint32_t)(ep_wasm_leb_skip(at + 2) - at), length);
+}
+
 /* One instruction alone; what it may be the beginning of. */
-static uint32_t ep_wasm_rewrite_alone(uint8_t *at, uint32_t length, bool last) {
+static uint32_t ep_wasm_rewrite_alone(const ep_wasm_instance_t *instance, uint8_t *at, uint32_t length,
+                                      bool last) {
   const uint32_t opcode = *at;
   if (opcode >= EP_OP_i32_load && opcode < EP_OP_memory_size) {
-    /* the alignment is but a hint: its place says what to do, to those who take all loads and stores */
-    at[1] = (uint8_t)((at[1] & 0x80u) | opcode);
-    if (length > 3u) *at = EP_OP_access;
+    ep_wasm_rewrite_access(at, length);
     return OTHER;
   }
   switch (opcode) {
   case EP_OP_block:
   case EP_OP_loop:
+    if (length == 2u && at[1] == 0x40u) return BLOCK;
+    ep_wasm_pad(at, 2, length);
+    break;
   case EP_OP_if:
-  case EP_OP_br_if:
-    if (length > 2u) {
-      at[1] = (uint8_t)(length - 2u);
-      at[2] = EP_OP_skip;
-    } else if (opcode <= EP_OP_loop && at[1] == 0x40u) {
-      return BLOCK;
-    }
-    return OTHER;
+  case EP_OP_br_if: ep_wasm_pad(at, 2, length); break;
   case EP_OP_end:
     if (last) *at = EP_OP_leave;
-    return OTHER;
+    break;
+  case EP_OP_br_table: ep_wasm_rewrite_number(at, 3, ep_wasm_leb_u32(at + 1)); break;
+  case EP_OP_call_indirect:
+    ep_wasm_rewrite_number(at, length, instance->types[ep_wasm_leb_u32(at + 1)].canonical);
+    break;
   case EP_OP_local_get:
+    if (length == 2u) return LOCAL;
+    /* fall through */
+  case EP_OP_call:
   case EP_OP_local_set:
   case EP_OP_local_tee:
   case EP_OP_global_get:
   case EP_OP_global_set:
-    if (length > 2u) *at = (uint8_t)(opcode - EP_OP_WIDE);
-    return opcode == EP_OP_local_get && length == 2u ? LOCAL : OTHER;
+    if (length == 2u) break;
+    *at = (uint8_t)(opcode == EP_OP_call ? EP_OP_call_wide : opcode - EP_OP_WIDE);
+    ep_wasm_rewrite_number(at, length, ep_wasm_leb_u32(at + 1));
+    break;
   case EP_OP_i32_const: return ep_wasm_rewrite_constant(at, length);
-  default: return OTHER;
+  case EP_OP_prefix: ep_wasm_rewrite_prefixed(at, length); break;
+  default: break;
   }
+  return OTHER;
 }
 
 /* An operation at `at`, whose second operand is `last` (a local or a constant) and begins at `from`. */
@@ -143,7 +189,7 @@ void ep_wasm_rewrite(ep_wasm_loader_t *v, uint32_t start) {
   uint8_t *at = v->code + start;
   const uint32_t opcode = *at;
   const uint32_t length = v->reader.at - start;
-  const uint32_t kind = ep_wasm_rewrite_alone(at, length, v->depth == 0u);
+  const uint32_t kind = ep_wasm_rewrite_alone(v->instance, at, length, v->depth == 0u);
   const uint32_t before = f->kind;
   if (v->instance->host->plain) return;
   if (kind == BLOCK && before == BLOCK && start - f->at < MOST_BLOCKS * 2u) {
