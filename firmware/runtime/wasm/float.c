@@ -16,10 +16,18 @@
 
 /* A number apart: mantissa * 2^(exponent - 63), the mantissa's top bit set. */
 
-static uint64_t ep_wasm_normalise(uint64_t mantissa, int32_t *exponent) {
-  const uint64_t shift = ep_wasm_i64_clz(mantissa);
+static __attribute__((noinline)) uint64_t ep_wasm_normalise(uint64_t mantissa, int32_t *exponent) {
+  uint32_t high = (uint32_t)(mantissa >> 32);
+  uint32_t low = (uint32_t)mantissa;
+  uint32_t shift;
+  if (high == 0u) {
+    high = low;
+    low = 0;
+    *exponent -= 32;
+  }
+  shift = (uint32_t)__builtin_clz(high);
   *exponent -= (int32_t)shift;
-  return ep_wasm_i64_shl(mantissa, shift);
+  return (uint64_t)(high << shift | low >> 1 >> (31u - shift)) << 32 | low << shift;
 }
 
 /* An f64 without its sign, which is no NaN, no infinity and not 0. */
@@ -34,57 +42,65 @@ static uint64_t ep_wasm_unpack(uint64_t bits, int32_t *exponent) {
 
 /* Shifted right; what falls off leaves its trace in the last bit. */
 static __attribute__((noinline)) uint64_t ep_wasm_shift_sticky(uint64_t mantissa, uint32_t shift) {
-  uint64_t kept;
+  uint32_t high = (uint32_t)(mantissa >> 32);
+  uint32_t low = (uint32_t)mantissa;
+  uint32_t lost = 0;
   if (shift > 63u) return 1;
-  kept = ep_wasm_i64_shr_u(mantissa, shift);
-  return ep_wasm_i64_shl(kept, shift) == mantissa ? kept : kept | 1u;
+  if (shift > 31u) {
+    lost = low;
+    low = high;
+    high = 0;
+    shift -= 32u;
+  }
+  lost |= low & ((1u << shift) - 1u);
+  low = low >> shift | high << 1 << (31u - shift);
+  if (lost != 0u) low |= 1u;
+  return (uint64_t)(high >> shift) << 32 | low;
 }
-
-typedef struct {
-  uint16_t bias;
-  uint16_t narrow; /* digits fewer than f64 has */
-} ep_wasm_format_t;
-
-static const ep_wasm_format_t ep_wasm_format32 = {BIAS32, 29};
-static const ep_wasm_format_t ep_wasm_format64 = {BIAS64, 0};
 
 /* mantissa * 2^(exponent - 63), rounded; beyond the largest number it is infinity. The mantissa's last bit may stand for any
  * that were cut off below it. */
 static __attribute__((noinline)) uint64_t ep_wasm_pack(uint64_t mantissa, int32_t exponent,
-                                                       const ep_wasm_format_t *format) {
-  uint32_t shift = format->narrow;
+                                                       uint32_t bias) {
   uint32_t rest, biased;
   if (mantissa == 0u) return 0;
   mantissa = ep_wasm_normalise(mantissa, &exponent);
-  exponent += format->bias - 1; /* a hidden bit counts one, and so does a carry */
+  exponent += (int32_t)bias - 1; /* a hidden bit counts one, and so does a carry */
   if (exponent < 0) {
-    shift += (uint32_t)-exponent;
+    mantissa = ep_wasm_shift_sticky(mantissa, (uint32_t)-exponent);
     exponent = 0;
   }
+  if (bias == BIAS32) mantissa = mantissa >> 29 | (((uint32_t)mantissa << 3) != 0u);
   biased = (uint32_t)exponent;
-  mantissa = ep_wasm_shift_sticky(mantissa, shift);
   rest = (uint32_t)mantissa << 21;
   mantissa >>= 11;
-  if (biased >= 2u * format->bias) {
-    biased = 2u * format->bias + 1u;
+  if (biased >= 2u * bias) {
+    biased = 2u * bias + 1u;
     mantissa = 0;
   } else if (rest > SIGN32 || (rest == SIGN32 && (mantissa & 1u) != 0u)) {
     mantissa++;
   }
-  return mantissa + (format->narrow != 0u ? biased << 23 : (uint64_t)(biased << 20) << 32);
+  return mantissa + (bias == BIAS32 ? biased << 23 : (uint64_t)(biased << 20) << 32);
 }
 
 static uint64_t ep_wasm_pack64(uint64_t sign, uint64_t mantissa, int32_t exponent) {
-  return (sign & SIGN64) | ep_wasm_pack(mantissa, exponent, &ep_wasm_format64);
+  return (sign & SIGN64) | ep_wasm_pack(mantissa, exponent, BIAS64);
 }
 
 uint64_t ep_wasm_promote(uint64_t bits) {
   const uint64_t sign = (bits & SIGN32) << 32;
-  const uint32_t magnitude = (uint32_t)bits & ~SIGN32;
-  if (ep_wasm_is_nan32(magnitude)) return EP_WASM_NAN64;
-  if (magnitude < HIDDEN32) return sign | ep_wasm_pack(magnitude, 63 - 149, &ep_wasm_format64);
-  return sign | (((uint64_t)(magnitude == INF32 ? 2u * (BIAS64 - BIAS32) : BIAS64 - BIAS32) << 52) +
-                 ((uint64_t)magnitude << 29));
+  uint32_t magnitude = (uint32_t)bits & ~SIGN32;
+  uint32_t more = BIAS64 - BIAS32;
+  if (magnitude > INF32) return EP_WASM_NAN64;
+  if (magnitude == 0u) return sign;
+  if (magnitude == INF32) {
+    more *= 2u;
+  } else if (magnitude < HIDDEN32) { /* the top bit of a subnormal becomes the hidden one, and counts as such */
+    const uint32_t shift = (uint32_t)__builtin_clz(magnitude) - 8u;
+    magnitude <<= shift;
+    more -= shift;
+  }
+  return sign | (((uint64_t)(more << 20) << 32) + ((uint64_t)magnitude << 29));
 }
 
 uint64_t ep_wasm_demote(uint64_t bits) {
@@ -95,7 +111,7 @@ uint64_t ep_wasm_demote(uint64_t bits) {
   bits &= ~SIGN64;
   if (bits == 0u) return sign;
   mantissa = ep_wasm_unpack(bits, &exponent); /* infinity is too large, as it should be */
-  return sign | ep_wasm_pack(mantissa, exponent, &ep_wasm_format32);
+  return sign | ep_wasm_pack(mantissa, exponent, BIAS32);
 }
 
 /* ---- addition ---------------------------------------------------------------------------------------------- */
@@ -282,11 +298,11 @@ ep_wasm_result_t ep_wasm_truncate(uint32_t form, uint64_t *a) {
 }
 
 uint64_t ep_wasm_f32_from_unsigned(uint64_t value) {
-  return ep_wasm_pack(value, 63, &ep_wasm_format32);
+  return ep_wasm_pack(value, 63, BIAS32);
 }
 
 uint64_t ep_wasm_f64_from_unsigned(uint64_t value) {
-  return ep_wasm_pack(value, 63, &ep_wasm_format64);
+  return ep_wasm_pack(value, 63, BIAS64);
 }
 
 uint64_t ep_wasm_f32_from_signed(uint64_t value) {

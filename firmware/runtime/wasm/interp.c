@@ -428,15 +428,23 @@ LEAF static went_t const32(RUN) {
 }
 
 /* From its last byte to its first: shifts by 7 are cheap where those by a variable are not. */
-OP(i64_const) {
-  const uint8_t *const start = IP;
+LEAF static went_t i64_const_wide(RUN) {
+  const uint8_t *const start = IP - 1;
   const uint8_t *p = IP = ep_wasm_leb_skip(IP);
-  uint64_t value;
-  PUSH;
-  if (p > start + 1) FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(p - start)));
-  value = (uint64_t)((int32_t)((uint32_t)p[-1] << 25) >> 31);
-  while (p > start) value = value << 7 | (*--p & 0x7Fu);
+  uint64_t value = (uint64_t)((int32_t)((uint32_t)p[-1] << 25) >> 31);
+  FUEL -= (int32_t)(EP_FUEL_LONG_I64((uint32_t)(p - start)));
+  do value = value << 7 | (*--p & 0x7Fu);
+  while (p > start);
   SET_TOP(value);
+  NEXT;
+}
+
+OP(i64_const) {
+  const uint32_t byte = *IP++;
+  PUSH;
+  if (UNLIKELY(byte >= 0x80u)) return i64_const_wide(PASS);
+  LOW = (uint32_t)((int32_t)(byte << 25) >> 25);
+  HIGH = (uint32_t)((int32_t)LOW >> 31);
   NEXT;
 }
 
@@ -922,7 +930,7 @@ LEAF static went_t call_function(RUN_ uint32_t index) {
   run->depth--;
   more = (uint32_t)function->locals - function->params;
   FUEL -= (int32_t)EP_FUEL_LOCALS(more);
-  while (more-- > 0u) *++p = 0;
+  for (; more > 0u; more--) STORE_ZERO(p);
   p++;
   SAVE_FRAME(p);
   FP = p - function->locals;
