@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "wasm/leb.h"
-#include "wasm/reader.h"
+#include "wasm/load.h"
 #include "wasm/types.h"
 
 int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t *name, uint32_t size,
@@ -32,30 +32,43 @@ int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name
   return ep_wasm_find_function(instance, (const uint8_t *)name, size, type);
 }
 
+/* Sets the cursor to the contents of the custom section `name`, and where they end; false if there is none. */
+static bool ep_wasm_enter_custom(LOADER_ uint32_t size, const char *name, uint32_t wanted) {
+  ep_wasm_skip(WITH_ 8);
+  while (ep_wasm_ok(WITH) && loader->at < size) {
+    uint8_t id = ep_wasm_read_byte(WITH);
+    uint32_t length = ep_wasm_read_u32(WITH);
+    uint32_t end = loader->at + length;
+    uint32_t name_size;
+    const uint8_t *text;
+    if (length > size - loader->at || !ep_wasm_ok(WITH)) return false;
+    if (id == 0u) {
+      loader->end = end;
+      text = ep_wasm_read_name(WITH_ & name_size);
+      if (ep_wasm_ok(WITH) && name_size == wanted && memcmp(text, name, wanted) == 0) return true;
+      loader->end = size;
+    }
+    loader->at = end;
+  }
+  return false;
+}
+
 const uint8_t *ep_wasm_custom_section(const uint8_t *code, uint32_t size, const char *name,
                                       uint32_t *section_size) {
   ep_wasm_error_t error;
-  ep_wasm_reader_t reader = {.code = code, .end = size, .error = &error};
+  ep_wasm_loader_t state;
   uint32_t wanted = 0;
+  bool found;
+  EP_WASM_BEGIN(&state);
+  state.code = code;
+  state.at = 0;
+  state.end = size;
+  state.result = EP_WASM_OK;
+  state.error = &error;
   while (name[wanted] != '\0') wanted++;
-  ep_wasm_skip(&reader, 8);
-  while (ep_wasm_ok(&reader) && reader.at < size) {
-    uint8_t id = ep_wasm_read_byte(&reader);
-    uint32_t length = ep_wasm_read_u32(&reader);
-    uint32_t end = reader.at + length;
-    uint32_t name_size;
-    const uint8_t *text;
-    if (length > size - reader.at || !ep_wasm_ok(&reader)) return NULL;
-    if (id == 0u) {
-      reader.end = end;
-      text = ep_wasm_read_name(&reader, &name_size);
-      if (ep_wasm_ok(&reader) && name_size == wanted && memcmp(text, name, wanted) == 0) {
-        *section_size = end - reader.at;
-        return code + reader.at;
-      }
-      reader.end = size;
-    }
-    reader.at = end;
-  }
-  return NULL;
+  found = ep_wasm_enter_custom(WITH_ size, name, wanted);
+  EP_WASM_FINISH;
+  if (!found) return NULL;
+  *section_size = state.end - state.at;
+  return code + state.at;
 }

@@ -31,13 +31,13 @@ static uint32_t ep_wasm_append(char *text, uint32_t at, uint32_t room, const uin
 
 /* Keeps the first import that doesn't link: "module.name", or "module.name: type". The module may still turn out to
  * be invalid, which goes first. */
-static void ep_wasm_unlinkable(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted, bool found) {
+static void ep_wasm_unlinkable(LOADER_ const ep_wasm_wanted_t *wanted, bool found) {
   char *text = loader->link_error.detail;
   uint32_t room = sizeof loader->link_error.detail - 1u;
   uint32_t at;
   if (loader->link_result != EP_WASM_OK) return;
   loader->link_result = EP_WASM_UNLINKABLE;
-  loader->link_error.offset = loader->reader.at;
+  loader->link_error.offset = loader->at;
   at = ep_wasm_append(text, 0, room - 8u, wanted->module, wanted->module_size);
   at = ep_wasm_append(text, at, room - 7u, (const uint8_t *)".", 1);
   at = ep_wasm_append(text, at, room - 6u, wanted->name, wanted->name_size);
@@ -45,16 +45,16 @@ static void ep_wasm_unlinkable(ep_wasm_loader_t *loader, const ep_wasm_wanted_t 
   text[at] = '\0';
 }
 
-static void ep_wasm_import_function(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_function(LOADER_ const ep_wasm_wanted_t *wanted) {
   ep_wasm_instance_t *instance = loader->instance;
   ep_wasm_function_t *function = &instance->functions[instance->function_count++];
   const ep_wasm_host_t *host = instance->host;
   ep_wasm_signature_t signature;
   bool found = false;
-  uint32_t type = ep_wasm_read_u32(&loader->reader);
+  uint32_t type = ep_wasm_read_u32(WITH);
   loader->import_functions++;
-  ep_wasm_set_function_type(loader, function, type);
-  if (!ep_wasm_ok(&loader->reader)) return;
+  ep_wasm_set_function_type(WITH_ function, type);
+  if (!ep_wasm_ok(WITH)) return;
   function->slots = function->params > 0u ? function->params : 1u;
   signature = ep_wasm_signature(instance, type);
   for (uint32_t i = 0; i < host->import_count; i++) {
@@ -64,12 +64,11 @@ static void ep_wasm_import_function(ep_wasm_loader_t *loader, const ep_wasm_want
     function->locals = (uint16_t)i;
     return;
   }
-  ep_wasm_unlinkable(loader, wanted, found);
+  ep_wasm_unlinkable(WITH_ wanted, found);
 }
 
 /* The host's table, memory or global of that name and kind. */
-static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
-                                                       const ep_wasm_wanted_t *wanted, uint8_t kind) {
+static const ep_wasm_external_t *ep_wasm_find_external(LOADER_ const ep_wasm_wanted_t *wanted, uint8_t kind) {
   const ep_wasm_host_t *host = loader->instance->host;
   bool found = false;
   for (uint32_t i = 0; EP_WASM_EXTERNALS && i < host->external_count; i++) {
@@ -77,7 +76,7 @@ static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
     if (host->externals[i].kind == kind) return &host->externals[i];
     found = true;
   }
-  ep_wasm_unlinkable(loader, wanted, found);
+  ep_wasm_unlinkable(WITH_ wanted, found);
   return NULL;
 }
 
@@ -87,32 +86,32 @@ static bool ep_wasm_limits_match(const ep_wasm_external_t *external, uint32_t mi
   return external->min >= min && (max == range || external->max <= max);
 }
 
-static void ep_wasm_import_table(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_table(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_table_type(loader, &min, &max);
-  external = ep_wasm_find_external(loader, wanted, EP_WASM_TABLE);
+  ep_wasm_read_table_type(WITH_ &min, &max);
+  external = ep_wasm_find_external(WITH_ wanted, EP_WASM_TABLE);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(loader, wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(WITH_ wanted, true);
   loader->instance->table_size = external->min;
 }
 
-static void ep_wasm_import_memory(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_memory_type(loader, &min, &max);
-  external = ep_wasm_find_external(loader, wanted, EP_WASM_MEMORY);
+  ep_wasm_read_memory_type(WITH_ &min, &max);
+  external = ep_wasm_find_external(WITH_ wanted, EP_WASM_MEMORY);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(loader, wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(WITH_ wanted, true);
   loader->instance->memory_pages = external->min;
   loader->instance->memory_max_pages = external->max;
 }
 
-static void ep_wasm_import_global(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_global(LOADER_ const ep_wasm_wanted_t *wanted) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint8_t type = ep_wasm_read_global_type(loader);
-  const ep_wasm_external_t *external = ep_wasm_find_external(loader, wanted, EP_WASM_GLOBAL);
-  if (external != NULL && external->type != type) ep_wasm_unlinkable(loader, wanted, true);
+  uint8_t type = ep_wasm_read_global_type(WITH);
+  const ep_wasm_external_t *external = ep_wasm_find_external(WITH_ wanted, EP_WASM_GLOBAL);
+  if (external != NULL && external->type != type) ep_wasm_unlinkable(WITH_ wanted, true);
   loader->global_types[instance->global_count] = type;
   instance->globals[instance->global_count] = external != NULL ? external->value : 0u;
   instance->global_count++;
@@ -120,34 +119,33 @@ static void ep_wasm_import_global(ep_wasm_loader_t *loader, const ep_wasm_wanted
 }
 
 /* Records of functions and globals are made here for imported and own ones together, since their indices run on. */
-static void ep_wasm_take_records(ep_wasm_loader_t *loader) {
+static void ep_wasm_take_records(LOADER) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t imports = ep_wasm_open(loader, EP_SECTION_IMPORT);
-  uint32_t functions = imports + ep_wasm_open(loader, EP_SECTION_FUNCTION);
-  uint32_t globals = imports + ep_wasm_open(loader, EP_SECTION_GLOBAL);
-  instance->functions = ep_wasm_take(loader, functions, sizeof *instance->functions);
-  instance->globals = ep_wasm_take(loader, globals, sizeof *instance->globals);
-  loader->global_types = ep_wasm_take(loader, globals, 1);
+  uint32_t imports = ep_wasm_open(WITH_ EP_SECTION_IMPORT);
+  uint32_t functions = imports + ep_wasm_open(WITH_ EP_SECTION_FUNCTION);
+  uint32_t globals = imports + ep_wasm_open(WITH_ EP_SECTION_GLOBAL);
+  instance->functions = ep_wasm_take(WITH_ functions, sizeof *instance->functions);
+  instance->globals = ep_wasm_take(WITH_ globals, sizeof *instance->globals);
+  loader->global_types = ep_wasm_take(WITH_ globals, 1);
 }
 
-void ep_wasm_read_imports(ep_wasm_loader_t *loader) {
-  ep_wasm_reader_t *reader = &loader->reader;
+void ep_wasm_read_imports(LOADER) {
   uint32_t count;
-  ep_wasm_take_records(loader);
-  count = ep_wasm_open(loader, EP_SECTION_IMPORT);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
+  ep_wasm_take_records(WITH);
+  count = ep_wasm_open(WITH_ EP_SECTION_IMPORT);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) {
     ep_wasm_wanted_t wanted;
     uint8_t kind;
-    wanted.module = ep_wasm_read_name(reader, &wanted.module_size);
-    wanted.name = ep_wasm_read_name(reader, &wanted.name_size);
-    kind = ep_wasm_read_byte(reader);
+    wanted.module = ep_wasm_read_name(WITH_ &wanted.module_size);
+    wanted.name = ep_wasm_read_name(WITH_ &wanted.name_size);
+    kind = ep_wasm_read_byte(WITH);
     switch (kind) {
-    case 0: ep_wasm_import_function(loader, &wanted); break;
-    case 1: ep_wasm_import_table(loader, &wanted); break;
-    case 2: ep_wasm_import_memory(loader, &wanted); break;
-    case 3: ep_wasm_import_global(loader, &wanted); break;
-    default: ep_wasm_refuse(reader, EP_REFUSE_import_kind);
+    case 0: ep_wasm_import_function(WITH_ &wanted); break;
+    case 1: ep_wasm_import_table(WITH_ &wanted); break;
+    case 2: ep_wasm_import_memory(WITH_ &wanted); break;
+    case 3: ep_wasm_import_global(WITH_ &wanted); break;
+    default: ep_wasm_refuse(WITH_ EP_REFUSE_import_kind);
     }
   }
-  ep_wasm_close(loader);
+  ep_wasm_close(WITH);
 }

@@ -1315,26 +1315,34 @@ TRUNCATE(i64_trunc_f64_u, 1)
 
 /* ---- behind the prefix ------------------------------------------------------------------------------------------ */
 
-/* The index of a segment, memory or table stands behind the opcode; rewrite.c made nops of a second one. */
+/* Behind the opcode stands the index of a segment, memory or table, and another one if the opcode is even. */
 LEAF static went_t bulk(RUN_ uint32_t opcode) {
-  const uint8_t *p;
+  uint32_t numbers = 3u - (opcode & 1u);
   ep_wasm_result_t result;
   if ((opcode & 3u) != EP_BULK_DROP) SP -= 3;
-  result = ep_wasm_bulk(run->instance, opcode, IP + 1, SP + 1);
+  result = ep_wasm_bulk(run->instance, opcode, IP, SP + 1);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
+  FUEL -= EP_FUEL_memory_fill - FUEL_OF_DISPATCH;
+  for (; numbers > 0u; numbers--) {
+    do FUEL--;
+    while (*IP++ >= 0x80u);
+  }
   take_charge(PASS);
-  p = ep_wasm_leb_skip(IP + 1);
-  FUEL -= (int32_t)(p - IP) + EP_FUEL_memory_fill - FUEL_OF_DISPATCH;
-  IP = p;
   LOAD_TOP(SP);
   return next_if_fuel(PASS);
 }
+_Static_assert(((EP_BULK_INIT | EP_BULK_COPY) & 1) == 0 && (EP_BULK_DROP & EP_BULK_FILL & 1) == 1,
+               "the even ones have two indices");
 
+/* All opcodes there are below 128: whatever follows their first byte is filling. */
 LEAF static went_t op_prefix(RUN) {
+  const uint32_t opcode = *IP & 0x7Fu;
   STORE_TOP(SP);
-  if (*IP > (EP_OP_i64_trunc_sat_f64_u & 0xFF)) return bulk(PASS_ * IP);
-  FUEL -= EP_FUEL_i32_trunc_sat_f32_s - FUEL_OF_DISPATCH;
-  (void)ep_wasm_truncate(*IP++, SP);
+  if (opcode > (EP_OP_i64_trunc_sat_f64_u & 0xFF)) return bulk(PASS_ opcode);
+  do FUEL--;
+  while (*IP++ >= 0x80u);
+  FUEL -= EP_FUEL_i32_trunc_sat_f32_s - FUEL_OF_DISPATCH - 1;
+  (void)ep_wasm_truncate(opcode, SP);
   LOAD_TOP(SP);
   NEXT;
 }

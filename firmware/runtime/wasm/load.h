@@ -3,7 +3,14 @@
 #define EP_WASM_LOAD_H
 
 #include "wasm/limits.h"
-#include "wasm/reader.h"
+#include "wasm/wasm.h"
+
+/* EP_REFUSE_magic, ... */
+typedef enum {
+#define EP_WASM_REFUSAL(id, result, text) EP_REFUSE_##id,
+#include "refusals.def"
+#undef EP_WASM_REFUSAL
+} ep_wasm_refusal_t;
 
 /* Section ids (spec 5.5.2). */
 enum {
@@ -46,9 +53,16 @@ typedef struct {
 } ep_wasm_fusing_t;
 
 typedef struct {
-  ep_wasm_reader_t reader; /* first, so that both have one address: most calls pass the one or the other */
+  /* reader.c: a cursor over the module's bytes. The first failure sticks: it sets `result` and puts the cursor at the end,
+   * after which everything reads as 0; so callers check once per item, not once per byte. */
+  const uint8_t *code;
+  uint32_t at;  /* offset of the next byte */
+  uint32_t end; /* of what may be read now: the section, the function body */
+  ep_wasm_result_t result;
+  ep_wasm_error_t *error;
+  uint32_t number; /* LEB128 that was read last: rewrite.c's, when an instruction is through */
   ep_wasm_instance_t *instance;
-  uint8_t *code;
+  uint8_t *writable; /* the same bytes as `code` */
   ep_wasm_fusing_t fusing;
   const ep_wasm_limits_t *limits;
   uint8_t *arena;
@@ -77,45 +91,92 @@ typedef struct {
 
 #define EP_WASM_MUTABLE 0x80u
 
+/* Nearly every function of loading works on the loader. On Arm it has a register of its own in their files, and calls
+ * needn't pass it; elsewhere it is the first argument. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb2__) && defined(__OPTIMIZE__)
+register ep_wasm_loader_t *loader __asm__("r4");
+#define LOADER  void
+#define LOADER_ /* and more parameters */
+#define WITH
+#define WITH_
+/* For who begins to work with one; afterwards, the caller's register is what it was. */
+#define EP_WASM_BEGIN(its)                                                                                   \
+  ep_wasm_loader_t *const before_ = loader;                                                                  \
+  loader = (its)
+#define EP_WASM_FINISH loader = before_
+#else
+#define LOADER             ep_wasm_loader_t *loader
+#define LOADER_            ep_wasm_loader_t *loader,
+#define WITH               loader
+#define WITH_              loader,
+#define EP_WASM_BEGIN(its) ep_wasm_loader_t *const loader = (its)
+#define EP_WASM_FINISH
+#endif
+
+/* reader.c */
+
+/* Notes the first failure, at the present offset. */
+void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why);
+
+static inline bool ep_wasm_ok(LOADER) {
+  return loader->result == EP_WASM_OK;
+}
+
+uint8_t ep_wasm_read_byte(LOADER);
+void ep_wasm_skip(LOADER_ uint32_t size);
+uint32_t ep_wasm_read_u32(LOADER);
+
+/* A signed LEB128 of 32, 33 or 64 bits (5.2.2). */
+int64_t ep_wasm_read_signed(LOADER_ uint32_t bits);
+
+/* A name: valid UTF-8 (5.2.4), in the module's bytes. */
+const uint8_t *ep_wasm_read_name(LOADER_ uint32_t *size);
+
+/* A numeric value type (5.3.1); reference and vector types are refused by name. */
+uint8_t ep_wasm_read_value_type(LOADER);
+
+/* A vector's length; each item takes a byte at least, so a length beyond the end is refused at once. */
+uint32_t ep_wasm_read_count(LOADER);
+
 /* Takes room for `count` items of `size` bytes out of the arena, zeroed; NULL and EP_WASM_LIMIT if it is full. */
-void *ep_wasm_take(ep_wasm_loader_t *loader, uint32_t count, uint32_t size);
+void *ep_wasm_take(LOADER_ uint32_t count, uint32_t size);
 
 /* Sets the reader to a section; false if it is absent. */
-bool ep_wasm_enter(ep_wasm_loader_t *loader, uint32_t id);
+bool ep_wasm_enter(LOADER_ uint32_t id);
 
 /* The same; its vector's length, 0 if it is absent. */
-uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id);
+uint32_t ep_wasm_open(LOADER_ uint32_t id);
 
 /* After a section's last item: nothing may be left. */
-void ep_wasm_close(ep_wasm_loader_t *loader);
+void ep_wasm_close(LOADER);
 
 /* sections.c: everything but code and segments. */
-void ep_wasm_survey(ep_wasm_loader_t *loader);
-void ep_wasm_read_types(ep_wasm_loader_t *loader);
-void ep_wasm_read_functions(ep_wasm_loader_t *loader);
-void ep_wasm_read_tables(ep_wasm_loader_t *loader);
-void ep_wasm_read_memories(ep_wasm_loader_t *loader);
-void ep_wasm_read_globals(ep_wasm_loader_t *loader);
-void ep_wasm_read_exports(ep_wasm_loader_t *loader);
-void ep_wasm_read_start(ep_wasm_loader_t *loader);
-void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max);
-void ep_wasm_read_memory_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max);
-uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader);
-void ep_wasm_set_function_type(ep_wasm_loader_t *loader, ep_wasm_function_t *function, uint32_t type);
+void ep_wasm_survey(LOADER);
+void ep_wasm_read_types(LOADER);
+void ep_wasm_read_functions(LOADER);
+void ep_wasm_read_tables(LOADER);
+void ep_wasm_read_memories(LOADER);
+void ep_wasm_read_globals(LOADER);
+void ep_wasm_read_exports(LOADER);
+void ep_wasm_read_start(LOADER);
+void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max);
+void ep_wasm_read_memory_type(LOADER_ uint32_t *min, uint32_t *max);
+uint8_t ep_wasm_read_global_type(LOADER);
+void ep_wasm_set_function_type(LOADER_ ep_wasm_function_t *function, uint32_t type);
 
 /* imports.c */
-void ep_wasm_read_imports(ep_wasm_loader_t *loader);
+void ep_wasm_read_imports(LOADER);
 
 /* segments.c: a constant expression of the given type; element and data segments, first only checked, later
  * (`apply`) copied to table and memory. */
-uint64_t ep_wasm_read_constant(ep_wasm_loader_t *loader, uint8_t type);
-void ep_wasm_read_elements(ep_wasm_loader_t *loader, bool apply);
-void ep_wasm_read_data(ep_wasm_loader_t *loader, bool apply);
+uint64_t ep_wasm_read_constant(LOADER_ uint8_t type);
+void ep_wasm_read_elements(LOADER_ bool apply);
+void ep_wasm_read_data(LOADER_ bool apply);
 
 /* validate.c: all function bodies; makes the side table. */
-void ep_wasm_read_code(ep_wasm_loader_t *loader);
+void ep_wasm_read_code(LOADER);
 
 /* rewrite.c: the valid instruction from `start` to where the reader is gets the form in which it runs. */
-void ep_wasm_rewrite(ep_wasm_loader_t *loader, uint32_t start);
+void ep_wasm_rewrite(LOADER_ uint32_t start);
 
 #endif

@@ -1,5 +1,5 @@
 #include "wasm/note.h"
-#include "wasm/reader.h"
+#include "wasm/load.h"
 
 /* Texts one behind the other, each with its zero: a table of pointers would take as much again. */
 static const char *ep_wasm_nth_text(const char *texts, uint32_t index) {
@@ -102,10 +102,10 @@ static const char ep_wasm_refusal_texts[] =
 #undef EP_WASM_REFUSAL
     ;
 
-void ep_wasm_refuse(ep_wasm_reader_t *reader, ep_wasm_refusal_t why) {
-  if (reader->result != EP_WASM_OK) return;
-  reader->result = (ep_wasm_result_t)ep_wasm_refusal_results[why];
-  reader->error->offset = reader->at;
-  ep_wasm_note(reader->error, ep_wasm_nth_text(ep_wasm_refusal_texts, (uint32_t)why));
-  reader->at = reader->end;
+void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why) {
+  if (loader->result != EP_WASM_OK) return;
+  loader->result = (ep_wasm_result_t)ep_wasm_refusal_results[why];
+  loader->error->offset = loader->at;
+  ep_wasm_note(loader->error, ep_wasm_nth_text(ep_wasm_refusal_texts, (uint32_t)why));
+  loader->at = loader->end;
 }
