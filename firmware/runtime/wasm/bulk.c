@@ -23,7 +23,8 @@ ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, con
   const uint32_t what = opcode & 3u;
   const bool table = (opcode & EP_BULK_TABLE) != 0u;
   const uint32_t size = table ? instance->table_size : instance->memory_size;
-  ep_wasm_segment_t *const segment = (table ? instance->elements : instance->data) + ep_wasm_leb_u32(ep_wasm_leb_skip(at));
+  ep_wasm_segment_t *const segment =
+      (table ? instance->elements : instance->data) + ep_wasm_leb_u32(ep_wasm_leb_skip(at));
   const uint32_t available = what == EP_BULK_INIT ? segment->count : size;
   uint32_t to, from, count;
   if (what == EP_BULK_DROP) {

@@ -19,8 +19,8 @@ int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t 
     uint32_t index = ep_wasm_leb_u32(text + length + 1u);
     at = ep_wasm_leb_skip(text + length + 1u);
     if (kind == 0u && length == size && memcmp(text, name, size) == 0) {
-      ep_wasm_signature_t signature = ep_wasm_signature(instance, instance->functions[index].type);
-      return type == NULL || ep_wasm_signature_is(&signature, type) ? (int32_t)index : -1;
+      const ep_wasm_signature_t signature = ep_wasm_signature(instance, instance->functions[index].type);
+      return type == NULL || ep_wasm_signature_is(instance, signature, type) ? (int32_t)index : -1;
     }
   }
   return -1;

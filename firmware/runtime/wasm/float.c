@@ -60,8 +60,7 @@ static __attribute__((noinline)) uint64_t ep_wasm_shift_sticky(uint64_t mantissa
 
 /* mantissa * 2^(exponent - 63), rounded; beyond the largest number it is infinity. The mantissa's last bit may stand for any
  * that were cut off below it. */
-static __attribute__((noinline)) uint64_t ep_wasm_pack(uint64_t mantissa, int32_t exponent,
-                                                       uint32_t bias) {
+static __attribute__((noinline)) uint64_t ep_wasm_pack(uint64_t mantissa, int32_t exponent, uint32_t bias) {
   uint32_t rest, biased;
   if (mantissa == 0u) return 0;
   mantissa = ep_wasm_normalise(mantissa, &exponent);
@@ -95,7 +94,8 @@ uint64_t ep_wasm_promote(uint64_t bits) {
   if (magnitude == 0u) return sign;
   if (magnitude == INF32) {
     more *= 2u;
-  } else if (magnitude < HIDDEN32) { /* the top bit of a subnormal becomes the hidden one, and counts as such */
+  } else if (magnitude <
+             HIDDEN32) { /* the top bit of a subnormal becomes the hidden one, and counts as such */
     const uint32_t shift = (uint32_t)__builtin_clz(magnitude) - 8u;
     magnitude <<= shift;
     more -= shift;

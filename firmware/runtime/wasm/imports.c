@@ -60,7 +60,7 @@ static void ep_wasm_import_function(LOADER_ const ep_wasm_wanted_t *wanted) {
   for (uint32_t i = 0; i < host->import_count; i++) {
     if (!ep_wasm_wanted_is(wanted, host->imports[i].module, host->imports[i].name)) continue;
     found = true;
-    if (!ep_wasm_signature_is(&signature, host->imports[i].type)) continue;
+    if (!ep_wasm_signature_is(instance, signature, host->imports[i].type)) continue;
     function->locals = (uint16_t)i;
     return;
   }
@@ -89,7 +89,7 @@ static bool ep_wasm_limits_match(const ep_wasm_external_t *external, uint32_t mi
 static void ep_wasm_import_table(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_table_type(WITH_ &min, &max);
+  ep_wasm_read_table_type(WITH_ & min, &max);
   external = ep_wasm_find_external(WITH_ wanted, EP_WASM_TABLE);
   if (external == NULL) return;
   if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(WITH_ wanted, true);
@@ -99,7 +99,7 @@ static void ep_wasm_import_table(LOADER_ const ep_wasm_wanted_t *wanted) {
 static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_memory_type(WITH_ &min, &max);
+  ep_wasm_read_memory_type(WITH_ & min, &max);
   external = ep_wasm_find_external(WITH_ wanted, EP_WASM_MEMORY);
   if (external == NULL) return;
   if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(WITH_ wanted, true);
@@ -108,44 +108,23 @@ static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
 }
 
 static void ep_wasm_import_global(LOADER_ const ep_wasm_wanted_t *wanted) {
-  ep_wasm_instance_t *instance = loader->instance;
   uint8_t type = ep_wasm_read_global_type(WITH);
   const ep_wasm_external_t *external = ep_wasm_find_external(WITH_ wanted, EP_WASM_GLOBAL);
   if (external != NULL && external->type != type) ep_wasm_unlinkable(WITH_ wanted, true);
-  loader->global_types[instance->global_count] = type;
-  instance->globals[instance->global_count] = external != NULL ? external->value : 0u;
-  instance->global_count++;
+  ep_wasm_add_global(WITH_ type, external != NULL ? external->value : 0u);
   loader->import_globals++;
 }
 
-/* Records of functions and globals are made here for imported and own ones together, since their indices run on. */
-static void ep_wasm_take_records(LOADER) {
-  ep_wasm_instance_t *instance = loader->instance;
-  uint32_t imports = ep_wasm_open(WITH_ EP_SECTION_IMPORT);
-  uint32_t functions = imports + ep_wasm_open(WITH_ EP_SECTION_FUNCTION);
-  uint32_t globals = imports + ep_wasm_open(WITH_ EP_SECTION_GLOBAL);
-  instance->functions = ep_wasm_take(WITH_ functions, sizeof *instance->functions);
-  instance->globals = ep_wasm_take(WITH_ globals, sizeof *instance->globals);
-  loader->global_types = ep_wasm_take(WITH_ globals, 1);
-}
-
-void ep_wasm_read_imports(LOADER) {
-  uint32_t count;
-  ep_wasm_take_records(WITH);
-  count = ep_wasm_open(WITH_ EP_SECTION_IMPORT);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) {
-    ep_wasm_wanted_t wanted;
-    uint8_t kind;
-    wanted.module = ep_wasm_read_name(WITH_ &wanted.module_size);
-    wanted.name = ep_wasm_read_name(WITH_ &wanted.name_size);
-    kind = ep_wasm_read_byte(WITH);
-    switch (kind) {
-    case 0: ep_wasm_import_function(WITH_ &wanted); break;
-    case 1: ep_wasm_import_table(WITH_ &wanted); break;
-    case 2: ep_wasm_import_memory(WITH_ &wanted); break;
-    case 3: ep_wasm_import_global(WITH_ &wanted); break;
-    default: ep_wasm_refuse(WITH_ EP_REFUSE_import_kind);
-    }
+void ep_wasm_read_import(LOADER_ uint32_t index) {
+  ep_wasm_wanted_t wanted;
+  (void)index;
+  wanted.module = ep_wasm_read_name(WITH_ & wanted.module_size);
+  wanted.name = ep_wasm_read_name(WITH_ & wanted.name_size);
+  switch (ep_wasm_read_byte(WITH)) {
+  case 0: ep_wasm_import_function(WITH_ & wanted); break;
+  case 1: ep_wasm_import_table(WITH_ & wanted); break;
+  case 2: ep_wasm_import_memory(WITH_ & wanted); break;
+  case 3: ep_wasm_import_global(WITH_ & wanted); break;
+  default: ep_wasm_refuse(WITH_ EP_REFUSE_import_kind);
   }
-  ep_wasm_close(WITH);
 }

@@ -20,28 +20,54 @@ void *ep_wasm_take(LOADER_ uint32_t count, uint32_t size) {
   return room;
 }
 
+/* Of functions and globals, imported and own ones stand together, since their indices run on. */
+static void ep_wasm_take_records(LOADER) {
+  ep_wasm_instance_t *instance = loader->instance;
+  const uint32_t types = ep_wasm_open(WITH_ EP_SECTION_TYPE);
+  const uint32_t imports = ep_wasm_open(WITH_ EP_SECTION_IMPORT);
+  const uint32_t functions = imports + ep_wasm_open(WITH_ EP_SECTION_FUNCTION);
+  const uint32_t globals = imports + ep_wasm_open(WITH_ EP_SECTION_GLOBAL);
+  instance->types = ep_wasm_take(WITH_ types, sizeof *instance->types);
+  instance->functions = ep_wasm_take(WITH_ functions, sizeof *instance->functions);
+  instance->globals = ep_wasm_take(WITH_ globals, sizeof *instance->globals);
+  loader->global_types = ep_wasm_take(WITH_ globals, 1);
+}
+
+/* Element and data segments: first they are only checked, later (`apply`) copied to table and memory. Those of data are as
+ * many as the data count section says, if there is one; memory.init and data.drop need it (5.5.16). */
+static void ep_wasm_read_elements(LOADER) {
+  loader->instance->element_count = (uint16_t)ep_wasm_open(WITH_ EP_SECTION_ELEMENT);
+  ep_wasm_each(WITH_ EP_SECTION_ELEMENT, ep_wasm_read_element);
+}
+
+static void ep_wasm_read_data_segments(LOADER) {
+  const uint32_t count = ep_wasm_open(WITH_ EP_SECTION_DATA);
+  if (loader->sections[EP_SECTION_DATA_COUNT].at != 0u && count != loader->instance->data_count)
+    ep_wasm_refuse(WITH_ EP_REFUSE_data_count);
+  ep_wasm_each(WITH_ EP_SECTION_DATA, ep_wasm_read_data);
+}
+
 /* Everything that doesn't depend on limits of this instance. */
 static void ep_wasm_read_module(LOADER) {
+  /* of the first six sections, as their ids come */
+  static const ep_wasm_item_t items[] = {ep_wasm_read_type,  ep_wasm_read_import, ep_wasm_read_function,
+                                         ep_wasm_read_table, ep_wasm_read_memory, ep_wasm_read_global};
   ep_wasm_instance_t *instance = loader->instance;
   ep_wasm_survey(WITH);
-  ep_wasm_read_types(WITH);
-  ep_wasm_read_imports(WITH);
-  ep_wasm_read_functions(WITH);
-  ep_wasm_read_tables(WITH);
-  ep_wasm_read_memories(WITH);
-  ep_wasm_read_globals(WITH);
+  ep_wasm_take_records(WITH);
+  for (uint32_t id = EP_SECTION_TYPE; id <= EP_SECTION_GLOBAL; id++)
+    ep_wasm_each(WITH_ id, items[id - EP_SECTION_TYPE]);
   ep_wasm_read_exports(WITH);
   ep_wasm_read_start(WITH);
-  ep_wasm_read_elements(WITH_ false);
+  ep_wasm_read_elements(WITH);
   if (ep_wasm_enter(WITH_ EP_SECTION_DATA_COUNT)) { /* 5.5.15: a number alone */
-    uint32_t count;
-    count = ep_wasm_read_u32(WITH);
+    const uint32_t count = ep_wasm_read_u32(WITH);
     ep_wasm_close(WITH);
     if (count >= instance->size) ep_wasm_refuse(WITH_ EP_REFUSE_unexpected_end); /* two bytes each */
     instance->data_count = (uint16_t)count;
   }
   ep_wasm_read_code(WITH);
-  ep_wasm_read_data(WITH_ false);
+  ep_wasm_read_data_segments(WITH);
 }
 
 static void ep_wasm_take_memory(LOADER) {
@@ -59,7 +85,7 @@ static void ep_wasm_take_memory(LOADER) {
   if (room > declared) room = (uint32_t)declared;
   instance->memory_size = room;
 #endif
-  instance->memory = ep_wasm_take(WITH_ (room + 7u) / 8u, 8);
+  instance->memory = ep_wasm_take(WITH_(room + 7u) / 8u, 8);
 }
 
 static void ep_wasm_take_table(LOADER) {
@@ -77,8 +103,11 @@ static void ep_wasm_instantiate(LOADER) {
   ep_wasm_take_memory(WITH);
   if (!ep_wasm_ok(WITH)) return;
   instance->stack_end = instance->stack + loader->limits->stack_slots;
-  ep_wasm_read_elements(WITH_ true);
-  ep_wasm_read_data(WITH_ true);
+  loader->apply = true;
+  instance->elements = ep_wasm_take(WITH_ instance->element_count, sizeof *instance->elements);
+  ep_wasm_read_elements(WITH);
+  instance->data = ep_wasm_take(WITH_ instance->data_count, sizeof *instance->data);
+  ep_wasm_read_data_segments(WITH);
 }
 
 ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, uint8_t *code, uint32_t size,

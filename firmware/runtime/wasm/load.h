@@ -3,6 +3,7 @@
 #define EP_WASM_LOAD_H
 
 #include "wasm/limits.h"
+#include "wasm/types.h"
 #include "wasm/wasm.h"
 
 /* EP_REFUSE_magic, ... */
@@ -35,12 +36,6 @@ typedef struct {
   uint32_t end;
 } ep_wasm_section_t;
 
-/* Value types somewhere in the module's bytes. */
-typedef struct {
-  uint16_t offset;
-  uint16_t count;
-} ep_wasm_types_t;
-
 typedef struct ep_wasm_block ep_wasm_block_t;
 
 /* rewrite.c: what was before the instruction that is validated now. */
@@ -68,6 +63,7 @@ typedef struct {
   uint8_t *arena;
   uint32_t arena_used;
   uint32_t arena_size;
+  bool apply;            /* segments */
   uint8_t *global_types; /* value types, EP_WASM_MUTABLE added */
   uint32_t import_functions;
   uint32_t import_globals;
@@ -126,6 +122,9 @@ uint8_t ep_wasm_read_byte(LOADER);
 void ep_wasm_skip(LOADER_ uint32_t size);
 uint32_t ep_wasm_read_u32(LOADER);
 
+/* A number below `count`; another one is refused, and 0 comes back. */
+uint32_t ep_wasm_read_index(LOADER_ uint32_t count, ep_wasm_refusal_t why);
+
 /* A signed LEB128 of 32, 33 or 64 bits (5.2.2). */
 int64_t ep_wasm_read_signed(LOADER_ uint32_t bits);
 
@@ -150,28 +149,37 @@ uint32_t ep_wasm_open(LOADER_ uint32_t id);
 /* After a section's last item: nothing may be left. */
 void ep_wasm_close(LOADER);
 
+/* One of a section's items; `index` counts them. */
+typedef void (*ep_wasm_item_t)(LOADER_ uint32_t index);
+
+/* Reads a section that is a vector. */
+void ep_wasm_each(LOADER_ uint32_t id, ep_wasm_item_t item);
+
+/* Tells the host that work goes on. */
+void ep_wasm_report(LOADER);
+
 /* sections.c: everything but code and segments. */
 void ep_wasm_survey(LOADER);
-void ep_wasm_read_types(LOADER);
-void ep_wasm_read_functions(LOADER);
-void ep_wasm_read_tables(LOADER);
-void ep_wasm_read_memories(LOADER);
-void ep_wasm_read_globals(LOADER);
+void ep_wasm_read_type(LOADER_ uint32_t index);
+void ep_wasm_read_function(LOADER_ uint32_t index);
+void ep_wasm_read_table(LOADER_ uint32_t index);
+void ep_wasm_read_memory(LOADER_ uint32_t index);
+void ep_wasm_read_global(LOADER_ uint32_t index);
 void ep_wasm_read_exports(LOADER);
 void ep_wasm_read_start(LOADER);
 void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max);
 void ep_wasm_read_memory_type(LOADER_ uint32_t *min, uint32_t *max);
 uint8_t ep_wasm_read_global_type(LOADER);
+void ep_wasm_add_global(LOADER_ uint8_t type, uint64_t value);
 void ep_wasm_set_function_type(LOADER_ ep_wasm_function_t *function, uint32_t type);
 
 /* imports.c */
-void ep_wasm_read_imports(LOADER);
+void ep_wasm_read_import(LOADER_ uint32_t index);
 
-/* segments.c: a constant expression of the given type; element and data segments, first only checked, later
- * (`apply`) copied to table and memory. */
+/* segments.c: a constant expression of the given type; an element or data segment. */
 uint64_t ep_wasm_read_constant(LOADER_ uint8_t type);
-void ep_wasm_read_elements(LOADER_ bool apply);
-void ep_wasm_read_data(LOADER_ bool apply);
+void ep_wasm_read_element(LOADER_ uint32_t index);
+void ep_wasm_read_data(LOADER_ uint32_t index);
 
 /* validate.c: all function bodies; makes the side table. */
 void ep_wasm_read_code(LOADER);

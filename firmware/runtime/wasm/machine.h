@@ -170,7 +170,7 @@ static const ep_wasm_handler_t ep_wasm_handlers[EP_OP_prefix + 1];
     (to) = (uint64_t)high_ << 32 | low_;                                                                     \
   } while (0)
 /* Behind *p, and p to there. */
-#define STORE_ZERO(p)   __asm__ volatile("strd %1, %1, [%0, #8]!" : "+r"(p) : "r"(0) : "memory")
+#define STORE_ZERO(p) __asm__ volatile("strd %1, %1, [%0, #8]!" : "+r"(p) : "r"(0) : "memory")
 #else
 #define STORE_ZERO(p)   (*++(p) = 0)
 #define STORE_TOP(slot) (*(slot) = TOP)

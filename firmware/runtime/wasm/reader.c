@@ -43,6 +43,13 @@ uint32_t ep_wasm_read_u32(LOADER) {
   return (uint32_t)ep_wasm_read_leb(WITH_ 5, 4, false);
 }
 
+uint32_t ep_wasm_read_index(LOADER_ uint32_t count, ep_wasm_refusal_t why) {
+  const uint32_t index = ep_wasm_read_u32(WITH);
+  if (index < count) return index;
+  ep_wasm_refuse(WITH_ why);
+  return 0;
+}
+
 int64_t ep_wasm_read_signed(LOADER_ uint32_t bits) {
   const uint32_t most = bits == 64u ? 10u : 5u;
   return (int64_t)ep_wasm_read_leb(WITH_ most, bits - 7u * (most - 1u), true);
@@ -80,9 +87,9 @@ const uint8_t *ep_wasm_read_name(LOADER_ uint32_t *size) {
 uint8_t ep_wasm_read_value_type(LOADER) {
   uint8_t type = ep_wasm_read_byte(WITH);
   if (type >= 0x7Cu && type <= 0x7Fu) return type;
-  ep_wasm_refuse(WITH_ type == 0x7Bu                    ? EP_REFUSE_vector_types
-                         : type == 0x70u || type == 0x6Fu ? EP_REFUSE_reference_types
-                                                          : EP_REFUSE_value_type);
+  ep_wasm_refuse(WITH_ type == 0x7Bu              ? EP_REFUSE_vector_types
+                 : type == 0x70u || type == 0x6Fu ? EP_REFUSE_reference_types
+                                                  : EP_REFUSE_value_type);
   return 0x7Fu;
 }
 

@@ -1,5 +1,5 @@
-#include "wasm/note.h"
 #include "wasm/load.h"
+#include "wasm/note.h"
 
 /* Texts one behind the other, each with its zero: a table of pointers would take as much again. */
 static const char *ep_wasm_nth_text(const char *texts, uint32_t index) {

@@ -14,8 +14,7 @@ static uint64_t ep_wasm_read_bits(LOADER_ uint32_t bytes) {
 
 /* An imported, immutable global is the only variable in a constant. */
 static uint64_t ep_wasm_read_constant_global(LOADER_ uint8_t *type) {
-  uint32_t index = ep_wasm_read_u32(WITH);
-  if (index >= loader->import_globals) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_global);
+  const uint32_t index = ep_wasm_read_index(WITH_ loader->import_globals, EP_REFUSE_unknown_global);
   if (!ep_wasm_ok(WITH)) return 0;
   *type = loader->global_types[index];
   if ((*type & EP_WASM_MUTABLE) != 0u) ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
@@ -43,7 +42,7 @@ uint64_t ep_wasm_read_constant(LOADER_ uint8_t type) {
     value = ep_wasm_read_bits(WITH_ 8);
     actual = EP_WASM_F64;
     break;
-  case EP_OP_global_get: value = ep_wasm_read_constant_global(WITH_ &actual); break;
+  case EP_OP_global_get: value = ep_wasm_read_constant_global(WITH_ & actual); break;
   default: ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
   }
   if (actual != type) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
@@ -53,16 +52,13 @@ uint64_t ep_wasm_read_constant(LOADER_ uint8_t type) {
 
 /* One item of an element segment: a function index. Expressions are either no constants or of reference types. */
 static uint16_t ep_wasm_read_item(LOADER_ bool expressions) {
-  uint32_t index;
   if (expressions) {
     uint8_t opcode = ep_wasm_read_byte(WITH);
     ep_wasm_refuse(WITH_ opcode == 0xD0u || opcode == 0xD2u ? EP_REFUSE_reference_types
-                                                              : EP_REFUSE_constant_expression);
+                                                            : EP_REFUSE_constant_expression);
     return 0;
   }
-  index = ep_wasm_read_u32(WITH);
-  if (index >= loader->instance->function_count) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_function);
-  return (uint16_t)index;
+  return (uint16_t)ep_wasm_read_index(WITH_ loader->instance->function_count, EP_REFUSE_unknown_function);
 }
 
 /* The kinds of element segments (5.5.12) are three bits. */
@@ -72,11 +68,10 @@ static uint16_t ep_wasm_read_item(LOADER_ bool expressions) {
 
 static uint32_t ep_wasm_read_element_head(LOADER_ uint32_t *kind) {
   uint32_t offset = 0;
-  *kind = ep_wasm_read_u32(WITH);
-  if (*kind > 7u) ep_wasm_refuse(WITH_ EP_REFUSE_segment_kind);
+  *kind = ep_wasm_read_index(WITH_ 8, EP_REFUSE_segment_kind);
   if ((*kind & EP_ELEMENT_NOT_ACTIVE) == 0u) {
-    uint32_t table = (*kind & EP_ELEMENT_TABLE) != 0u ? ep_wasm_read_u32(WITH) : 0u;
-    if (table != 0u || !loader->instance->has_table) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_table);
+    if ((*kind & EP_ELEMENT_TABLE) != 0u) (void)ep_wasm_read_index(WITH_ 1, EP_REFUSE_unknown_table);
+    if (!loader->instance->has_table) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_table);
     offset = (uint32_t)ep_wasm_read_constant(WITH_ EP_WASM_I32);
   }
   if ((*kind & 3u) != 0u) {
@@ -90,10 +85,11 @@ static uint32_t ep_wasm_read_element_head(LOADER_ uint32_t *kind) {
   return offset;
 }
 
-static void ep_wasm_read_element(LOADER_ bool apply, uint32_t index) {
+void ep_wasm_read_element(LOADER_ uint32_t index) {
+  const bool apply = loader->apply;
   ep_wasm_instance_t *instance = loader->instance;
   uint32_t kind;
-  uint32_t offset = ep_wasm_read_element_head(WITH_ &kind);
+  uint32_t offset = ep_wasm_read_element_head(WITH_ & kind);
   uint32_t count = ep_wasm_read_count(WITH);
   bool expressions = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
   bool copy = apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u;
@@ -111,14 +107,6 @@ static void ep_wasm_read_element(LOADER_ bool apply, uint32_t index) {
   }
 }
 
-void ep_wasm_read_elements(LOADER_ bool apply) {
-  uint32_t count = ep_wasm_open(WITH_ EP_SECTION_ELEMENT);
-  if (apply) loader->instance->elements = ep_wasm_take(WITH_ count, sizeof(ep_wasm_segment_t));
-  loader->instance->element_count = (uint16_t)count;
-  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) ep_wasm_read_element(WITH_ apply, i);
-  ep_wasm_close(WITH);
-}
-
 /* Beyond what the module itself declares it is a trap by the spec, beyond what it may have it is the limit. */
 static void ep_wasm_apply_data(LOADER_ uint32_t offset, uint32_t size) {
   ep_wasm_instance_t *instance = loader->instance;
@@ -131,15 +119,15 @@ static void ep_wasm_apply_data(LOADER_ uint32_t offset, uint32_t size) {
     memcpy(instance->memory + offset, instance->code + loader->at, size);
 }
 
-static void ep_wasm_read_data_segment(LOADER_ bool apply, uint32_t index) {
+void ep_wasm_read_data(LOADER_ uint32_t index) {
+  const bool apply = loader->apply;
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t kind = ep_wasm_read_u32(WITH);
+  uint32_t kind = ep_wasm_read_index(WITH_ 3, EP_REFUSE_segment_kind);
   uint32_t offset = 0;
   uint32_t size;
-  if (kind > 2u) ep_wasm_refuse(WITH_ EP_REFUSE_segment_kind);
   if (kind != 1u) {
-    uint32_t memory = kind == 2u ? ep_wasm_read_u32(WITH) : 0u;
-    if (memory != 0u || !instance->has_memory) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_memory);
+    if (kind == 2u) (void)ep_wasm_read_index(WITH_ 1, EP_REFUSE_unknown_memory);
+    if (!instance->has_memory) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_memory);
     offset = (uint32_t)ep_wasm_read_constant(WITH_ EP_WASM_I32);
   }
   size = ep_wasm_read_count(WITH);
@@ -149,16 +137,4 @@ static void ep_wasm_read_data_segment(LOADER_ bool apply, uint32_t index) {
   }
   if (apply && kind != 1u) ep_wasm_apply_data(WITH_ offset, size);
   ep_wasm_skip(WITH_ size);
-}
-
-/* data_count is that of the data count section: memory.init and data.drop need it (5.5.16). */
-void ep_wasm_read_data(LOADER_ bool apply) {
-  ep_wasm_instance_t *instance = loader->instance;
-  uint32_t count = ep_wasm_open(WITH_ EP_SECTION_DATA);
-  if (apply) instance->data = ep_wasm_take(WITH_ instance->data_count, sizeof(ep_wasm_segment_t));
-  if (loader->sections[EP_SECTION_DATA_COUNT].at != 0u && count != instance->data_count)
-    ep_wasm_refuse(WITH_ EP_REFUSE_data_count);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++)
-    ep_wasm_read_data_segment(WITH_ apply, i);
-  ep_wasm_close(WITH);
 }

@@ -90,11 +90,13 @@ static void ep_wasm_pop(LOADER_ uint8_t expected) {
 }
 
 static void ep_wasm_push_types(LOADER_ ep_wasm_types_t types) {
-  for (uint32_t i = 0; i < types.count; i++) ep_wasm_push(WITH_ loader->instance->code[types.offset + i]);
+  const uint8_t *type = loader->code + EP_TYPES_OFFSET(types);
+  for (uint32_t i = EP_TYPES_COUNT(types); i > 0u; i--) ep_wasm_push(WITH_ * type++);
 }
 
 static void ep_wasm_pop_types(LOADER_ ep_wasm_types_t types) {
-  for (uint32_t i = types.count; i > 0u; i--) ep_wasm_pop(WITH_ loader->instance->code[types.offset + i - 1u]);
+  const uint8_t *const first = loader->code + EP_TYPES_OFFSET(types);
+  for (uint32_t i = EP_TYPES_COUNT(types); i > 0u; i--) ep_wasm_pop(WITH_ first[i - 1u]);
 }
 
 static void ep_wasm_unreachable(LOADER) {
@@ -103,8 +105,7 @@ static void ep_wasm_unreachable(LOADER) {
   top->unreachable = true;
 }
 
-static void ep_wasm_open_block(LOADER_ uint8_t opcode, ep_wasm_types_t params,
-                               ep_wasm_types_t results) {
+static void ep_wasm_open_block(LOADER_ ep_wasm_signature_t signature, uint8_t opcode) {
   ep_wasm_block_t *block = &loader->blocks[loader->depth];
   if (loader->depth > EP_WASM_MAX_NESTING) {
     ep_wasm_refuse(WITH_ EP_REFUSE_nesting);
@@ -113,14 +114,14 @@ static void ep_wasm_open_block(LOADER_ uint8_t opcode, ep_wasm_types_t params,
   loader->depth++;
   loader->top = block;
   block->opcode = opcode;
-  block->params = params;
-  block->results = results;
+  block->params = EP_PARAMS(signature);
+  block->results = EP_RESULTS(signature);
   block->waiting = NONE;
   block->height = (uint16_t)loader->height;
   block->start = (uint16_t)loader->at;
   block->start_branch = (uint16_t)loader->branch_count;
   block->unreachable = false;
-  ep_wasm_push_types(WITH_ params);
+  ep_wasm_push_types(WITH_ block->params);
 }
 
 /* The block's results are there, and nothing else. */
@@ -130,42 +131,23 @@ static void ep_wasm_close_block(LOADER) {
   if (loader->height != top->height) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
 }
 
-static const ep_wasm_types_t ep_wasm_no_types = {0, 0};
-
-static ep_wasm_types_t ep_wasm_types_at(LOADER_ const uint8_t *types, uint32_t count) {
-  const ep_wasm_types_t list = {(uint16_t)(types - loader->instance->code), (uint16_t)count};
-  return list;
-}
-
 /* Parameters and results of the function type `index`. */
-static void ep_wasm_type_lists(LOADER_ uint32_t index, ep_wasm_types_t *params,
-                               ep_wasm_types_t *results) {
-  ep_wasm_signature_t signature;
-  *params = *results = ep_wasm_no_types;
+static ep_wasm_signature_t ep_wasm_type(LOADER_ uint32_t index) {
   if (index >= loader->instance->type_count) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_type);
-  if (!ep_wasm_ok(WITH)) return;
-  signature = ep_wasm_signature(loader->instance, index);
-  *params = ep_wasm_types_at(WITH_ signature.params, signature.param_count);
-  *results = ep_wasm_types_at(WITH_ signature.results, signature.result_count);
+  return ep_wasm_ok(WITH) ? ep_wasm_signature(loader->instance, index) : 0u;
 }
 
 /* Block types (5.4.1): nothing, one value type, or a type index of 33 bits. */
-static void ep_wasm_read_block_type(LOADER_ ep_wasm_types_t *params, ep_wasm_types_t *results) {
-  uint32_t at = loader->at;
-  int64_t index = ep_wasm_read_signed(WITH_ 33);
-  *params = *results = ep_wasm_no_types;
-  if (!ep_wasm_ok(WITH)) return;
-  if (index >= 0) {
-    ep_wasm_type_lists(WITH_ (uint32_t)index, params, results);
-    return;
-  }
+static ep_wasm_signature_t ep_wasm_read_block_type(LOADER) {
+  const uint32_t at = loader->at;
+  const int64_t index = ep_wasm_read_signed(WITH_ 33);
+  if (index >= 0) return ep_wasm_type(WITH_(uint32_t) index);
+  if (!ep_wasm_ok(WITH)) return 0;
   loader->at = at;
-  if (loader->code[at] == 0x40u) {
-    loader->at++;
-    return;
-  }
+  if (ep_wasm_read_byte(WITH) == 0x40u) return 0;
+  loader->at = at;
   (void)ep_wasm_read_value_type(WITH);
-  *results = ep_wasm_types_at(WITH_ loader->code + at, 1);
+  return EP_SIGNATURE(0u, EP_TYPES(at, 1u));
 }
 
 /* ---- side table ----------------------------------------------------------------------------------- */
@@ -188,10 +170,11 @@ static ep_wasm_types_t ep_wasm_label_types(const ep_wasm_block_t *block) {
 /* Adds an entry for a branch to `block`, with the label's operands still on the stack. */
 static void ep_wasm_add_branch(LOADER_ ep_wasm_block_t *block) {
   uint32_t index;
-  ep_wasm_branch_t *branch = ep_wasm_new_branch(WITH_ &index);
-  uint32_t arity = ep_wasm_label_types(block).count;
+  ep_wasm_branch_t *branch = ep_wasm_new_branch(WITH_ & index);
+  uint32_t arity = EP_TYPES_COUNT(ep_wasm_label_types(block));
   uint32_t kept = block->height + arity;
-  uint32_t drop = loader->height > kept ? loader->height - kept : 0u; /* less than is needed only where it can't run */
+  uint32_t drop =
+      loader->height > kept ? loader->height - kept : 0u; /* less than is needed only where it can't run */
   if (drop > 0u && arity > EP_WASM_MAX_ARITY) ep_wasm_refuse(WITH_ EP_REFUSE_branch_operands);
   if (!ep_wasm_ok(WITH)) return;
   branch->unwind = (uint16_t)(drop == 0u ? 0u : drop | arity << EP_WASM_UNWIND_BITS);
@@ -227,16 +210,15 @@ static void ep_wasm_resolve_otherwise(LOADER_ const ep_wasm_block_t *block) {
 /* ---- control instructions (3.3.8) ----------------------------------------------------------------- */
 
 static void ep_wasm_validate_block(LOADER_ uint8_t opcode) {
-  ep_wasm_types_t params, results;
   uint32_t entry = 0;
-  ep_wasm_read_block_type(WITH_ &params, &results);
+  const ep_wasm_signature_t signature = ep_wasm_read_block_type(WITH);
   if (opcode == EP_OP_if) {
     ep_wasm_pop(WITH_ EP_WASM_I32);
-    (void)ep_wasm_new_branch(WITH_ &entry);
+    (void)ep_wasm_new_branch(WITH_ & entry);
   }
-  ep_wasm_pop_types(WITH_ params);
+  ep_wasm_pop_types(WITH_ EP_PARAMS(signature));
   if (!ep_wasm_ok(WITH)) return;
-  ep_wasm_open_block(WITH_ opcode, params, results);
+  ep_wasm_open_block(WITH_ signature, opcode);
   if (ep_wasm_ok(WITH)) loader->top->otherwise = (uint16_t)entry;
 }
 
@@ -248,7 +230,8 @@ static void ep_wasm_validate_else(LOADER) {
   }
   ep_wasm_close_block(WITH);
   if (!ep_wasm_ok(WITH)) return;
-  loader->height = top->height + top->results.count; /* as it is when the first arm ends: nothing to drop */
+  loader->height =
+      top->height + EP_TYPES_COUNT(top->results); /* as it is when the first arm ends: nothing to drop */
   ep_wasm_add_branch(WITH_ top);
   if (!ep_wasm_ok(WITH)) return;
   ep_wasm_resolve_otherwise(WITH_ top);
@@ -258,17 +241,12 @@ static void ep_wasm_validate_else(LOADER) {
   ep_wasm_push_types(WITH_ top->params);
 }
 
-static bool ep_wasm_same_types(LOADER_ ep_wasm_types_t a, ep_wasm_types_t b) {
-  const uint8_t *code = loader->instance->code;
-  return a.count == b.count && memcmp(code + a.offset, code + b.offset, a.count) == 0;
-}
-
 static void ep_wasm_validate_end(LOADER) {
   ep_wasm_block_t *top = loader->top;
   ep_wasm_close_block(WITH);
   if (!ep_wasm_ok(WITH)) return;
   if (top->opcode == EP_OP_if) {
-    if (!ep_wasm_same_types(WITH_ top->params, top->results))
+    if (!ep_wasm_same_types(loader->instance, top->params, top->results))
       ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
     ep_wasm_resolve_otherwise(WITH_ top);
   }
@@ -282,12 +260,7 @@ static void ep_wasm_validate_end(LOADER) {
 }
 
 static ep_wasm_block_t *ep_wasm_read_label(LOADER) {
-  uint32_t label = ep_wasm_read_u32(WITH);
-  if (label >= loader->depth) {
-    ep_wasm_refuse(WITH_ EP_REFUSE_unknown_label);
-    label = 0;
-  }
-  return loader->top - label;
+  return loader->top - ep_wasm_read_index(WITH_ loader->depth, EP_REFUSE_unknown_label);
 }
 
 static void ep_wasm_validate_br(LOADER) {
@@ -313,26 +286,28 @@ static void ep_wasm_validate_br_table(LOADER) {
   for (uint32_t i = 0; i <= count && ep_wasm_ok(WITH); i++) {
     ep_wasm_block_t *block = ep_wasm_read_label(WITH);
     ep_wasm_types_t types = ep_wasm_label_types(block);
-    if (i == 0u) arity = types.count;
-    if (types.count != arity) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
-    for (uint32_t k = 0; k < types.count; k++)
-      ep_wasm_expect(WITH_ ep_wasm_peek(WITH_ types.count - 1u - k), loader->instance->code[types.offset + k]);
+    const uint8_t *type = loader->code + EP_TYPES_OFFSET(types);
+    if (i == 0u) arity = EP_TYPES_COUNT(types);
+    if (EP_TYPES_COUNT(types) != arity) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
+    for (uint32_t k = EP_TYPES_COUNT(types); k > 0u; k--)
+      ep_wasm_expect(WITH_ ep_wasm_peek(WITH_ k - 1u), *type++);
     ep_wasm_add_branch(WITH_ block);
   }
   loader->number = count;
   ep_wasm_unreachable(WITH);
 }
 
+/* A call of a function of that type. */
+static void ep_wasm_apply(LOADER_ uint32_t type) {
+  const ep_wasm_signature_t signature = ep_wasm_type(WITH_ type);
+  ep_wasm_pop_types(WITH_ EP_PARAMS(signature));
+  ep_wasm_push_types(WITH_ EP_RESULTS(signature));
+}
+
 static void ep_wasm_validate_call(LOADER) {
-  uint32_t index = ep_wasm_read_u32(WITH);
-  ep_wasm_types_t params, results;
-  if (index >= loader->instance->function_count) {
-    ep_wasm_refuse(WITH_ EP_REFUSE_unknown_function);
-    return;
-  }
-  ep_wasm_type_lists(WITH_ loader->instance->functions[index].type, &params, &results);
-  ep_wasm_pop_types(WITH_ params);
-  ep_wasm_push_types(WITH_ results);
+  const uint32_t index =
+      ep_wasm_read_index(WITH_ loader->instance->function_count, EP_REFUSE_unknown_function);
+  ep_wasm_apply(WITH_ loader->instance->functions[index].type);
 }
 
 static void ep_wasm_need_memory(LOADER) {
@@ -350,13 +325,10 @@ static void ep_wasm_read_zero(LOADER) {
 
 static void ep_wasm_validate_call_indirect(LOADER) {
   uint32_t type = ep_wasm_read_u32(WITH);
-  ep_wasm_types_t params, results;
   ep_wasm_read_zero(WITH);
   ep_wasm_need_table(WITH);
   ep_wasm_pop(WITH_ EP_WASM_I32);
-  ep_wasm_type_lists(WITH_ type, &params, &results);
-  ep_wasm_pop_types(WITH_ params);
-  ep_wasm_push_types(WITH_ results);
+  ep_wasm_apply(WITH_ type);
 }
 
 /* ---- other instructions (3.3.4 to 3.3.7) ---------------------------------------------------------- */
@@ -371,23 +343,15 @@ static void ep_wasm_validate_select(LOADER) {
 }
 
 static void ep_wasm_validate_local(LOADER_ uint8_t opcode) {
-  uint32_t index = ep_wasm_read_u32(WITH);
-  if (index >= loader->local_count) {
-    ep_wasm_refuse(WITH_ EP_REFUSE_unknown_local);
-    return;
-  }
-  if (opcode != EP_OP_local_get) ep_wasm_pop(WITH_ loader->locals[index]);
-  if (opcode != EP_OP_local_set) ep_wasm_push(WITH_ loader->locals[index]);
+  const uint32_t index = ep_wasm_read_index(WITH_ loader->local_count, EP_REFUSE_unknown_local);
+  const uint8_t type = loader->locals[index];
+  if (opcode != EP_OP_local_get) ep_wasm_pop(WITH_ type);
+  if (opcode != EP_OP_local_set) ep_wasm_push(WITH_ type);
 }
 
 static void ep_wasm_validate_global(LOADER_ uint8_t opcode) {
-  uint32_t index = ep_wasm_read_u32(WITH);
-  uint8_t type;
-  if (index >= loader->instance->global_count) {
-    ep_wasm_refuse(WITH_ EP_REFUSE_unknown_global);
-    return;
-  }
-  type = loader->global_types[index];
+  const uint32_t index = ep_wasm_read_index(WITH_ loader->instance->global_count, EP_REFUSE_unknown_global);
+  const uint8_t type = loader->global_types[index];
   if (opcode == EP_OP_global_get) {
     ep_wasm_push(WITH_ type & (uint8_t)~EP_WASM_MUTABLE);
     return;
@@ -422,18 +386,17 @@ static void ep_wasm_validate_bulk(LOADER_ uint32_t code) {
   const bool table = (code & EP_BULK_TABLE) != 0u;
   uint32_t indices = what == EP_BULK_COPY ? 2u : 1u;
   if (what == EP_BULK_INIT || what == EP_BULK_DROP) {
-    const uint32_t segment = ep_wasm_read_u32(WITH);
     if (!table && loader->sections[EP_SECTION_DATA_COUNT].at == 0u)
       ep_wasm_refuse(WITH_ EP_REFUSE_data_count);
-    if (segment >= (table ? loader->instance->element_count : loader->instance->data_count))
-      ep_wasm_refuse(WITH_ EP_REFUSE_unknown_segment);
+    (void)ep_wasm_read_index(WITH_ table ? loader->instance->element_count : loader->instance->data_count,
+                             EP_REFUSE_unknown_segment);
   }
   if (what == EP_BULK_DROP) return;
   for (; indices > 0u; indices--) {
     if (!table)
       ep_wasm_read_zero(WITH);
-    else if (ep_wasm_read_u32(WITH) != 0u)
-      ep_wasm_refuse(WITH_ EP_REFUSE_unknown_table);
+    else
+      (void)ep_wasm_read_index(WITH_ 1, EP_REFUSE_unknown_table);
   }
   if (table)
     ep_wasm_need_table(WITH);
@@ -488,7 +451,7 @@ static void ep_wasm_validate_constant(LOADER_ uint8_t opcode) {
   case EP_OP_f32_const: ep_wasm_skip(WITH_ 4); break;
   default: ep_wasm_skip(WITH_ 8); break;
   }
-  ep_wasm_push(WITH_ (uint8_t)(EP_WASM_I32 - (opcode - EP_OP_i32_const)));
+  ep_wasm_push(WITH_(uint8_t)(EP_WASM_I32 - (opcode - EP_OP_i32_const)));
 }
 
 static void ep_wasm_validate_special(LOADER_ uint8_t opcode) {
@@ -546,11 +509,11 @@ static void ep_wasm_validate_instruction(LOADER) {
 
 /* ---- bodies (3.4.1, 5.5.13) ----------------------------------------------------------------------- */
 
-static void ep_wasm_read_locals(LOADER_ const ep_wasm_types_t *params) {
-  uint64_t total = params->count;
+static void ep_wasm_read_locals(LOADER_ ep_wasm_types_t params) {
+  uint64_t total = EP_TYPES_COUNT(params);
   uint32_t groups;
-  memcpy(loader->locals, loader->instance->code + params->offset, params->count);
-  loader->local_count = params->count;
+  memcpy(loader->locals, loader->code + EP_TYPES_OFFSET(params), EP_TYPES_COUNT(params));
+  loader->local_count = EP_TYPES_COUNT(params);
   groups = ep_wasm_read_count(WITH);
   for (uint32_t i = 0; i < groups && ep_wasm_ok(WITH); i++) {
     uint32_t count = ep_wasm_read_u32(WITH);
@@ -567,20 +530,19 @@ static void ep_wasm_read_locals(LOADER_ const ep_wasm_types_t *params) {
 }
 
 static void ep_wasm_step(LOADER) {
-  const ep_wasm_host_t *host = loader->instance->host;
   if (loader->at < loader->next_step) return;
   loader->next_step = loader->at + EP_WASM_STEP;
-  if (host->validate_step != NULL) host->validate_step(host->context);
+  ep_wasm_report(WITH);
 }
 
 static void ep_wasm_validate_body(LOADER_ ep_wasm_function_t *function) {
-  ep_wasm_types_t params, results;
+  ep_wasm_signature_t signature;
   loader->depth = loader->height = loader->highest = 0;
-  ep_wasm_type_lists(WITH_ function->type, &params, &results);
-  ep_wasm_read_locals(WITH_ &params);
+  signature = ep_wasm_type(WITH_ function->type);
+  ep_wasm_read_locals(WITH_ EP_PARAMS(signature));
   function->start = (uint16_t)loader->at;
   function->branch = (uint16_t)loader->branch_count;
-  ep_wasm_open_block(WITH_ EP_OP_end, ep_wasm_no_types, results);
+  ep_wasm_open_block(WITH_ signature & ~(uint64_t)UINT32_MAX, EP_OP_end);
   memset(&loader->fusing, 0, sizeof loader->fusing);
   while (loader->depth > 0u) {
     const uint32_t start = loader->at;
@@ -605,7 +567,8 @@ static void ep_wasm_take_scratch(LOADER) {
     ep_wasm_refuse(WITH_ EP_REFUSE_arena);
     return;
   }
-  loader->branch_room = (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
+  loader->branch_room =
+      (loader->arena_size - loader->arena_used - bytes) / (uint32_t)sizeof(ep_wasm_branch_t);
   scratch = loader->arena + ((loader->arena_size - bytes) & ~7u);
   loader->blocks = (ep_wasm_block_t *)(void *)scratch;
   loader->operands = scratch + blocks;
@@ -625,7 +588,7 @@ void ep_wasm_read_code(LOADER) {
     if (!ep_wasm_ok(WITH)) return;
     loader->error->function = loader->import_functions + i;
     loader->end = loader->at + size;
-    ep_wasm_validate_body(WITH_ &loader->instance->functions[loader->import_functions + i]);
+    ep_wasm_validate_body(WITH_ & loader->instance->functions[loader->import_functions + i]);
     ep_wasm_close(WITH);
     if (!ep_wasm_ok(WITH)) return;
     loader->end = section_end;
