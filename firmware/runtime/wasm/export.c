@@ -26,49 +26,54 @@ int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t 
   return -1;
 }
 
-int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type) {
+static uint32_t ep_wasm_length(const char *text) {
   uint32_t size = 0;
-  while (name[size] != '\0') size++;
-  return ep_wasm_find_function(instance, (const uint8_t *)name, size, type);
+  while (text[size] != '\0') size++;
+  return size;
 }
 
-/* Sets the cursor to the contents of the custom section `name`, and where they end; false if there is none. */
-static bool ep_wasm_enter_custom(LOADER_ uint32_t size, const char *name, uint32_t wanted) {
+int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type) {
+  return ep_wasm_find_function(instance, (const uint8_t *)name, ep_wasm_length(name), type);
+}
+
+/* Sets the cursor to the contents of a custom section, and where they end. */
+static void ep_wasm_find_custom(LOADER) {
+  const uint32_t size = loader->end;
   ep_wasm_skip(WITH_ 8);
   while (ep_wasm_ok(WITH) && loader->at < size) {
-    uint8_t id = ep_wasm_read_byte(WITH);
-    uint32_t length = ep_wasm_read_u32(WITH);
-    uint32_t end = loader->at + length;
-    uint32_t name_size;
-    const uint8_t *text;
-    if (length > size - loader->at || !ep_wasm_ok(WITH)) return false;
+    const uint8_t id = ep_wasm_read_byte(WITH);
+    const uint32_t length = ep_wasm_read_count(WITH);
+    const uint32_t end = loader->at + length;
     if (id == 0u) {
+      uint32_t name_size;
+      const uint8_t *text;
       loader->end = end;
       text = ep_wasm_read_name(WITH_ & name_size);
-      if (ep_wasm_ok(WITH) && name_size == wanted && memcmp(text, name, wanted) == 0) return true;
+      loader->found = ep_wasm_ok(WITH) && name_size == loader->custom_size &&
+                      memcmp(text, loader->custom, name_size) == 0;
+      if (!ep_wasm_ok(WITH) || loader->found) return;
       loader->end = size;
     }
     loader->at = end;
   }
-  return false;
 }
 
 const uint8_t *ep_wasm_custom_section(const uint8_t *code, uint32_t size, const char *name,
                                       uint32_t *section_size) {
   ep_wasm_error_t error;
   ep_wasm_loader_t state;
-  uint32_t wanted = 0;
-  bool found;
   EP_WASM_BEGIN(&state);
   state.code = code;
   state.at = 0;
   state.end = size;
   state.result = EP_WASM_OK;
   state.error = &error;
-  while (name[wanted] != '\0') wanted++;
-  found = ep_wasm_enter_custom(WITH_ size, name, wanted);
+  state.custom = name;
+  state.custom_size = ep_wasm_length(name);
+  state.found = false;
+  ep_wasm_attempt(WITH_ ep_wasm_find_custom);
   EP_WASM_FINISH;
-  if (!found) return NULL;
+  if (!state.found) return NULL;
   *section_size = state.end - state.at;
   return code + state.at;
 }

@@ -103,8 +103,8 @@ OP(nop) {
 
 #if defined(EP_WASM_REGISTERS)
 LEAF static void finish(ep_wasm_result_t result) {
-  run->instance->fuel += FUEL;
-  /* whatever is on the stack by now, `enter` left r11 pointing to the place below what it saved */
+  run->fuel += FUEL;
+  /* whatever is on the stack by now, the way out is where r11 points to */
   __asm__ volatile("ldr sp, [r11]\n\t"
                    "pop {r3-r11, pc}"
                    :
@@ -113,20 +113,20 @@ LEAF static void finish(ep_wasm_result_t result) {
 #else
 static went_t finish(RUN_ ep_wasm_result_t result) {
   run->result = result;
-  run->instance->fuel += FUEL;
+  run->fuel += FUEL;
   return 0;
 }
 #endif
 
 LEAF static went_t trap(RUN_ ep_wasm_result_t result) {
-  run->instance->error.function = (uint32_t)(run->function - run->functions);
-  run->instance->error.offset = (uint32_t)(IP - 1 - run->code);
+  run->error.function = (uint32_t)(run->function - run->functions);
+  run->error.offset = (uint32_t)(IP - 1 - run->code);
   return finish(PASS_ result);
 }
 
 /* FUEL is used up: takes the next slice, or traps at the instruction that comes next. */
 LEAF static went_t refuel(RUN) {
-  ep_wasm_instance_t *instance = run->instance;
+  ep_wasm_instance_t *const instance = run;
   const int32_t left = FUEL + instance->fuel;
   if (left < 0) {
     IP++;
@@ -144,6 +144,18 @@ LEAF static went_t next_if_fuel(RUN) {
   NEXT;
 }
 
+/* ---- what loads end in, too --------------------------------------------------------------------------------- */
+
+OP(i64_extend_i32_s) {
+  HIGH = (uint32_t)((int32_t)LOW >> 31);
+  NEXT;
+}
+SAME(i64_extend32_s, i64_extend_i32_s)
+OP(i64_extend_i32_u) {
+  HIGH = 0;
+  NEXT;
+}
+
 /* ---- memory (4.4.7) -------------------------------------------------------------------------------------------- */
 
 /* Sizes of loads and stores, bytes. */
@@ -157,7 +169,7 @@ INLINE uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 /* What `opcode` at `base` plus `offset` means, or NULL if that isn't all in memory. */
 INLINE uint8_t *inside(RUN_ uint32_t opcode, uint32_t base, uint32_t offset) {
   const uint32_t size = ep_wasm_sizes[opcode - EP_OP_i32_load];
-  const uint32_t memory_size = run->instance->memory_size;
+  const uint32_t memory_size = run->memory_size;
   uint32_t address;
   if (__builtin_add_overflow(base, offset, &address) || address >= memory_size ||
       memory_size - address < size)
@@ -189,6 +201,23 @@ static __attribute__((noinline)) uint8_t *locate(RUN_ uint32_t base) {
   return run->memory + address;
 }
 
+/* Of a load the address is on top, of a store below it. */
+static __attribute__((noinline)) uint8_t *locate_load(RUN) {
+  return locate(PASS_ LOW);
+}
+
+static __attribute__((noinline)) uint8_t *locate_store(RUN) {
+  return locate(PASS_(uint32_t) SP[-1]);
+}
+
+static __attribute__((noinline)) uint8_t *locate_rare_load(RUN) {
+  return locate_slowly(PASS_ LOW);
+}
+
+static __attribute__((noinline)) uint8_t *locate_rare_store(RUN) {
+  return locate_slowly(PASS_(uint32_t) SP[-1]);
+}
+
 #define ACCESS(id)                                                                                           \
   _Static_assert((int)EP_FUEL_##id == (int)EP_FUEL_i32_load, #id " takes as much as others");                \
   LEAF static went_t op_##id(RUN)
@@ -207,22 +236,22 @@ static __attribute__((noinline)) uint8_t *locate(RUN_ uint32_t base) {
 #define LOAD32(id, type)                                                                                     \
   ACCESS(id) {                                                                                               \
     type value;                                                                                              \
-    const uint8_t *const place = locate(PASS_ LOW);                                                          \
+    const uint8_t *const place = locate_load(PASS);                                                          \
     FOUND(place)                                                                                             \
     memcpy(&value, place, sizeof value);                                                                     \
     LOW = (uint32_t)value;                                                                                   \
     NEXT;                                                                                                    \
   }
 
-/* Rare ones. */
-#define LOAD64(id, type)                                                                                     \
+/* Rare ones; `extend` makes 64 bits of 32. */
+#define LOAD64(id, type, extend)                                                                             \
   ACCESS(id) {                                                                                               \
     type value;                                                                                              \
-    const uint8_t *const place = locate_slowly(PASS_ LOW);                                                   \
+    const uint8_t *const place = locate_rare_load(PASS);                                                     \
     FOUND(place)                                                                                             \
     memcpy(&value, place, sizeof value);                                                                     \
-    SET_TOP((uint64_t)(int64_t)value);                                                                       \
-    NEXT;                                                                                                    \
+    LOW = (uint32_t)value;                                                                                   \
+    return op_i64_extend_i32_##extend(PASS);                                                                 \
   }
 
 LEAF static went_t stored(RUN) {
@@ -232,7 +261,7 @@ LEAF static went_t stored(RUN) {
 
 #define STORE_BY(id, type, way)                                                                              \
   ACCESS(id) {                                                                                               \
-    uint8_t *const place = way(PASS_(uint32_t) SP[-1]);                                                      \
+    uint8_t *const place = way(PASS);                                                      \
     const type bits = (type)TOP;                                                                             \
     FOUND(place)                                                                                             \
     memcpy(place, &bits, sizeof bits);                                                                       \
@@ -246,28 +275,28 @@ LOAD32(i32_load8_u, uint8_t)
 LOAD32(i32_load16_s, int16_t)
 LOAD32(i32_load16_u, uint16_t)
 ACCESS(i64_load) {
-  const uint8_t *const place = locate(PASS_ LOW);
+  const uint8_t *const place = locate_load(PASS);
   FOUND(place)
   LOW = word(place);
   HIGH = word(place + 4);
   NEXT;
 }
 SAME(f64_load, i64_load)
-LOAD64(i64_load8_s, int8_t)
-LOAD64(i64_load8_u, uint8_t)
-LOAD64(i64_load16_s, int16_t)
-LOAD64(i64_load16_u, uint16_t)
-LOAD64(i64_load32_s, int32_t)
-LOAD64(i64_load32_u, uint32_t)
-STORE_BY(i32_store, uint32_t, locate)
+LOAD64(i64_load8_s, int8_t, s)
+LOAD64(i64_load8_u, uint8_t, u)
+LOAD64(i64_load16_s, int16_t, s)
+LOAD64(i64_load16_u, uint16_t, u)
+LOAD64(i64_load32_s, int32_t, s)
+LOAD64(i64_load32_u, uint32_t, u)
+STORE_BY(i32_store, uint32_t, locate_store)
 SAME(f32_store, i32_store)
-STORE_BY(i64_store, uint64_t, locate)
+STORE_BY(i64_store, uint64_t, locate_store)
 SAME(f64_store, i64_store)
-STORE_BY(i32_store8, uint8_t, locate)
-STORE_BY(i32_store16, uint16_t, locate)
-STORE_BY(i64_store8, uint8_t, locate_slowly)
-STORE_BY(i64_store16, uint16_t, locate_slowly)
-STORE_BY(i64_store32, uint32_t, locate_slowly)
+STORE_BY(i32_store8, uint8_t, locate_store)
+STORE_BY(i32_store16, uint16_t, locate_store)
+STORE_BY(i64_store8, uint8_t, locate_rare_store)
+STORE_BY(i64_store16, uint16_t, locate_rare_store)
+STORE_BY(i64_store32, uint32_t, locate_rare_store)
 
 /* Behind a load or store whose immediates have more than a byte each: what those take. */
 LEAF static went_t access_long(RUN) {
@@ -306,15 +335,15 @@ LEAF static went_t access_far(RUN) {
 OP(memory_size) {
   IP++;
   PUSH;
-  LOW = run->instance->memory_pages;
+  LOW = run->memory_pages;
   NEXT;
 }
 
 OP(memory_grow) {
   IP++;
-  LOW = ep_wasm_grow(run->instance, LOW);
+  LOW = ep_wasm_grow(run, LOW);
 #if EP_WASM_MEMORY_GROWS
-  run->bound = safe_bound(run->instance);
+  run->bound = safe_bound(run);
 #endif
   NEXT;
 }
@@ -864,8 +893,8 @@ LEAF static went_t blocks(RUN) {
 
 /* The fuel that somebody else found the instruction to take. */
 INLINE void take_charge(RUN) {
-  FUEL -= run->instance->charged;
-  run->instance->charged = 0;
+  FUEL -= run->charged;
+  run->charged = 0;
 }
 
 /* A call from the outermost function on lays its frame down like any other; nobody returns by it. */
@@ -910,7 +939,7 @@ LEAF static went_t call_import(RUN_ const ep_wasm_function_t *function) {
   ep_wasm_result_t result;
   uint64_t *const args = SP + 1 - function->params;
   SP = function->results != 0u ? args : args - 1;
-  result = run->instance->host->imports[function->locals].call(run->instance, args);
+  result = run->host->imports[function->locals].call(run, args);
   take_charge(PASS);
   LOAD_TOP(SP);
   if (UNLIKELY(result != EP_WASM_OK)) return trap_call(PASS_ result);
@@ -920,7 +949,7 @@ LEAF static went_t call_import(RUN_ const ep_wasm_function_t *function) {
 /* Calls function `index` with the topmost operands as arguments (4.4.10); it returns to IP. */
 LEAF static went_t call_function(RUN_ uint32_t index) {
   const ep_wasm_function_t *const function = run->functions + index;
-  const uint32_t room = (uint32_t)(run->instance->stack_end - SP);
+  const uint32_t room = (uint32_t)(run->stack_end - SP);
   uint64_t *p = SP;
   uint32_t more;
   STORE_TOP(SP);
@@ -977,7 +1006,7 @@ LEAF static went_t call_wide(RUN) {
 }
 
 OP(call_indirect) {
-  const ep_wasm_instance_t *const instance = run->instance;
+  const ep_wasm_instance_t *const instance = run;
   const uint32_t element = LOW;
   uint32_t index;
   if (UNLIKELY(element >= instance->table_size)) return trap(PASS_ EP_WASM_TRAP_TABLE);
@@ -1039,15 +1068,6 @@ BINARY64(i64_or, a | b)
 BINARY64(i64_xor, a ^ b)
 BINARY64(f64_copysign, (a & 0x7FFFFFFFFFFFFFFFull) | (b & 0x8000000000000000ull))
 
-OP(i64_extend_i32_s) {
-  HIGH = (uint32_t)((int32_t)LOW >> 31);
-  NEXT;
-}
-SAME(i64_extend32_s, i64_extend_i32_s)
-OP(i64_extend_i32_u) {
-  HIGH = 0;
-  NEXT;
-}
 OP(i64_extend8_s) {
   LOW = (uint32_t)(int8_t)(uint8_t)LOW;
   return op_i64_extend_i32_s(PASS);
@@ -1320,7 +1340,7 @@ LEAF static went_t bulk(RUN_ uint32_t opcode) {
   uint32_t numbers = 3u - (opcode & 1u);
   ep_wasm_result_t result;
   if ((opcode & 3u) != EP_BULK_DROP) SP -= 3;
-  result = ep_wasm_bulk(run->instance, opcode, IP, SP + 1);
+  result = ep_wasm_bulk(run, opcode, IP, SP + 1);
   if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
   FUEL -= EP_FUEL_memory_fill - FUEL_OF_DISPATCH;
   for (; numbers > 0u; numbers--) {
@@ -1355,49 +1375,38 @@ LEAF static went_t op_prefix(RUN) {
 
 /* Sets up the stack as for a call of function `index` from nowhere. */
 LEAF static went_t begin(RUN_ uint32_t index) {
-  ep_wasm_instance_t *const instance = run->instance;
-  SP = instance->stack + run->functions[index].params;
+  run->function = run->functions + index;
+  run->calling = run->code;
+  run->bound = safe_bound(run);
+  run->depth = run->call_depth;
+  SP = run->stack + run->function->params;
   IP = NULL;
   LOAD_TOP(SP);
-  FUEL = instance->fuel;
-  if (instance->sliced && FUEL > (int32_t)EP_WASM_SLICE) FUEL = (int32_t)EP_WASM_SLICE;
-  instance->fuel -= FUEL;
+  FUEL = run->fuel;
+  if (run->sliced && FUEL > (int32_t)EP_WASM_SLICE) FUEL = (int32_t)EP_WASM_SLICE;
+  run->fuel -= FUEL;
   return call_function(PASS_ index);
 }
 
 #if defined(EP_WASM_REGISTERS)
 /* Keeps the caller's r4 to r11, which AAPCS promises to it, from the registers of this file; `finish` gives them back. */
-LEAF static ep_wasm_result_t enter(ep_wasm_run_t *the_run, uint32_t index) {
+__attribute__((naked)) ep_wasm_result_t ep_wasm_interpret(__attribute__((unused)) ep_wasm_instance_t *instance,
+                                                         __attribute__((unused)) uint32_t index) {
   __asm__ volatile("push {r3-r11, lr}\n\t" /* r3: the stack stays aligned to 8 */
-                   "str sp, [%0]\n\t"
+                   "str sp, [r0]\n\t"
                    "sub sp, #32\n\t" /* for what handlers can't keep in registers */
-                   "mov r11, %0\n\t"
-                   "mov r0, %1\n\t"
-                   "b begin"
-                   :
-                   : "r"(the_run), "r"(index));
+                   "mov r11, r0\n\t"
+                   "mov r0, r1\n\t"
+                   "b begin");
 }
 #else
-static ep_wasm_result_t enter(RUN_ uint32_t index) {
+ep_wasm_result_t ep_wasm_interpret(ep_wasm_instance_t *instance, uint32_t index) {
+  ep_wasm_run_t *const run = instance;
   int going = begin(run, index);
   while (going != 0) {
     FUEL -= FUEL_OF_DISPATCH;
-    going = ep_wasm_handlers[*run->ip++](run);
+    going = ep_wasm_handlers[*IP++](run);
   }
   return run->result;
 }
 #endif
-
-ep_wasm_result_t ep_wasm_interpret(ep_wasm_instance_t *instance, uint32_t index) {
-  ep_wasm_run_t state = {.memory = instance->memory,
-                         .bound = safe_bound(instance),
-                         .code = instance->code,
-                         .branches = instance->branches,
-                         .functions = instance->functions,
-                         .globals = instance->globals,
-                         .instance = instance,
-                         .calling = instance->code,
-                         .depth = instance->call_depth};
-  state.function = state.functions + index;
-  return enter(&state, index);
-}

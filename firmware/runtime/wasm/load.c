@@ -53,6 +53,7 @@ static void ep_wasm_read_module(LOADER) {
   static const ep_wasm_item_t items[] = {ep_wasm_read_type,  ep_wasm_read_import, ep_wasm_read_function,
                                          ep_wasm_read_table, ep_wasm_read_memory, ep_wasm_read_global};
   ep_wasm_instance_t *instance = loader->instance;
+  if (instance->size > EP_WASM_MAX_MODULE) ep_wasm_refuse(WITH_ EP_REFUSE_module_size);
   ep_wasm_survey(WITH);
   ep_wasm_take_records(WITH);
   for (uint32_t id = EP_SECTION_TYPE; id <= EP_SECTION_GLOBAL; id++)
@@ -128,13 +129,12 @@ ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, uint8_t *code, uint3
   instance->size = size;
   instance->host = host;
   instance->start = -1;
-  if (size > EP_WASM_MAX_MODULE) ep_wasm_refuse(WITH_ EP_REFUSE_module_size);
-  ep_wasm_read_module(WITH);
-  if (ep_wasm_ok(WITH) && state.link_result != EP_WASM_OK) {
+  ep_wasm_attempt(WITH_ ep_wasm_read_module);
+  if (state.result == EP_WASM_OK && state.link_result != EP_WASM_OK) {
     state.result = state.link_result;
     *error = state.link_error;
   }
-  ep_wasm_instantiate(WITH);
+  if (state.result == EP_WASM_OK) ep_wasm_attempt(WITH_ ep_wasm_instantiate);
   EP_WASM_FINISH;
   return state.result;
 }

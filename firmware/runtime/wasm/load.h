@@ -48,8 +48,9 @@ typedef struct {
 } ep_wasm_fusing_t;
 
 typedef struct {
-  /* reader.c: a cursor over the module's bytes. The first failure sticks: it sets `result` and puts the cursor at the end,
-   * after which everything reads as 0; so callers check once per item, not once per byte. */
+  uintptr_t stack; /* on Arm, where the way out is kept; first, since assembler reads it */
+  /* reader.c: a cursor over the module's bytes. The first failure sets `result` and ends the work: on Arm at once, elsewhere
+   * it puts the cursor at the end, after which everything reads as 0; so callers check once per item, not once per byte. */
   const uint8_t *code;
   uint32_t at;  /* offset of the next byte */
   uint32_t end; /* of what may be read now: the section, the function body */
@@ -81,6 +82,9 @@ typedef struct {
   uint32_t next_step; /* offset from which the host hears of the next 64 bytes */
   /* what is long stands last: Arm reaches the first 128 bytes by shorter instructions */
   ep_wasm_section_t sections[EP_SECTION_IDS];
+  const char *custom; /* export.c: the section that is looked for */
+  uint32_t custom_size;
+  bool found;
   ep_wasm_result_t link_result; /* reported only if the module is valid in itself */
   ep_wasm_error_t link_error;
 } ep_wasm_loader_t;
@@ -89,7 +93,7 @@ typedef struct {
 
 /* Nearly every function of loading works on the loader. On Arm it has a register of its own in their files, and calls
  * needn't pass it; elsewhere it is the first argument. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb2__) && defined(__OPTIMIZE__)
+#if defined(EP_WASM_REGISTERS)
 register ep_wasm_loader_t *loader __asm__("r4");
 #define LOADER  void
 #define LOADER_ /* and more parameters */
@@ -100,6 +104,7 @@ register ep_wasm_loader_t *loader __asm__("r4");
   ep_wasm_loader_t *const before_ = loader;                                                                  \
   loader = (its)
 #define EP_WASM_FINISH loader = before_
+#define EP_WASM_ENDS   __attribute__((noreturn))
 #else
 #define LOADER             ep_wasm_loader_t *loader
 #define LOADER_            ep_wasm_loader_t *loader,
@@ -107,15 +112,24 @@ register ep_wasm_loader_t *loader __asm__("r4");
 #define WITH_              loader,
 #define EP_WASM_BEGIN(its) ep_wasm_loader_t *const loader = (its)
 #define EP_WASM_FINISH
+#define EP_WASM_ENDS
 #endif
+
+/* Does `work`, up to its end or to the first failure. */
+void ep_wasm_attempt(LOADER_ void (*work)(LOADER));
 
 /* reader.c */
 
 /* Notes the first failure, at the present offset. */
-void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why);
+EP_WASM_ENDS void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why);
 
-static inline bool ep_wasm_ok(LOADER) {
+/* Whether there was none. On Arm nobody is there any more to ask if there was. */
+static inline __attribute__((always_inline)) bool ep_wasm_ok(LOADER) {
+#if defined(EP_WASM_REGISTERS)
+  return true;
+#else
   return loader->result == EP_WASM_OK;
+#endif
 }
 
 uint8_t ep_wasm_read_byte(LOADER);

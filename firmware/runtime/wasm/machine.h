@@ -9,37 +9,14 @@
 #include "wasm/wasm.h"
 
 /* On Arm what changes with every instruction lives in registers that gcc keeps for it in the whole file, so handlers
- * need no prologue and go from one to the next by a jump. Elsewhere it is in memory, and a loop calls them. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb2__) && defined(__OPTIMIZE__)
-#define EP_WASM_REGISTERS
+ * need no prologue and go from one to the next by a jump. Elsewhere it is in the instance, and a loop calls them. */
+#if defined(EP_WASM_REGISTERS)
 /* a loop of a handler mustn't become a call of memset: that would cost a stack frame */
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
-/* One call from outside. */
-typedef struct ep_wasm_run {
-  uintptr_t stack; /* on Arm, where the way out is kept; first, since assembler reads it */
-  uint8_t *memory;
-  uint32_t bound; /* addresses below are good for 8 bytes */
-  const uint8_t *code;
-  const ep_wasm_branch_t *branches;
-  const ep_wasm_function_t *functions;
-  uint64_t *globals;
-  ep_wasm_instance_t *instance;
-  const ep_wasm_function_t *function; /* that runs */
-  uint32_t depth;                     /* calls that may still nest */
-  const uint8_t *calling;             /* behind the opcode of the last call */
-#if !defined(EP_WASM_REGISTERS)
-  const uint8_t *ip;
-  uint64_t *sp;
-  uint64_t *fp;
-  const ep_wasm_branch_t *branch;
-  uint32_t low;
-  uint32_t high;
-  int32_t fuel;
-  ep_wasm_result_t result;
-#endif
-} ep_wasm_run_t;
+/* What runs: an instance is in one call at most. */
+typedef ep_wasm_instance_t ep_wasm_run_t;
 
 /* What a frame keeps of its caller, behind its locals. */
 typedef struct {
@@ -82,7 +59,7 @@ register const ep_wasm_branch_t *BRANCH __asm__("r10");
 register ep_wasm_run_t *run __asm__("r11");
 
 /* A handler. It never returns, so it needn't keep the way back nor make room on the stack: what a long one can't keep in
- * registers goes to 32 bytes that `enter` left for all of them. The compiler must neither move it (the table counts
+ * registers goes to 32 bytes that ep_wasm_interpret() left for all of them. The compiler must neither move it (the table counts
  * from its start) nor put a return behind it (tests/unit/wasm-dispatch.test.ts looks at what has become of them). */
 #define LEAF __attribute__((naked, noinline, used, no_reorder))
 
@@ -137,7 +114,7 @@ static const ep_wasm_handler_t ep_wasm_handlers[EP_OP_prefix + 1];
 #define FP                    run->fp
 #define LOW                   run->low
 #define HIGH                  run->high
-#define FUEL                  run->fuel
+#define FUEL                  run->left
 #define BRANCH                run->branch
 #define NEXT_WITH(second, a)  return ((ep_wasm_with_t)ep_wasm_handlers[second])(run, a)
 #define NEXT_TO(second, a, b) return ((ep_wasm_to_t)ep_wasm_handlers[second])(run, a, b)

@@ -102,10 +102,32 @@ static const char ep_wasm_refusal_texts[] =
 #undef EP_WASM_REFUSAL
     ;
 
+#if defined(EP_WASM_REGISTERS)
+__attribute__((naked)) void ep_wasm_attempt(__attribute__((unused)) void (*work)(void)) {
+  __asm__ volatile("push {r3-r11, lr}\n\t" /* r3: the stack stays aligned to 8 */
+                   "str sp, [r4]\n\t"
+                   "blx r0\n\t"
+                   "pop {r3-r11, pc}");
+}
+#else
+void ep_wasm_attempt(LOADER_ void (*work)(LOADER)) {
+  work(WITH);
+}
+#endif
+
 void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why) {
+#if !defined(EP_WASM_REGISTERS)
   if (loader->result != EP_WASM_OK) return;
+#endif
   loader->result = (ep_wasm_result_t)ep_wasm_refusal_results[why];
   loader->error->offset = loader->at;
   ep_wasm_note(loader->error, ep_wasm_nth_text(ep_wasm_refusal_texts, (uint32_t)why));
+#if defined(EP_WASM_REGISTERS)
+  /* out of whatever is on the stack by now, back to who called ep_wasm_attempt() */
+  __asm__ volatile("ldr sp, [r4]\n\t"
+                   "pop {r3-r11, pc}");
+  __builtin_unreachable();
+#else
   loader->at = loader->end;
+#endif
 }
