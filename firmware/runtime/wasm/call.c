@@ -3,7 +3,6 @@
 
 #include "wasm/interp.h"
 #include "wasm/leb.h"
-#include "wasm/note.h"
 #include "wasm/types.h"
 
 void ep_wasm_set_fuel(ep_wasm_instance_t *instance, int32_t fuel) {
@@ -89,7 +88,7 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t index, ui
     ep_wasm_leave_float_mode(float_mode);
   }
   if (result != EP_WASM_OK) {
-    ep_wasm_note(&instance->error, ep_wasm_result_name(result));
+    ep_wasm_name_result(result, &instance->error);
     return result;
   }
   results += EP_TYPES_OFFSET(EP_RESULTS(ep_wasm_signature(instance, function->type)));

@@ -1,6 +1,5 @@
 /* Imports (spec 5.5.5, 4.5.4): what the module asks for is looked up in what the host offers. */
 #include "wasm/load.h"
-#include "wasm/note.h"
 #include "wasm/types.h"
 
 #include <string.h>

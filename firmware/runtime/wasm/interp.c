@@ -261,7 +261,7 @@ LEAF static went_t stored(RUN) {
 
 #define STORE_BY(id, type, way)                                                                              \
   ACCESS(id) {                                                                                               \
-    uint8_t *const place = way(PASS);                                                      \
+    uint8_t *const place = way(PASS);                                                                        \
     const type bits = (type)TOP;                                                                             \
     FOUND(place)                                                                                             \
     memcpy(place, &bits, sizeof bits);                                                                       \
@@ -1390,8 +1390,9 @@ LEAF static went_t begin(RUN_ uint32_t index) {
 
 #if defined(EP_WASM_REGISTERS)
 /* Keeps the caller's r4 to r11, which AAPCS promises to it, from the registers of this file; `finish` gives them back. */
-__attribute__((naked)) ep_wasm_result_t ep_wasm_interpret(__attribute__((unused)) ep_wasm_instance_t *instance,
-                                                         __attribute__((unused)) uint32_t index) {
+__attribute__((naked)) ep_wasm_result_t ep_wasm_interpret(__attribute__((unused))
+                                                          ep_wasm_instance_t *instance,
+                                                          __attribute__((unused)) uint32_t index) {
   __asm__ volatile("push {r3-r11, lr}\n\t" /* r3: the stack stays aligned to 8 */
                    "str sp, [r0]\n\t"
                    "sub sp, #32\n\t" /* for what handlers can't keep in registers */

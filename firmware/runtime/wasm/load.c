@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "wasm/note.h"
-
 void *ep_wasm_take(LOADER_ uint32_t count, uint32_t size) {
   const uint32_t align = size >= 8u ? 8u : size >= 2u ? 2u : 1u;
   uint32_t at = (loader->arena_used + align - 1u) & ~(align - 1u);

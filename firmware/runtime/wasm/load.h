@@ -8,9 +8,11 @@
 
 /* EP_REFUSE_magic, ... */
 typedef enum {
-#define EP_WASM_REFUSAL(id, result, text) EP_REFUSE_##id,
+#define EP_WASM_REFUSAL(id, text) EP_REFUSE_##id,
+#define EP_WASM_NEXT_RESULT(result)
 #include "refusals.def"
 #undef EP_WASM_REFUSAL
+#undef EP_WASM_NEXT_RESULT
 } ep_wasm_refusal_t;
 
 /* Section ids (spec 5.5.2). */
@@ -190,7 +192,10 @@ void ep_wasm_set_function_type(LOADER_ ep_wasm_function_t *function, uint32_t ty
 /* imports.c */
 void ep_wasm_read_import(LOADER_ uint32_t index);
 
-/* segments.c: a constant expression of the given type; an element or data segment. */
+/* segments.c: the immediate of a const instruction, and its type; a constant expression of the given type; an element or
+ * data segment. */
+uint64_t ep_wasm_read_literal(LOADER_ uint8_t opcode);
+#define EP_WASM_LITERAL(opcode) ((uint8_t)(EP_WASM_I32 - ((opcode)-EP_OP_i32_const)))
 uint64_t ep_wasm_read_constant(LOADER_ uint8_t type);
 void ep_wasm_read_element(LOADER_ uint32_t index);
 void ep_wasm_read_data(LOADER_ uint32_t index);

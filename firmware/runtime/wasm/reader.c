@@ -1,7 +1,5 @@
 #include "wasm/load.h"
 
-#include "wasm/note.h"
-
 uint8_t ep_wasm_read_byte(LOADER) {
   if (loader->at >= loader->end) {
     ep_wasm_refuse(WITH_ EP_REFUSE_unexpected_end);

@@ -21,29 +21,23 @@ static uint64_t ep_wasm_read_constant_global(LOADER_ uint8_t *type) {
   return loader->instance->globals[index];
 }
 
+uint64_t ep_wasm_read_literal(LOADER_ uint8_t opcode) {
+  if (opcode == EP_OP_i32_const) return (uint64_t)ep_wasm_read_signed(WITH_ 32);
+  if (opcode == EP_OP_i64_const) return (uint64_t)ep_wasm_read_signed(WITH_ 64);
+  return ep_wasm_read_bits(WITH_ opcode == EP_OP_f32_const ? 4u : 8u);
+}
+
 uint64_t ep_wasm_read_constant(LOADER_ uint8_t type) {
   uint64_t value = 0;
   uint8_t actual = EP_WASM_ANY;
-  uint8_t opcode = ep_wasm_read_byte(WITH);
-  switch (opcode) {
-  case EP_OP_i32_const:
-    value = (uint32_t)ep_wasm_read_signed(WITH_ 32);
-    actual = EP_WASM_I32;
-    break;
-  case EP_OP_i64_const:
-    value = (uint64_t)ep_wasm_read_signed(WITH_ 64);
-    actual = EP_WASM_I64;
-    break;
-  case EP_OP_f32_const:
-    value = ep_wasm_read_bits(WITH_ 4);
-    actual = EP_WASM_F32;
-    break;
-  case EP_OP_f64_const:
-    value = ep_wasm_read_bits(WITH_ 8);
-    actual = EP_WASM_F64;
-    break;
-  case EP_OP_global_get: value = ep_wasm_read_constant_global(WITH_ & actual); break;
-  default: ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
+  const uint8_t opcode = ep_wasm_read_byte(WITH);
+  if (opcode >= EP_OP_i32_const && opcode <= EP_OP_f64_const) {
+    value = ep_wasm_read_literal(WITH_ opcode);
+    actual = EP_WASM_LITERAL(opcode);
+  } else if (opcode == EP_OP_global_get) {
+    value = ep_wasm_read_constant_global(WITH_ & actual);
+  } else {
+    ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
   }
   if (actual != type) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
   if (ep_wasm_read_byte(WITH) != EP_OP_end) ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);

@@ -445,13 +445,8 @@ static void ep_wasm_refuse_opcode(LOADER_ uint8_t opcode) {
 }
 
 static void ep_wasm_validate_constant(LOADER_ uint8_t opcode) {
-  switch (opcode) {
-  case EP_OP_i32_const: (void)ep_wasm_read_signed(WITH_ 32); break;
-  case EP_OP_i64_const: (void)ep_wasm_read_signed(WITH_ 64); break;
-  case EP_OP_f32_const: ep_wasm_skip(WITH_ 4); break;
-  default: ep_wasm_skip(WITH_ 8); break;
-  }
-  ep_wasm_push(WITH_(uint8_t)(EP_WASM_I32 - (opcode - EP_OP_i32_const)));
+  (void)ep_wasm_read_literal(WITH_ opcode);
+  ep_wasm_push(WITH_ EP_WASM_LITERAL(opcode));
 }
 
 static void ep_wasm_validate_special(LOADER_ uint8_t opcode) {
