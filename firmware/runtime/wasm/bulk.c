@@ -13,8 +13,15 @@ static bool ep_wasm_inside(uint32_t at, uint32_t count, uint32_t size) {
 static void ep_wasm_table_init(uint16_t *to, const uint8_t *items, uint32_t from, uint32_t count) {
   for (; from > 0u; from--) items = ep_wasm_leb_skip(items);
   for (; count > 0u; count--) {
-    *to++ = (uint16_t)ep_wasm_leb_u32(items);
-    items = ep_wasm_leb_skip(items);
+    uint32_t item = 0;
+    uint32_t shift = 0;
+    uint32_t byte;
+    do {
+      byte = *items++;
+      item |= (byte & 0x7Fu) << shift;
+      shift += 7u;
+    } while (byte >= 0x80u);
+    *to++ = (uint16_t)item;
   }
 }
 

@@ -58,11 +58,10 @@ static __attribute__((noinline)) uint64_t ep_wasm_shift_sticky(uint64_t mantissa
   return (uint64_t)(high >> shift) << 32 | low;
 }
 
-/* mantissa * 2^(exponent - 63), rounded; beyond the largest number it is infinity. The mantissa's last bit may stand for any
+/* mantissa * 2^(exponent - 63), not 0, rounded; beyond the largest number it is infinity. The mantissa's last bit may stand for any
  * that were cut off below it. */
 static __attribute__((noinline)) uint64_t ep_wasm_pack(uint64_t mantissa, int32_t exponent, uint32_t bias) {
   uint32_t rest, biased;
-  if (mantissa == 0u) return 0;
   mantissa = ep_wasm_normalise(mantissa, &exponent);
   exponent += (int32_t)bias - 1; /* a hidden bit counts one, and so does a carry */
   if (exponent < 0) {
@@ -163,9 +162,11 @@ static uint64_t ep_wasm_divide_mantissas(uint64_t a, uint64_t b) {
   return quotient << 8 | (a != 0u ? 1u : 0u);
 }
 
-/* To divide is to multiply by the inverse: that of 0 is infinity, and that of infinity 0. */
-static uint64_t ep_wasm_f64_product(uint64_t a, uint64_t b, bool inverse) {
-  const uint64_t sign = (a ^ b) & SIGN64;
+/* To divide is to multiply by the inverse: that of 0 is infinity, and that of infinity 0. The sign of `a` is the result's, that
+ * of `b` says to divide. */
+static __attribute__((noinline)) uint64_t ep_wasm_f64_product(uint64_t a, uint64_t b) {
+  const uint64_t sign = a & SIGN64;
+  const bool inverse = (b & SIGN64) != 0u;
   bool infinite, zero;
   int32_t exponent, other;
   a &= ~SIGN64;
@@ -184,26 +185,26 @@ static uint64_t ep_wasm_f64_product(uint64_t a, uint64_t b, bool inverse) {
 }
 
 uint64_t ep_wasm_f64_multiply(uint64_t a, uint64_t b) {
-  return ep_wasm_f64_product(a, b, false);
+  return ep_wasm_f64_product(a ^ (b & SIGN64), b & ~SIGN64);
 }
 
 uint64_t ep_wasm_f64_divide(uint64_t a, uint64_t b) {
-  return ep_wasm_f64_product(a, b, true);
+  return ep_wasm_f64_product(a ^ (b & SIGN64), b | SIGN64);
 }
 
 /* ---- rounding to integral values ------------------------------------------------------------------------- */
 
+/* Whether the magnitude goes up, as bits by the last one that stays and two that don't, the lower of which stands for all
+ * that is cut off below it: for each rounding of positive and of negative numbers. */
+static const uint8_t ep_wasm_up[8] = {0xEE, 0x00, 0x00, 0xEE, 0x00, 0x00, 0xC8, 0xC8};
+
 /* `bits` has no sign, and is no NaN; an f32 has its digits where those of an f64 begin. */
-static uint64_t ep_wasm_round(uint64_t bits, uint32_t bias, bool negative, ep_wasm_rounding_t rounding) {
-  /* Whether the magnitude goes up, as bits by the last one that stays and two that don't, the lower of which stands
-   * for all that is cut off below it. */
-  static const uint8_t up[4] = {0xEE, 0xEE, 0x00, 0xC8};
+static uint64_t ep_wasm_round(uint64_t bits, uint32_t bias, uint32_t up) {
   const int32_t exponent = (int32_t)(bits >> 52) - (int32_t)bias;
   uint32_t shift;
   if (exponent >= 52 || bits == 0u) return bits;
   bits = ep_wasm_shift_sticky((bits | HIDDEN64) << 11, (uint32_t)(61 - exponent));
-  if (rounding > EP_FLOOR || negative == (rounding == EP_FLOOR))
-    bits += (uint32_t)(up[rounding] >> (bits & 7u) & 1u) << 2;
+  bits += (up >> (bits & 7u) & 1u) << 2;
   bits >>= 2;
   if (bits == 0u) return 0;
   shift = (uint32_t)ep_wasm_i64_clz(bits);
@@ -212,14 +213,15 @@ static uint64_t ep_wasm_round(uint64_t bits, uint32_t bias, bool negative, ep_wa
 
 uint64_t ep_wasm_f64_round(uint64_t bits, ep_wasm_rounding_t rounding) {
   const uint64_t sign = bits & SIGN64;
-  return sign | ep_wasm_round(bits & ~SIGN64, BIAS64, sign != 0u, rounding);
+  return sign | ep_wasm_round(bits & ~SIGN64, BIAS64, ep_wasm_up[2u * rounding + (uint32_t)(bits >> 63)]);
 }
 
 uint32_t ep_wasm_f32_round(uint32_t bits, ep_wasm_rounding_t rounding) {
   const uint32_t sign = bits & SIGN32;
   if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN32;
-  return sign |
-         (uint32_t)(ep_wasm_round((uint64_t)(bits & ~SIGN32) << 29, BIAS32, sign != 0u, rounding) >> 29);
+  return sign | (uint32_t)(ep_wasm_round((uint64_t)(bits & ~SIGN32) << 29, BIAS32,
+                                         ep_wasm_up[2u * rounding + (bits >> 31)]) >>
+                           29);
 }
 
 /* ---- square root ------------------------------------------------------------------------------------------- */
@@ -298,11 +300,11 @@ ep_wasm_result_t ep_wasm_truncate(uint32_t form, uint64_t *a) {
 }
 
 uint64_t ep_wasm_f32_from_unsigned(uint64_t value) {
-  return ep_wasm_pack(value, 63, BIAS32);
+  return value == 0u ? 0u : ep_wasm_pack(value, 63, BIAS32);
 }
 
 uint64_t ep_wasm_f64_from_unsigned(uint64_t value) {
-  return ep_wasm_pack(value, 63, BIAS64);
+  return value == 0u ? 0u : ep_wasm_pack(value, 63, BIAS64);
 }
 
 uint64_t ep_wasm_f32_from_signed(uint64_t value) {

@@ -23,25 +23,39 @@ static bool ep_wasm_wanted_is(const ep_wasm_wanted_t *wanted, const char *module
          ep_wasm_text_is(wanted->name, wanted->name_size, name);
 }
 
-static uint32_t ep_wasm_append(char *text, uint32_t at, uint32_t room, const uint8_t *part, uint32_t size) {
-  for (uint32_t i = 0; i < size && at < room; i++) text[at++] = (char)(part[i] < 0x20u ? '?' : part[i]);
-  return at;
+static char *ep_wasm_append(char *to, const char *end, const uint8_t *part, uint32_t size) {
+  for (; size > 0u && to < end; size--) {
+    const char letter = (char)*part++;
+    *to++ = (uint8_t)letter < 0x20u ? '?' : letter;
+  }
+  return to;
 }
 
-/* Keeps the first import that doesn't link: "module.name", or "module.name: type". The module may still turn out to
- * be invalid, which goes first. */
-static void ep_wasm_unlinkable(LOADER_ const ep_wasm_wanted_t *wanted, bool found) {
-  char *text = loader->link_error.detail;
-  uint32_t room = sizeof loader->link_error.detail - 1u;
-  uint32_t at;
-  if (loader->link_result != EP_WASM_OK) return;
-  loader->link_result = EP_WASM_UNLINKABLE;
-  loader->link_error.offset = loader->at;
-  at = ep_wasm_append(text, 0, room - 8u, wanted->module, wanted->module_size);
-  at = ep_wasm_append(text, at, room - 7u, (const uint8_t *)".", 1);
-  at = ep_wasm_append(text, at, room - 6u, wanted->name, wanted->name_size);
-  if (found) at = ep_wasm_append(text, at, room, (const uint8_t *)": type", 6);
-  text[at] = '\0';
+/* Keeps the first import that doesn't link. The module may still turn out to be invalid, which goes first. */
+static void ep_wasm_unlinkable(LOADER_ bool found) {
+  if (loader->unlinked != 0u) return;
+  loader->unlinked = loader->import;
+  loader->found = found;
+}
+
+void ep_wasm_report_unlinked(LOADER) {
+  static const uint8_t marks[] = {'.', ':', ' ', 't', 'y', 'p', 'e'};
+  ep_wasm_error_t *const error = loader->error;
+  const char *const end = error->detail + sizeof error->detail - 1u;
+  char *to = error->detail;
+  const uint8_t *name;
+  uint32_t size;
+  if (loader->unlinked == 0u) return;
+  loader->at = error->offset = loader->unlinked;
+  loader->end = loader->instance->size;
+  name = ep_wasm_read_name(WITH_ & size);
+  to = ep_wasm_append(to, end - 8, name, size);
+  to = ep_wasm_append(to, end - 7, marks, 1);
+  name = ep_wasm_read_name(WITH_ & size);
+  to = ep_wasm_append(to, end - 6, name, size);
+  if (loader->found) to = ep_wasm_append(to, end, marks + 1, 6);
+  *to = '\0';
+  loader->result = EP_WASM_UNLINKABLE;
 }
 
 static void ep_wasm_import_function(LOADER_ const ep_wasm_wanted_t *wanted) {
@@ -63,7 +77,7 @@ static void ep_wasm_import_function(LOADER_ const ep_wasm_wanted_t *wanted) {
     function->locals = (uint16_t)i;
     return;
   }
-  ep_wasm_unlinkable(WITH_ wanted, found);
+  ep_wasm_unlinkable(WITH_ found);
 }
 
 /* The host's table, memory or global of that name and kind. */
@@ -75,7 +89,7 @@ static const ep_wasm_external_t *ep_wasm_find_external(LOADER_ const ep_wasm_wan
     if (host->externals[i].kind == kind) return &host->externals[i];
     found = true;
   }
-  ep_wasm_unlinkable(WITH_ wanted, found);
+  ep_wasm_unlinkable(WITH_ found);
   return NULL;
 }
 
@@ -91,7 +105,7 @@ static void ep_wasm_import_table(LOADER_ const ep_wasm_wanted_t *wanted) {
   ep_wasm_read_table_type(WITH_ & min, &max);
   external = ep_wasm_find_external(WITH_ wanted, EP_WASM_TABLE);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(WITH_ wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(WITH_ true);
   loader->instance->table_size = external->min;
 }
 
@@ -101,7 +115,7 @@ static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
   ep_wasm_read_memory_type(WITH_ & min, &max);
   external = ep_wasm_find_external(WITH_ wanted, EP_WASM_MEMORY);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(WITH_ wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(WITH_ true);
   loader->instance->memory_pages = external->min;
   loader->instance->memory_max_pages = external->max;
 }
@@ -109,7 +123,7 @@ static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
 static void ep_wasm_import_global(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint8_t type = ep_wasm_read_global_type(WITH);
   const ep_wasm_external_t *external = ep_wasm_find_external(WITH_ wanted, EP_WASM_GLOBAL);
-  if (external != NULL && external->type != type) ep_wasm_unlinkable(WITH_ wanted, true);
+  if (external != NULL && external->type != type) ep_wasm_unlinkable(WITH_ true);
   ep_wasm_add_global(WITH_ type, external != NULL ? external->value : 0u);
   loader->import_globals++;
 }
@@ -117,6 +131,7 @@ static void ep_wasm_import_global(LOADER_ const ep_wasm_wanted_t *wanted) {
 void ep_wasm_read_import(LOADER_ uint32_t index) {
   ep_wasm_wanted_t wanted;
   (void)index;
+  loader->import = loader->at;
   wanted.module = ep_wasm_read_name(WITH_ & wanted.module_size);
   wanted.name = ep_wasm_read_name(WITH_ & wanted.name_size);
   switch (ep_wasm_read_byte(WITH)) {

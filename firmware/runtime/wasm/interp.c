@@ -158,9 +158,10 @@ OP(i64_extend_i32_u) {
 
 /* ---- memory (4.4.7) -------------------------------------------------------------------------------------------- */
 
-/* Sizes of loads and stores, bytes. */
-static const uint8_t ep_wasm_sizes[EP_OP_memory_size - EP_OP_i32_load] = {
-    4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4, /* stores: */ 4, 8, 4, 8, 1, 2, 1, 2, 4};
+/* Bytes of a load or store. */
+INLINE uint32_t size_of(uint32_t opcode) {
+  return EP_SIG_SIZE(ep_wasm_signatures[opcode - EP_OP_i32_load]);
+}
 
 INLINE uint32_t safe_bound(const ep_wasm_instance_t *instance) {
   return instance->memory_size >= 8u ? instance->memory_size - 7u : 0u;
@@ -168,7 +169,7 @@ INLINE uint32_t safe_bound(const ep_wasm_instance_t *instance) {
 
 /* What `opcode` at `base` plus `offset` means, or NULL if that isn't all in memory. */
 INLINE uint8_t *inside(RUN_ uint32_t opcode, uint32_t base, uint32_t offset) {
-  const uint32_t size = ep_wasm_sizes[opcode - EP_OP_i32_load];
+  const uint32_t size = size_of(opcode);
   const uint32_t memory_size = run->memory_size;
   uint32_t address;
   if (__builtin_add_overflow(base, offset, &address) || address >= memory_size ||
@@ -309,7 +310,7 @@ LEAF static went_t access_far(RUN) {
 #if EP_WASM_MAX_MEMORY > EP_WASM_PAGE
   const uint8_t *const second = ep_wasm_leb_skip(IP);
   const uint32_t opcode = *IP & 0x7Fu;
-  const uint32_t size = ep_wasm_sizes[opcode - EP_OP_i32_load];
+  const uint32_t size = size_of(opcode);
   uint8_t *const place =
       inside(PASS_ opcode, opcode < EP_OP_i32_store ? LOW : (uint32_t)SP[-1], ep_wasm_leb_u32(second));
   if (place != NULL) {
@@ -891,12 +892,6 @@ LEAF static went_t blocks(RUN) {
   NEXT;
 }
 
-/* The fuel that somebody else found the instruction to take. */
-INLINE void take_charge(RUN) {
-  FUEL -= run->charged;
-  run->charged = 0;
-}
-
 /* A call from the outermost function on lays its frame down like any other; nobody returns by it. */
 #if defined(EP_WASM_REGISTERS)
 #define SAVE_FRAME(frame)                                                                                    \
@@ -929,10 +924,19 @@ INLINE void take_charge(RUN) {
   } while (0)
 #endif
 
-/* A trap of a call is at its own place, not where it returns to. */
+/* A trap of a call, or of what goes on to `charged`, is at its own place, not where it returns to. */
 LEAF static went_t trap_call(RUN_ ep_wasm_result_t result) {
   IP = run->calling;
   return trap(PASS_ result);
+}
+
+/* The end of what somebody else did, who found how much fuel it is to take. */
+LEAF static went_t charged(RUN_ ep_wasm_result_t result) {
+  FUEL -= run->charged;
+  run->charged = 0;
+  LOAD_TOP(SP);
+  if (UNLIKELY(result != EP_WASM_OK)) return trap_call(PASS_ result);
+  return next_if_fuel(PASS);
 }
 
 LEAF static went_t call_import(RUN_ const ep_wasm_function_t *function) {
@@ -940,10 +944,7 @@ LEAF static went_t call_import(RUN_ const ep_wasm_function_t *function) {
   uint64_t *const args = SP + 1 - function->params;
   SP = function->results != 0u ? args : args - 1;
   result = run->host->imports[function->locals].call(run, args);
-  take_charge(PASS);
-  LOAD_TOP(SP);
-  if (UNLIKELY(result != EP_WASM_OK)) return trap_call(PASS_ result);
-  return next_if_fuel(PASS);
+  return charged(PASS_ result);
 }
 
 /* Calls function `index` with the topmost operands as arguments (4.4.10); it returns to IP. */
@@ -959,7 +960,10 @@ LEAF static went_t call_function(RUN_ uint32_t index) {
   run->depth--;
   more = (uint32_t)function->locals - function->params;
   FUEL -= (int32_t)EP_FUEL_LOCALS(more);
-  for (; more > 0u; more--) STORE_ZERO(p);
+  if (more > 0u) {
+    do STORE_ZERO(p);
+    while (--more > 0u);
+  }
   p++;
   SAVE_FRAME(p);
   FP = p - function->locals;
@@ -1211,9 +1215,9 @@ SAME(f32_nearest, f32_ceil)
 OP(f32_min) {
   uint32_t a;
   TAKE_BELOW(a);
-  if (ep_wasm_is_nan32(a) || ep_wasm_is_nan32(LOW))
+  if (__builtin_isunordered(ep_wasm_f32(a), ep_wasm_f32(LOW)))
     LOW = EP_WASM_NAN32;
-  else if (ep_wasm_below((uint64_t)(uint32_t)*SP << 32, (uint64_t)LOW << 32) != (IP[-1] & 1u))
+  else if (ep_wasm_below((uint64_t)a << 32, (uint64_t)LOW << 32) != (IP[-1] & 1u))
     LOW = (uint32_t)*SP;
   NEXT;
 }
@@ -1339,17 +1343,15 @@ TRUNCATE(i64_trunc_f64_u, 1)
 LEAF static went_t bulk(RUN_ uint32_t opcode) {
   uint32_t numbers = 3u - (opcode & 1u);
   ep_wasm_result_t result;
+  run->calling = IP;
   if ((opcode & 3u) != EP_BULK_DROP) SP -= 3;
   result = ep_wasm_bulk(run, opcode, IP, SP + 1);
-  if (UNLIKELY(result != EP_WASM_OK)) return trap(PASS_ result);
   FUEL -= EP_FUEL_memory_fill - FUEL_OF_DISPATCH;
   for (; numbers > 0u; numbers--) {
     do FUEL--;
     while (*IP++ >= 0x80u);
   }
-  take_charge(PASS);
-  LOAD_TOP(SP);
-  return next_if_fuel(PASS);
+  return charged(PASS_ result);
 }
 _Static_assert(((EP_BULK_INIT | EP_BULK_COPY) & 1) == 0 && (EP_BULK_DROP & EP_BULK_FILL & 1) == 1,
                "the even ones have two indices");

@@ -71,17 +71,18 @@ static void ep_wasm_read_module(LOADER) {
 
 static void ep_wasm_take_memory(LOADER) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint64_t declared = (uint64_t)instance->memory_pages * EP_WASM_PAGE;
   uint32_t room = loader->limits->memory_bytes;
   if (room > EP_WASM_MAX_MEMORY) room = EP_WASM_MAX_MEMORY;
 #if EP_WASM_MEMORY_GROWS
-  uint64_t most = (uint64_t)instance->memory_max_pages * EP_WASM_PAGE;
+  const uint64_t declared = (uint64_t)instance->memory_pages * EP_WASM_PAGE;
+  const uint64_t most = (uint64_t)instance->memory_max_pages * EP_WASM_PAGE;
   if (declared > room) ep_wasm_refuse(WITH_ EP_REFUSE_memory);
   instance->memory_size = (uint32_t)declared;
   if (room > most) room = (uint32_t)most;
   instance->memory_max_pages = room / EP_WASM_PAGE;
 #else
-  if (room > declared) room = (uint32_t)declared;
+  _Static_assert(EP_WASM_MAX_MEMORY <= EP_WASM_PAGE, "who declares a page has declared enough");
+  if (instance->memory_pages == 0u) room = 0;
   instance->memory_size = room;
 #endif
   instance->memory = ep_wasm_take(WITH_(room + 7u) / 8u, 8);
@@ -128,10 +129,7 @@ ep_wasm_result_t ep_wasm_load(ep_wasm_instance_t *instance, uint8_t *code, uint3
   instance->host = host;
   instance->start = -1;
   ep_wasm_attempt(WITH_ ep_wasm_read_module);
-  if (state.result == EP_WASM_OK && state.link_result != EP_WASM_OK) {
-    state.result = state.link_result;
-    *error = state.link_error;
-  }
+  if (state.result == EP_WASM_OK) ep_wasm_report_unlinked(WITH);
   if (state.result == EP_WASM_OK) ep_wasm_attempt(WITH_ ep_wasm_instantiate);
   EP_WASM_FINISH;
   return state.result;

@@ -84,11 +84,12 @@ typedef struct {
   uint32_t next_step; /* offset from which the host hears of the next 64 bytes */
   /* what is long stands last: Arm reaches the first 128 bytes by shorter instructions */
   ep_wasm_section_t sections[EP_SECTION_IDS];
+  uint32_t import; /* imports.c: offset of the one that is read */
+  uint32_t
+      unlinked; /* of the first that doesn't link, 0 if all do; told only if the module is valid in itself */
   const char *custom; /* export.c: the section that is looked for */
   uint32_t custom_size;
-  bool found;
-  ep_wasm_result_t link_result; /* reported only if the module is valid in itself */
-  ep_wasm_error_t link_error;
+  bool found; /* it, or the import by another type */
 } ep_wasm_loader_t;
 
 #define EP_WASM_MUTABLE 0x80u
@@ -191,6 +192,8 @@ void ep_wasm_set_function_type(LOADER_ ep_wasm_function_t *function, uint32_t ty
 
 /* imports.c */
 void ep_wasm_read_import(LOADER_ uint32_t index);
+/* What didn't link, if anything: "module.name", or "module.name: type". */
+void ep_wasm_report_unlinked(LOADER);
 
 /* segments.c: the immediate of a const instruction, and its type; a constant expression of the given type; an element or
  * data segment. */

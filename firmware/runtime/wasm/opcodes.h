@@ -86,6 +86,10 @@ enum {
   EP_SIG_STORE = 3 << 6,
   EP_SIG_CLASS = 3 << 6
 };
-#define EP_SIG_BINARY_BIT 0x10
+#define EP_SIG_BINARY_BIT   0x10
+#define EP_SIG_SIZE(access) (1u << ((access) >> 2 & 3u)) /* bytes of a load or store */
+
+/* Those of all plain instructions, from i32.load on (validate.c). */
+extern const unsigned char ep_wasm_signatures[];
 
 #endif

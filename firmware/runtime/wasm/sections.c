@@ -42,11 +42,16 @@ static uint32_t ep_wasm_section_rank(uint32_t id) {
 
 /* Magic and version (5.5.16), then where each section lies. */
 void ep_wasm_survey(LOADER) {
-  static const uint8_t preamble[8] = {0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00};
   uint32_t last = 0;
-  ep_wasm_skip(WITH_ 8);
-  if (ep_wasm_ok(WITH) && memcmp(loader->code, preamble, 4) != 0) ep_wasm_refuse(WITH_ EP_REFUSE_magic);
-  if (ep_wasm_ok(WITH) && memcmp(loader->code, preamble, 8) != 0) ep_wasm_refuse(WITH_ EP_REFUSE_version);
+  uint32_t magic = 0;
+  uint32_t version = 0;
+  ep_wasm_skip(WITH_ sizeof magic + sizeof version);
+  if (ep_wasm_ok(WITH)) {
+    memcpy(&magic, loader->code, sizeof magic);
+    memcpy(&version, loader->code + sizeof magic, sizeof version);
+  }
+  if (magic != 0x6D736100u) ep_wasm_refuse(WITH_ EP_REFUSE_magic);
+  if (version != 1u) ep_wasm_refuse(WITH_ EP_REFUSE_version);
   while (ep_wasm_ok(WITH) && loader->at < loader->instance->size) {
     uint32_t id = ep_wasm_read_byte(WITH);
     uint32_t size = ep_wasm_read_u32(WITH);

@@ -20,7 +20,7 @@
 #define FIRST_SIGNATURE EP_OP_i32_load
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
-static const uint8_t ep_wasm_signatures[] = {
+const uint8_t ep_wasm_signatures[] = {
 #define EP_WASM_OPCODE(code, id, text, fuel, signature)                                                      \
   [(code) < FIRST_SIGNATURE ? 0 : (code)-FIRST_SIGNATURE] = signature,
 #define EP_WASM_PREFIXED(code, id, text, fuel, signature)
