@@ -210,16 +210,30 @@ function main() {
     "tsconfig.base.json",
     "proto",
     "firmware/boards/sim",
-    ...["renode-test-harness", "support", "report", "power", "arm", "stress", "chaos"].map(
-      (at) => `tests/${at}`,
-    ),
+    ...[
+      "renode-test-harness",
+      "support",
+      "report",
+      "power",
+      "arm",
+      "stress",
+      "chaos",
+      "conformance",
+      "differential",
+    ].map((at) => `tests/${at}`),
     "host",
     "tools",
     "demo",
   ];
-  const compiled = ["host", "tests/power", "tests/chaos", "tools/edgeplug-push", "tools/testing"].map(
-    (at) => `${at}/dist/tsconfig.tsbuildinfo`,
-  );
+  const compiled = [
+    "host",
+    "tests/power",
+    "tests/chaos",
+    "tests/conformance",
+    "tests/differential",
+    "tools/edgeplug-push",
+    "tools/testing",
+  ].map((at) => `${at}/dist/tsconfig.tsbuildinfo`);
   step("typescript", typescript, compiled, "compiling the TypeScript packages", () => {
     run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
   });

@@ -80,10 +80,7 @@ static void say_hex(const uint8_t *bytes, uint32_t size) {
 static bool serve_module(void) {
   uint32_t size;
 
-  if (!read_length(&size)) return false;
-  /* the module that lies there is about to be overwritten */
-  ep_conformance_module_reset(reply, sizeof reply);
-  if (!read_at_most(module, sizeof module, size)) return false;
+  if (!read_length(&size) || !read_at_most(module, sizeof module, size)) return false;
   ep_conformance_module_load(module, size, reply, sizeof reply);
   return true;
 }
@@ -98,6 +95,11 @@ static bool serve_invoke(void) {
     if (!read_number(&args[i], 8)) return false;
   }
   ep_conformance_module_invoke(text, (uint32_t)name_size, args, (uint32_t)count, reply, sizeof reply);
+  return true;
+}
+
+static bool serve_fuel(void) {
+  ep_conformance_module_fuel(reply, sizeof reply);
   return true;
 }
 
@@ -163,6 +165,7 @@ static bool serve_one(int request) {
   switch (request) {
   case 'M': return serve_module();
   case 'I': return serve_invoke();
+  case 'F': return serve_fuel();
   case 'E': return serve_ed25519();
   case 'H': return serve_sha512();
   case 'C': return serve_crc32();

@@ -1,11 +1,11 @@
-// The six workloads as `asc` emits them, from unoptimised code with the garbage collector's runtime to -O3 with none:
-// same results as in V8.
+// The six workloads, and functions as values, as `asc` emits them, from unoptimised code with the garbage collector's runtime
+// to -O3 with none: same results as in V8.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as asc from "assemblyscript/asc";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
-import { callEngine, callV8, moduleRequest, type Signature } from "./module.js";
+import { ConformanceImage } from "./src/image.js";
+import { agree, callEngine, callV8, moduleRequest, type Outcome, type Signature } from "./module.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -19,11 +19,12 @@ const OPTIONS: readonly (readonly [string, readonly string[]])[] = [
 const INT: Signature = { params: ["i32"], results: ["i32"] };
 const NONE: Signature = { params: [], results: ["i32"] };
 
+const TWO_INTS: Signature = { params: ["i32", "i32"], results: ["i32"] };
+
+type Call = readonly [name: string, args: readonly bigint[], Signature];
+
 /** Exports that take and give integers: floats as JavaScript calls them would lose their bits. */
-const WORKLOADS: readonly (readonly [
-  string,
-  readonly (readonly [string, readonly bigint[], Signature])[],
-])[] = [
+const WORKLOADS: readonly (readonly [string, readonly Call[]])[] = [
   [
     "fibsieve",
     [
@@ -47,6 +48,21 @@ const WORKLOADS: readonly (readonly [
       ["tick", [40n], INT],
     ],
   ],
+  [
+    "functions",
+    [
+      ["step", [40n], INT],
+      ...[0n, 1n, 2n].flatMap((index): Call[] => [
+        ["choose", [index], { params: ["i32"], results: [] }],
+        ["step", [40n], INT],
+        ["isTwice", [], NONE],
+      ]),
+      ["choose", [3n], { params: ["i32"], results: [] }],
+      ...[0n, 1n, 2n, 3n, 99n].map((index): Call => ["byIndex", [index, 20n], TWO_INTS]),
+      ["sumOf", [20n], INT],
+      ...[0n, 1n].map((which): Call => ["shapes", [which, 5n], TWO_INTS]),
+    ],
+  ],
 ];
 
 /** f32 in and out, as numbers in V8 and as bits in the engine. */
@@ -62,7 +78,8 @@ const PLACES = [
 
 /** In this process: starting `asc` takes longer than it runs. */
 async function compile(name: string, options: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
-  const source = await readFile(join(ROOT, "tests/bench/workloads", `${name}.as`), "utf8");
+  const folder = name === "functions" ? "tests/conformance" : "tests/bench/workloads";
+  const source = await readFile(join(ROOT, folder, `${name}.as`), "utf8");
   let binary: Uint8Array<ArrayBuffer> | undefined;
   const { error, stderr } = await asc.main([`${name}.ts`, "-o", "out.wasm", "--use", "abort=", ...options], {
     readFile: (path) => (path === `${name}.ts` ? source : null),
@@ -73,6 +90,10 @@ async function compile(name: string, options: readonly string[]): Promise<Uint8A
   });
   if (error !== null || binary === undefined) throw new Error(stderr.toString(), { cause: error });
   return binary;
+}
+
+function show({ results, trap }: Outcome): string {
+  return trap ?? results?.join() ?? "";
 }
 
 function bits(value: number): bigint {
@@ -103,8 +124,14 @@ describe.each(OPTIONS)("AssemblyScript compiled %s", (_, options) => {
 
     test.each(WORKLOADS)("%s gives what it gives in V8", async (name, calls) => {
       const v8 = await load(name);
-      for (const [entry, args, signature] of calls)
-        expect(await callEngine(image, entry, args), entry).toEqual(callV8(v8, entry, args, signature));
+      for (const [entry, args, signature] of calls) {
+        const engine = await callEngine(image, entry, args);
+        const expected = callV8(v8, entry, args, signature);
+        expect(
+          agree(engine, expected),
+          `${entry}(${args.join()}) is ${show(engine)}, not ${show(expected)}`,
+        ).toBe(true);
+      }
     });
 
     test.each(FLOATS)("%s gives what it gives in V8, tick by tick", async (name, ticks, input) => {

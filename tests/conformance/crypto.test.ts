@@ -10,7 +10,8 @@
 import { createHash } from "node:crypto";
 import crc32 from "crc-32";
 import { afterAll, describe, expect, test } from "vitest";
-import { ConformanceImage, ed25519Request, hashRequest } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
+import { ed25519Request, hashRequest } from "./src/requests.js";
 import {
   type SignatureCase,
   edgeCases,

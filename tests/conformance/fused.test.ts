@@ -1,7 +1,7 @@
 // What load time fuses (firmware/runtime/wasm/rewrite.c), against V8: every operation with every way to fetch its operands
 // and every use of its result, and random programs of nothing else, with loads and stores at the end of memory.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import {
   agree,
   assemble,

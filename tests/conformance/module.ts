@@ -1,14 +1,11 @@
 // The same module in the engine (through the conformance image) and in V8, called with the same raw bits.
 import wabt from "wabt";
-import { type ConformanceImage, u32 } from "./image.js";
+import type { ConformanceImage } from "./src/image.js";
+import { invokeRequest, outcomeOf, type Outcome } from "./src/requests.js";
+
+export { invokeRequest, moduleRequest, type Outcome } from "./src/requests.js";
 
 const assembler = await wabt();
-
-/** What a call came to: the results' raw bits, or why there are none. */
-export interface Outcome {
-  readonly results?: bigint[];
-  readonly trap?: string;
-}
 
 export type ValueType = "i32" | "i64" | "f32" | "f64";
 
@@ -55,33 +52,15 @@ export function assemble(text: string, { validate = true } = {}): Uint8Array<Arr
   }
 }
 
-export function moduleRequest(bytes: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from("M"), u32(bytes.length), bytes]);
-}
-
-export function invokeRequest(name: string, args: readonly bigint[]): Buffer {
-  const text = Buffer.from(name);
-  const size = Buffer.alloc(2);
-  size.writeUInt16LE(text.length);
-  const values = Buffer.alloc(8 * args.length);
-  args.forEach((value, i) => values.writeBigUInt64LE(BigInt.asUintN(64, value), 8 * i));
-  return Buffer.concat([Buffer.from("I"), size, text, Buffer.from([args.length]), values]);
-}
-
 export async function callEngine(
   image: ConformanceImage,
   name: string,
   args: readonly bigint[],
 ): Promise<Outcome> {
   const line = await image.request(invokeRequest(name, args));
-  if (line.startsWith("t ")) return { trap: line.slice(2) };
-  if (line !== "r" && !line.startsWith("r ")) throw new Error(`${name}: ${line}`);
-  return {
-    results: line
-      .split(" ")
-      .slice(1)
-      .map((hex) => BigInt(`0x${hex}`)),
-  };
+  const outcome = outcomeOf(line);
+  if (outcome === undefined) throw new Error(`${name}: ${line}`);
+  return outcome;
 }
 
 /** V8's words for a trap, in those of the WebAssembly spec's tests. Where V8 has one word for two, both are given. */

@@ -4,7 +4,7 @@
 // NaNs by the spec's rules (4.3.3): an operation that calculates may give any canonical NaN, and ours always gives the
 // positive one; abs, neg, copysign and reinterpretations must keep every bit.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import {
   agree,
   assemble,

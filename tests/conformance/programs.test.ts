@@ -1,6 +1,6 @@
 // Everything that isn't arithmetic, against V8: same results bit for bit, same traps, same state afterwards.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ConformanceImage } from "./image.js";
+import { ConformanceImage } from "./src/image.js";
 import {
   agree,
   assemble,

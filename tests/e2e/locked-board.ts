@@ -14,6 +14,7 @@ export type Code = EdgePlugError["code"] | "OK";
 export type SignedCommand = ReturnType<typeof signedCommand>;
 
 export const [PUBLISHES, OPERATES] = [1, 2];
+const PATIENCE_MS = 9_000;
 export const old = makePackage(controlAgent({ value: 7 }), { release: 5, securityVersion: 2 });
 export const next = makePackage(controlAgent({ value: 8 }), { version: "2", release: 6, securityVersion: 2 });
 export const slow = makePackage(controlAgent({ value: 8 }), {
@@ -47,8 +48,9 @@ export async function ask(session: DeviceSession, command: Command): Promise<Cod
   return error === 0 ? "OK" : EdgePlugError.fromBoard(error, detail ?? 0, message ?? "").code;
 }
 
+/** Asked once: a copy of the request, sent because the board was slow, would void the nonce that the first one brought. */
 export async function challenge(session: DeviceSession): Promise<Uint8Array> {
-  const { response } = await session.connection.request({ challenge: {} });
+  const { response } = await session.connection.request({ challenge: {} }, { attemptMs: PATIENCE_MS });
   const nonce = response.challenge?.nonce;
   if (nonce?.length !== 8) throw new Error("a challenge without a nonce");
   return nonce;

@@ -35,6 +35,11 @@ uint8_t *ep_wasm_memory(ep_wasm_instance_t *instance, uint32_t address, uint32_t
   return instance->memory + address;
 }
 
+void *ep_wasm_globals(ep_wasm_instance_t *instance, uint32_t *size) {
+  *size = instance->global_count * (uint32_t)sizeof *instance->globals;
+  return instance->globals;
+}
+
 void ep_wasm_function_arity(const ep_wasm_instance_t *instance, uint32_t index, uint32_t *params,
                             uint32_t *results) {
   *params = instance->functions[index].params;

@@ -23,12 +23,29 @@ static bool ep_wasm_wanted_is(const ep_wasm_wanted_t *wanted, const char *module
          ep_wasm_text_is(wanted->name, wanted->name_size, name);
 }
 
+#if EP_WASM_EXTERNALS
+/* Whether the host has something of that name, of whatever kind. */
+static bool ep_wasm_is_offered(const ep_wasm_host_t *host, const ep_wasm_wanted_t *wanted) {
+  bool offered = false;
+  for (uint32_t i = 0; i < host->import_count; i++)
+    offered |= ep_wasm_wanted_is(wanted, host->imports[i].module, host->imports[i].name);
+  for (uint32_t i = 0; i < host->external_count; i++)
+    offered |= ep_wasm_wanted_is(wanted, host->externals[i].module, host->externals[i].name);
+  return offered;
+}
+#endif
+
 static char *ep_wasm_append(char *to, const char *end, const uint8_t *part, uint32_t size) {
   for (; size > 0u && to < end; size--) {
     const char letter = (char)*part++;
     *to++ = (uint8_t)letter < 0x20u ? '?' : letter;
   }
   return to;
+}
+
+static void ep_wasm_read_wanted(LOADER_ ep_wasm_wanted_t *wanted) {
+  wanted->module = ep_wasm_read_name(WITH_ & wanted->module_size);
+  wanted->name = ep_wasm_read_name(WITH_ & wanted->name_size);
 }
 
 /* Keeps the first import that doesn't link. The module may still turn out to be invalid, which goes first. */
@@ -43,16 +60,17 @@ void ep_wasm_report_unlinked(LOADER) {
   ep_wasm_error_t *const error = loader->error;
   const char *const end = error->detail + sizeof error->detail - 1u;
   char *to = error->detail;
-  const uint8_t *name;
-  uint32_t size;
+  ep_wasm_wanted_t wanted;
   if (loader->unlinked == 0u) return;
   loader->at = error->offset = loader->unlinked;
   loader->end = loader->instance->size;
-  name = ep_wasm_read_name(WITH_ & size);
-  to = ep_wasm_append(to, end - 8, name, size);
+  ep_wasm_read_wanted(WITH_ & wanted);
+#if EP_WASM_EXTERNALS
+  loader->found = ep_wasm_is_offered(loader->instance->host, &wanted);
+#endif
+  to = ep_wasm_append(to, end - 8, wanted.module, wanted.module_size);
   to = ep_wasm_append(to, end - 7, marks, 1);
-  name = ep_wasm_read_name(WITH_ & size);
-  to = ep_wasm_append(to, end - 6, name, size);
+  to = ep_wasm_append(to, end - 6, wanted.name, wanted.name_size);
   if (loader->found) to = ep_wasm_append(to, end, marks + 1, 6);
   *to = '\0';
   loader->result = EP_WASM_UNLINKABLE;
@@ -132,8 +150,7 @@ void ep_wasm_read_import(LOADER_ uint32_t index) {
   ep_wasm_wanted_t wanted;
   (void)index;
   loader->import = loader->at;
-  wanted.module = ep_wasm_read_name(WITH_ & wanted.module_size);
-  wanted.name = ep_wasm_read_name(WITH_ & wanted.name_size);
+  ep_wasm_read_wanted(WITH_ & wanted);
   switch (ep_wasm_read_byte(WITH)) {
   case 0: ep_wasm_import_function(WITH_ & wanted); break;
   case 1: ep_wasm_import_table(WITH_ & wanted); break;

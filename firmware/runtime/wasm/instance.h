@@ -32,8 +32,8 @@ typedef struct {
 
 /* A data or element segment that bulk instructions may still use; dropped ones have count 0. */
 typedef struct {
-  uint16_t offset; /* of the first byte or item */
-  uint16_t count;
+  const void *items; /* bytes of the module, or function indices as in the table */
+  uint32_t count;
 } ep_wasm_segment_t;
 
 /* Whether the interpreter keeps what changes all the time in registers (machine.h). */

@@ -184,6 +184,7 @@ void ep_wasm_read_memory(LOADER_ uint32_t index);
 void ep_wasm_read_global(LOADER_ uint32_t index);
 void ep_wasm_read_exports(LOADER);
 void ep_wasm_read_start(LOADER);
+void ep_wasm_read_element_type(LOADER); /* 5.3.4: functions alone */
 void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max);
 void ep_wasm_read_memory_type(LOADER_ uint32_t *min, uint32_t *max);
 uint8_t ep_wasm_read_global_type(LOADER);

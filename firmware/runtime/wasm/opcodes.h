@@ -74,7 +74,7 @@ enum {
 #define EP_FUEL_RESULTS(results) ((results) >> 1)      /* a return */
 #define EP_FUEL_FILLED(bytes)    ((bytes) >> 2)        /* memory.fill */
 #define EP_FUEL_COPIED(bytes)    ((bytes) >> 1) /* memory.copy, memory.init: byte by byte if not aligned alike */
-#define EP_FUEL_ITEMS(items)     (items)        /* table.copy, table.init (and items skipped to get there) */
+#define EP_FUEL_ITEMS(items)     (items)        /* table.copy, table.init */
 
 /* Signatures in a byte: bits 0-1 result (or stored value), bits 2-3 operand (or alignment), bit 4 two operands,
  * bits 6-7 what it is. Value types are 0x7F - code in the binary format (spec 5.3.1). */

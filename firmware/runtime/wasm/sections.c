@@ -134,9 +134,13 @@ static void ep_wasm_read_limits(LOADER_ uint32_t range, uint32_t *min, uint32_t 
   if (*min > *max) ep_wasm_refuse(WITH_ EP_REFUSE_minimum_above_maximum);
 }
 
-void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max) {
-  uint8_t type = ep_wasm_read_byte(WITH);
+void ep_wasm_read_element_type(LOADER) {
+  const uint8_t type = ep_wasm_read_byte(WITH);
   if (type != 0x70u) ep_wasm_refuse(WITH_ type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
+}
+
+void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max) {
+  ep_wasm_read_element_type(WITH);
   ep_wasm_read_limits(WITH_ UINT32_MAX, min, max);
   if (loader->instance->has_table) ep_wasm_refuse(WITH_ EP_REFUSE_multiple_tables);
   loader->instance->has_table = true;

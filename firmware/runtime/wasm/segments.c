@@ -21,6 +21,21 @@ static uint64_t ep_wasm_read_constant_global(LOADER_ uint8_t *type) {
   return loader->instance->globals[index];
 }
 
+/* In constants alone, since no code may have them yet. */
+#define EP_CONSTANT_REF_NULL 0xD0u
+#define EP_CONSTANT_REF_FUNC 0xD2u
+
+/* Most instructions are no constants; some bytes are no instructions. */
+static void ep_wasm_refuse_constant(LOADER_ uint8_t opcode) {
+  ep_wasm_refuse(WITH_ opcode > EP_CONSTANT_REF_FUNC && opcode < EP_OP_prefix
+                     ? EP_REFUSE_opcode
+                     : EP_REFUSE_constant_expression);
+}
+
+static void ep_wasm_read_constant_end(LOADER) {
+  if (ep_wasm_read_byte(WITH) != EP_OP_end) ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
+}
+
 uint64_t ep_wasm_read_literal(LOADER_ uint8_t opcode) {
   if (opcode == EP_OP_i32_const) return (uint64_t)ep_wasm_read_signed(WITH_ 32);
   if (opcode == EP_OP_i64_const) return (uint64_t)ep_wasm_read_signed(WITH_ 64);
@@ -37,22 +52,11 @@ uint64_t ep_wasm_read_constant(LOADER_ uint8_t type) {
   } else if (opcode == EP_OP_global_get) {
     value = ep_wasm_read_constant_global(WITH_ & actual);
   } else {
-    ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
+    ep_wasm_refuse_constant(WITH_ opcode);
   }
   if (actual != type) ep_wasm_refuse(WITH_ EP_REFUSE_type_mismatch);
-  if (ep_wasm_read_byte(WITH) != EP_OP_end) ep_wasm_refuse(WITH_ EP_REFUSE_constant_expression);
+  ep_wasm_read_constant_end(WITH);
   return value;
-}
-
-/* One item of an element segment: a function index. Expressions are either no constants or of reference types. */
-static uint16_t ep_wasm_read_item(LOADER_ bool expressions) {
-  if (expressions) {
-    uint8_t opcode = ep_wasm_read_byte(WITH);
-    ep_wasm_refuse(WITH_ opcode == 0xD0u || opcode == 0xD2u ? EP_REFUSE_reference_types
-                                                            : EP_REFUSE_constant_expression);
-    return 0;
-  }
-  return (uint16_t)ep_wasm_read_index(WITH_ loader->instance->function_count, EP_REFUSE_unknown_function);
 }
 
 /* The kinds of element segments (5.5.12) are three bits. */
@@ -69,35 +73,47 @@ static uint32_t ep_wasm_read_element_head(LOADER_ uint32_t *kind) {
     offset = (uint32_t)ep_wasm_read_constant(WITH_ EP_WASM_I32);
   }
   if ((*kind & 3u) != 0u) {
-    uint8_t type = ep_wasm_read_byte(WITH);
-    if ((*kind & EP_ELEMENT_EXPRESSIONS) == 0u) {
-      if (type != 0u) ep_wasm_refuse(WITH_ EP_REFUSE_element_kind);
-    } else if (type != 0x70u) {
-      ep_wasm_refuse(WITH_ type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
-    }
+    if ((*kind & EP_ELEMENT_EXPRESSIONS) != 0u)
+      ep_wasm_read_element_type(WITH);
+    else if (ep_wasm_read_byte(WITH) != 0u)
+      ep_wasm_refuse(WITH_ EP_REFUSE_element_kind);
   }
   return offset;
 }
 
+/* One item: a function's index, or an expression, `ref.func` of one or `ref.null`. */
+static uint16_t ep_wasm_read_item(LOADER_ uint32_t kind) {
+  const bool expression = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
+  const uint8_t opcode = expression ? ep_wasm_read_byte(WITH) : EP_CONSTANT_REF_FUNC;
+  uint32_t index = EP_WASM_NULL;
+  if (opcode == EP_CONSTANT_REF_FUNC)
+    index = ep_wasm_read_index(WITH_ loader->instance->function_count, EP_REFUSE_unknown_function);
+  else if (opcode == EP_CONSTANT_REF_NULL)
+    ep_wasm_read_element_type(WITH);
+  else
+    ep_wasm_refuse_constant(WITH_ opcode);
+  if (expression) ep_wasm_read_constant_end(WITH);
+  return (uint16_t)index;
+}
+
 void ep_wasm_read_element(LOADER_ uint32_t index) {
-  const bool apply = loader->apply;
   ep_wasm_instance_t *instance = loader->instance;
+  uint16_t *to = NULL;
   uint32_t kind;
   uint32_t offset = ep_wasm_read_element_head(WITH_ & kind);
   uint32_t count = ep_wasm_read_count(WITH);
-  bool expressions = (kind & EP_ELEMENT_EXPRESSIONS) != 0u;
-  bool copy = apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u;
-  if (apply && (kind & 3u) == EP_ELEMENT_NOT_ACTIVE) {
-    const ep_wasm_segment_t passive = {(uint16_t)loader->at, (uint16_t)count};
-    instance->elements[index] = passive;
+  if (loader->apply && (kind & EP_ELEMENT_NOT_ACTIVE) == 0u) {
+    to = instance->table + offset;
+    if (offset > instance->table_size || count > instance->table_size - offset)
+      ep_wasm_refuse(WITH_ EP_REFUSE_element_segment);
+  } else if (loader->apply && (kind & EP_ELEMENT_TABLE) == 0u) {
+    to = ep_wasm_take(WITH_ count, sizeof *to);
+    instance->elements[index].items = to;
+    instance->elements[index].count = count;
   }
-  if (copy && (offset > instance->table_size || count > instance->table_size - offset)) {
-    ep_wasm_refuse(WITH_ EP_REFUSE_element_segment);
-    return;
-  }
-  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) {
-    uint16_t item = ep_wasm_read_item(WITH_ expressions);
-    if (copy) instance->table[offset + i] = item;
+  for (; count > 0u && ep_wasm_ok(WITH); count--) {
+    const uint16_t item = ep_wasm_read_item(WITH_ kind);
+    if (to != NULL) *to++ = item;
   }
 }
 
@@ -126,8 +142,8 @@ void ep_wasm_read_data(LOADER_ uint32_t index) {
   }
   size = ep_wasm_read_count(WITH);
   if (apply && kind == 1u && index < instance->data_count) {
-    const ep_wasm_segment_t passive = {(uint16_t)loader->at, (uint16_t)size};
-    instance->data[index] = passive;
+    instance->data[index].items = instance->code + loader->at;
+    instance->data[index].count = size;
   }
   if (apply && kind != 1u) ep_wasm_apply_data(WITH_ offset, size);
   ep_wasm_skip(WITH_ size);

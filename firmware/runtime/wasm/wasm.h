@@ -132,6 +132,9 @@ int32_t ep_wasm_fuel(const ep_wasm_instance_t *instance);
 /* For host functions whose work is worth more than their call: takes `fuel` more for it. */
 void ep_wasm_charge(ep_wasm_instance_t *instance, int32_t fuel);
 
+/* The globals as they are kept, `size` bytes: to be put back later, nothing else. Between two calls. */
+void *ep_wasm_globals(ep_wasm_instance_t *instance, uint32_t *size);
+
 /* Whether calls report each EP_WASM_SLICE fuel by fuel_step (main loop: true; scan interrupt: false). */
 void ep_wasm_set_sliced(ep_wasm_instance_t *instance, bool sliced);
 

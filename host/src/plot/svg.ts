@@ -19,11 +19,13 @@ export interface SvgPlot {
 const WIDTH = 900;
 const LEFT = 90;
 const RIGHT = 20;
-const TOP = 36;
+const TOP = 52;
 const PANEL = 110;
-const GAP = 26;
-const AXIS = 40;
-const TICKS = 8;
+const GAP = 32;
+const AXIS = 32;
+/** Marks along the axes, about. */
+const TIME_TICKS = 8;
+const VALUE_TICKS = 4;
 /** Points of a line; more can't be told apart, so each pair of columns shows its smallest and largest value. */
 const POINTS = 1_500;
 const COLOURS = { input: "#2563a8", output: "#b45309" } as const;
@@ -54,8 +56,9 @@ function panel(
   const [low, high] = range(line.values);
   const y = (value: number): number => top + PANEL - ((value - low) / (high - low)) * PANEL;
   const name = `${line.name}${line.unit === "" ? "" : ` (${line.unit})`}`;
-  const ticks = [high, (low + high) / 2, low].map(
+  const ticks = roundValues(low, high, VALUE_TICKS).map(
     (value) =>
+      `<path d="M${LEFT} ${fixed(y(value))}H${WIDTH - RIGHT}" stroke="#e5e7eb"/>` +
       `<text x="${LEFT - 6}" y="${fixed(y(value) + 4)}" text-anchor="end" fill="#4b5563">${short(value)}</text>`,
   );
   const paths = pieces(line.values).map(
@@ -65,7 +68,7 @@ function panel(
         .join(" ")}"/>`,
   );
   return `<g><rect x="${LEFT}" y="${top}" width="${WIDTH - LEFT - RIGHT}" height="${PANEL}" fill="#f9fafb" stroke="#d1d5db"/>
-<text x="${LEFT + 6}" y="${top + 15}" fill="${COLOURS[line.kind]}">${line.kind} ${escaped(name)}</text>
+<text x="${LEFT}" y="${top - 7}" fill="${COLOURS[line.kind]}">${line.kind} ${escaped(name)}</text>
 ${[...ticks, ...paths].join("\n")}</g>`;
 }
 
@@ -93,15 +96,24 @@ function thinned(values: readonly number[]): [number, number][] {
 }
 
 function mark({ kind, text }: SvgEvent, x: number, bottom: number): string {
-  return `<line x1="${fixed(x)}" x2="${fixed(x)}" y1="${TOP}" y2="${bottom - GAP}" stroke="${EVENT_COLOURS[kind]}" stroke-dasharray="3 3" class="${kind}"><title>${escaped(text)}</title></line>`;
+  return `<line x1="${fixed(x)}" x2="${fixed(x)}" y1="${TOP}" y2="${bottom - GAP}" stroke="${EVENT_COLOURS[kind]}" stroke-opacity="0.45" stroke-dasharray="3 3" class="${kind}"><title>${escaped(text)}</title></line>`;
 }
 
 function axis(seconds: number, x: (time: number) => number, bottom: number): string {
-  const marks = Array.from({ length: TICKS + 1 }, (_, at) => (seconds * at) / TICKS).map(
+  const marks = roundValues(0, seconds, TIME_TICKS).map(
     (time) =>
       `<text x="${fixed(x(time))}" y="${bottom}" text-anchor="middle" fill="#4b5563">${short(time)}</text>`,
   );
-  return `${marks.join("\n")}\n<text x="${WIDTH - RIGHT}" y="${bottom + 20}" text-anchor="end" fill="#4b5563">seconds</text>`;
+  return `${marks.join("\n")}\n<text x="${WIDTH - RIGHT}" y="${bottom + 18}" text-anchor="end" fill="#4b5563">seconds</text>`;
+}
+
+/** Multiples of 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them. */
+function roundValues(low: number, high: number, count: number): number[] {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) * power;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, at) => (first + at) * step);
 }
 
 function fixed(value: number): string {

@@ -1,12 +1,12 @@
 /** The trial of an agent that has just been activated: waited out, served and confirmed, if it is the host's to do. */
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
-import type { AgentManifest } from "../manifest.js";
-import { count } from "../numbers.js";
+import { TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import type { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
 import { carryOut } from "./execute.js";
-import { reasonName, type DeviceEvent, type SlotInfo, type Status } from "./messages.js";
+import { failureText } from "./failure-text.js";
+import type { DeviceEvent, SlotInfo, Status } from "./messages.js";
 import type { PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
 import { vectorRequests } from "./vectors.js";
@@ -46,6 +46,8 @@ export class Trial {
       const { active } = status;
       if (active?.swapNumber !== this.at.swapNumber) throw await this.rolledBack(status);
       if (active.state === SlotState.SLOT_STATE_CONFIRMED) {
+        // Over before the first look at it: whoever shows a trial still shows this one.
+        if (scans < 0) yield { step: "trial", scans: this.neededScans(), needed: this.neededScans() };
         yield { step: "confirmed", swapNumber: active.swapNumber, scan: status.scan };
         return active;
       }
@@ -89,6 +91,10 @@ export class Trial {
     }
   }
 
+  private neededScans(): number {
+    return this.manifest.trial.healthyScans || TRIAL_DEFAULTS.healthyScans;
+  }
+
   private trialRequests(): readonly Uint8Array[] {
     if (this.manifest.kind !== "request") return [];
     const own = this.options.trialRequests ?? vectorRequests(this.payload);
@@ -97,22 +103,12 @@ export class Trial {
     return Array.from({ length: TRIAL_REQUESTS_PER_POLL }, (_, index) => own[index % own.length] ?? first);
   }
 
-  /** Where it trapped, unless its own words say so: `enough assembly/index.ts:4:10`. */
-  private place(words: string): string {
-    const trap = this.lastTrap();
-    if (trap?.swapNumber !== this.at.swapNumber || /:\d+:\d+$/.test(words)) return "";
-    return `at byte ${count(trap.detail)} of its module`;
-  }
-
   private async rolledBack(status: Status): Promise<EdgePlugError> {
     const { name, version } = this.manifest;
     const { swapNumber, slot } = this.at;
     const about =
       status.lastReasonSwap === swapNumber ? status.lastReason : (await this.session.slot(slot)).reason;
-    const words = [status.lastMessage, this.place(status.lastMessage)]
-      .filter((part) => part !== "")
-      .join(" ");
-    const why = `${reasonName(about)}${words === "" ? "" : ` (${words})`}`;
+    const why = failureText(about, status.lastMessage, swapNumber, this.lastTrap());
     const now =
       status.active === null
         ? "no agent runs, the board is in safe mode"
