@@ -84,11 +84,12 @@ static void reply_add_hex(reply_t *reply, uint64_t value) {
 }
 
 static void reply_error(reply_t *reply, ep_wasm_result_t result, const char *detail) {
-  const char *name = ep_wasm_result_name(result);
+  ep_wasm_error_t name;
+  ep_wasm_name_result(result, &name);
   reply_add(reply, "err ");
   if (result >= EP_WASM_TRAP_UNREACHABLE) reply_add(reply, "trap ");
-  reply_add(reply, name);
-  if (detail[0] == '\0' || strcmp(detail, name) == 0) return;
+  reply_add(reply, name.detail);
+  if (detail[0] == '\0' || strcmp(detail, name.detail) == 0) return;
   reply_add(reply, result >= EP_WASM_TRAP_UNREACHABLE ? ": " : " ");
   reply_add(reply, detail);
 }
@@ -139,7 +140,7 @@ void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const
   module.fuel = INT32_MAX - ep_wasm_fuel(&module.instance);
   if (result != EP_WASM_OK) {
     reply_add(&answer, "t ");
-    reply_add(&answer, ep_wasm_result_name(result));
+    reply_add(&answer, ep_wasm_last_error(&module.instance)->detail);
     return;
   }
   reply_add(&answer, "r");

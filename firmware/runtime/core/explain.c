@@ -19,7 +19,7 @@ ep_wasm_result_t ep_agents_invoke(ep_bank_t *bank, int32_t function, uint64_t *v
 }
 
 void ep_agents_explain(ep_bank_t *bank, ep_wasm_result_t result, const ep_wasm_error_t *error) {
-  const char *text = error->detail[0] != '\0' ? error->detail : ep_wasm_result_name(result);
+  const char *text = error->detail;
   uint32_t length = (uint32_t)strlen(text);
   /* A host function that trapped has said already what it was about. */
   if (result == EP_WASM_TRAP_HOST && bank->message[0] != '\0') return;
