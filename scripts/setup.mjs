@@ -210,9 +210,17 @@ function main() {
     "tsconfig.base.json",
     "proto",
     "firmware/boards/sim",
-    ...["renode-test-harness", "support", "report", "power", "arm", "stress", "chaos", "conformance"].map(
-      (at) => `tests/${at}`,
-    ),
+    ...[
+      "renode-test-harness",
+      "support",
+      "report",
+      "power",
+      "arm",
+      "stress",
+      "chaos",
+      "conformance",
+      "differential",
+    ].map((at) => `tests/${at}`),
     "host",
     "tools",
     "demo",
@@ -222,6 +230,7 @@ function main() {
     "tests/power",
     "tests/chaos",
     "tests/conformance",
+    "tests/differential",
     "tools/edgeplug-push",
     "tools/testing",
   ].map((at) => `${at}/dist/tsconfig.tsbuildinfo`);

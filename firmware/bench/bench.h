@@ -3,6 +3,15 @@
 #define EP_BENCH_BENCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+  uint64_t instructions;
+  uint32_t stack; /* bytes below the caller's frame */
+} ep_bench_result_t;
+
+/* Counts one run of it. */
+ep_bench_result_t ep_bench_measure(void (*run)(void));
 
 typedef struct {
   const char *name;      /* one word */

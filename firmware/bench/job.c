@@ -10,6 +10,9 @@
  *   poke address size bytes                                          into linear memory
  *   native function argument argument                                C twin of a workload: "native 0 instructions 0 value"
  *   native_poke buffer size bytes
+ *   hostile memory stack_slots call_depth size bytes
+ *                                       a module that may be refused, and its export "f" without arguments, which may trap:
+ *                                       "hostile result stack result stack detail", bytes of C stack for each
  *   end
  */
 #include <string.h>
@@ -22,11 +25,15 @@
 #include "native.h"
 #include "print.h"
 #include "semihost_file.h"
+#include "wasm/limits.h"
 
 #define JOB_SIZE 0x50000u
 #define FUEL     0x7fffffff
 
-enum { END, MODULE, CALL, SCANS, POKE, NATIVE, NATIVE_POKE };
+/* A hostile module may be one that never ends. */
+#define HOSTILE_FUEL 1000000
+
+enum { END, MODULE, CALL, SCANS, POKE, NATIVE, NATIVE_POKE, HOSTILE };
 
 static struct {
   uint8_t bytes[JOB_SIZE] __attribute__((aligned(8)));
@@ -79,7 +86,7 @@ static bool load_module(void) {
   ep_events_init(&events);
   bank.channels = &channels;
   bank.log = &events;
-  bank.host = (ep_wasm_host_t){ep_host_imports, EP_HOST_IMPORTS, &bank, NULL, NULL, NULL, 0, plain};
+  bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0, plain};
   ep_count_t from = ep_count_begin();
   ep_wasm_result_t result =
       ep_wasm_load(&bank.instance, bank.code, size, &limits, &bank.host, bank.arena, sizeof bank.arena, &why);
@@ -174,6 +181,57 @@ static bool native_poke(void) {
   return true;
 }
 
+/* What the two runs of a hostile module are about. */
+static struct {
+  ep_wasm_limits_t limits;
+  uint32_t size;
+  ep_wasm_result_t result;
+  ep_wasm_error_t why;
+} hostile_module;
+
+static void hostile_load(void) {
+  hostile_module.result = ep_wasm_load(&bank.instance, bank.code, hostile_module.size, &hostile_module.limits,
+                                       &bank.host, bank.arena, sizeof bank.arena, &hostile_module.why);
+}
+
+static void hostile_call(void) {
+  uint64_t values[EP_WASM_MAX_RESULTS] = {0};
+  const int32_t function = ep_wasm_find_export(&bank.instance, "f", NULL);
+  ep_wasm_set_fuel(&bank.instance, HOSTILE_FUEL);
+  hostile_module.result = function < 0 ? ep_wasm_start(&bank.instance)
+                                       : ep_wasm_invoke(&bank.instance, (uint32_t)function, values);
+  hostile_module.why = *ep_wasm_last_error(&bank.instance);
+}
+
+static bool hostile(void) {
+  const uint32_t memory = next_word(), slots = next_word(), depth = next_word();
+  const uint8_t *bytes;
+  hostile_module.limits = (ep_wasm_limits_t){memory, slots, depth};
+  hostile_module.size = next_word();
+  bytes = next_bytes(hostile_module.size);
+  /* one that is too long is refused before it is read */
+  memcpy(bank.code, bytes, hostile_module.size <= sizeof bank.code ? hostile_module.size : sizeof bank.code);
+  memset(&bank.instance, 0, sizeof bank.instance);
+  bank.channels = &channels;
+  bank.log = &events;
+  bank.host =
+      (ep_wasm_host_t){.imports = ep_host_imports, .import_count = ep_host_import_count, .context = &bank};
+  ep_print("hostile");
+  for (uint32_t part = 0; part < 2u; part++) {
+    ep_bench_result_t taken = {0, 0};
+    if (part == 0u || hostile_module.result == EP_WASM_OK)
+      taken = ep_bench_measure(part == 0u ? hostile_load : hostile_call);
+    ep_print_number((uint64_t)hostile_module.result);
+    ep_print_number(taken.stack);
+  }
+  if (hostile_module.result != EP_WASM_OK) {
+    ep_print(" ");
+    ep_print(hostile_module.why.detail);
+  }
+  ep_print("\n");
+  return true;
+}
+
 bool ep_bench_has_job(void) {
   job.size = ep_semihost_read("job.bin", job.bytes, sizeof job.bytes);
   return job.size > 0u;
@@ -189,6 +247,7 @@ bool ep_bench_job(void) {
     case POKE: good = poke(); break;
     case NATIVE: good = native(); break;
     case NATIVE_POKE: good = native_poke(); break;
+    case HOSTILE: good = hostile(); break;
     default: return true;
     }
   }

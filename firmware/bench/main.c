@@ -18,13 +18,8 @@
 #define STACK_PAINT 0xb0a7b0a7u
 #define STACK_WORDS 3072u
 
-typedef struct {
-  uint64_t instructions;
-  uint32_t stack;
-} ep_bench_result_t;
-
 /* Paints the stack below this frame, calls, and looks how far down the paint is gone. */
-static __attribute__((noinline)) ep_bench_result_t measure(void (*run)(void)) {
+__attribute__((noinline)) ep_bench_result_t ep_bench_measure(void (*run)(void)) {
   volatile uint32_t *top;
   __asm volatile("mov %0, sp" : "=r"(top));
   volatile uint32_t *bottom = top - STACK_WORDS;
@@ -44,7 +39,7 @@ int main(void) {
   if (ep_bench_has_job()) ep_semihosting_exit(ep_bench_job() ? 0u : 1u);
   for (const ep_bench_t *bench = ep_bench_table; bench->name != NULL; bench++) {
     if (bench->prepare != NULL) bench->prepare();
-    ep_bench_result_t result = measure(bench->run);
+    ep_bench_result_t result = ep_bench_measure(bench->run);
     if (bench->good != NULL && !bench->good()) {
       ep_print("failed ");
       ep_print(bench->name);

@@ -20,7 +20,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argv;
   fuzz_board_new(FLASH_L5);
   ep_events_init(&events);
-  bank.host = (ep_wasm_host_t){ep_host_imports, EP_HOST_IMPORTS, &bank, NULL, NULL, NULL, 0, false};
+  bank.host = (ep_wasm_host_t){ep_host_imports, ep_host_import_count, &bank, NULL, NULL, NULL, 0, false};
   return 0;
 }
 

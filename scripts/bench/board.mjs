@@ -10,7 +10,7 @@ export const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const IMAGE = process.env.EDGEPLUG_BENCH_IMAGE ?? join(ROOT, "build/qemu/bench.elf");
 const MACHINE = "-M ast1030-evb,fmc-model=w25q80bl -nographic -monitor none -serial stdio -semihosting";
 const COUNTING = "-icount shift=3 -kernel";
-const COMMAND = { module: 1, call: 2, scans: 3, poke: 4, native: 5, nativePoke: 6 };
+const COMMAND = { module: 1, call: 2, scans: 3, poke: 4, native: 5, nativePoke: 6, hostile: 7 };
 /** What fits into one job of job.c. */
 const JOB_SIZE = 0x50000 - 64;
 
@@ -57,6 +57,14 @@ export class Job {
 
   poke(address, bytes) {
     this.#add([COMMAND.poke, address, bytes.length], bytes);
+    return this;
+  }
+
+  /** A module that may be refused; then its export "f", or its start function, which may trap. */
+  hostile(bytes, limits = {}) {
+    const { memory, stackSlots, callDepth } = { ...DEFAULT_LIMITS, ...limits };
+    this.#add([COMMAND.hostile, memory, stackSlots, callDepth, bytes.length], bytes);
+    this.#expected.push("hostile");
     return this;
   }
 
@@ -113,6 +121,10 @@ function parse(expected, line) {
     const [result, instructions, arena] = numbers.map(Number);
     return { result, instructions, arena };
   }
+  if (kind === "hostile") {
+    const [loaded, loadStack, called, callStack] = numbers.slice(0, 4).map(Number);
+    return { loaded, loadStack, called, callStack, detail: numbers.slice(4).join(" ") };
+  }
   const [result, instructions, fuel, value] = numbers;
   return {
     result: Number(result),
@@ -138,7 +150,7 @@ export function runImage(file) {
     if (child.status !== 0)
       throw new Error(`bench.elf failed: ${child.stderr}\n${child.stdout?.slice(-400)}`);
     const lines = child.stdout.trim().split(/\r?\n/);
-    const first = lines.findIndex((line) => /^(module|native) /.test(line));
+    const first = lines.findIndex((line) => /^(module|native|hostile) /.test(line));
     const job = first < 0 ? [] : lines.slice(first);
     return { table: first < 0 ? lines : lines.slice(0, first), job };
   } finally {

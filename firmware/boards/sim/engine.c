@@ -75,7 +75,7 @@ int engine_load(uint32_t size, uint32_t kind, uint32_t inputs, uint32_t outputs)
   bank->manifest.outputs = outputs;
   bank->message[0] = '\0';
   bank->host = (ep_wasm_host_t){.imports = ep_host_imports,
-                                .import_count = EP_HOST_IMPORTS,
+                                .import_count = ep_host_import_count,
                                 .context = bank,
                                 .validate_step = no_step,
                                 .fuel_step = no_step};

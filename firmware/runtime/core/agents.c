@@ -204,8 +204,14 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
   if (bank->manifest.trial.max_guard_hits == 0u) bank->manifest.trial.max_guard_hits = EP_DEFAULT_GUARD_HITS;
   bank->log = NULL;
   bank->message[0] = '\0';
-  bank->host = (ep_wasm_host_t){
-      ep_host_imports, EP_HOST_IMPORTS, bank, ep_agents_validate_step, ep_agents_fuel_step, NULL, 0, false};
+  bank->host = (ep_wasm_host_t){ep_host_imports,
+                                ep_host_import_count,
+                                bank,
+                                ep_agents_validate_step,
+                                ep_agents_fuel_step,
+                                NULL,
+                                0,
+                                false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
   bank->channels = &agents->image;

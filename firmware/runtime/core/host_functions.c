@@ -96,7 +96,7 @@ static ep_wasm_result_t ep_host_abort(ep_wasm_instance_t *instance, uint64_t *ar
   return EP_WASM_TRAP_HOST;
 }
 
-const ep_wasm_import_t ep_host_imports[EP_HOST_IMPORTS] = {
+const ep_wasm_import_t ep_host_imports[ep_host_import_count] = {
     {"edgeplug", "input", "(i)f", ep_host_input}, {"edgeplug", "output", "(if)", ep_host_output},
     {"edgeplug", "now_us", "()I", ep_host_now},   {"edgeplug", "log", "(ii)", ep_host_log},
     {"env", "abort", "(iiii)", ep_host_abort},

@@ -60,6 +60,7 @@ export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(LINE, "receive.written", "receive.taken", "transmit.written", "transmit.taken"),
   ...listed(LINE, "received.written", "received.taken", "sending.written", "sending.taken"),
   ...listed(TIME, "extended.last", "tick.due_us", "tick.count"),
+  ...listed("interrupts are counted", "ep_qemu_interrupts", "interrupts_seen"),
   ...rarely("the scrub looks at the other slot next", "ep_runtime.hotswap.scrub"),
   ...rarely("set by each turn of the main loop, cleared by each scan", "ep_runtime.loop_alive"),
   ...rarely(SCRATCH, "ep_runtime.hotswap.record.marks", "ep_runtime.hotswap.record.state"),
