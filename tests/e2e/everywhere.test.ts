@@ -170,6 +170,9 @@ const STORY: readonly Step[] = [
   ),
 ];
 
+/** The whole story of three ways: no measure of anything, as the limit of each test. */
+const HANGS_MS = 900_000;
+
 /** What came of the story on one way, or why it could not be told. */
 type Told = { outcomes: Map<string, Outcome>; saved: Uint8Array } | { error: unknown };
 const told = new Map<string, Told>();
@@ -178,7 +181,7 @@ beforeAll(async () => {
   await Promise.all(
     WAYS.map(async (way) => told.set(way.name, await tell(way).catch((error: unknown) => ({ error })))),
   );
-});
+}, HANGS_MS);
 
 async function tell(way: Way): Promise<Told> {
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-everywhere-"));
