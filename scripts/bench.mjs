@@ -2,6 +2,7 @@
 //
 //   node scripts/bench.mjs [--json] [--exact] [--scans N]
 //   node scripts/bench.mjs gateway …        load on a gateway: a long job of its own, see --help
+//   node scripts/bench.mjs dev …            from a save to the agent that runs: wall times, see --help
 //
 // --exact leaves out what depends on the machine (wall times) and the workloads, which first have to be compiled.
 // Exit code 1 if an exact figure misses its target; wall times are printed, not judged.
@@ -13,6 +14,7 @@ import { parseArgs } from "node:util";
 import { checkFits, measureAgents, readAgents, readMaps } from "./bench/agents.mjs";
 import { ROOT, runImage } from "./bench/board.mjs";
 import { measureFuel, measureFused } from "./bench/fuel.mjs";
+import { main as benchDev } from "./bench/dev.mjs";
 import { main as benchGateway } from "./bench/gateway.mjs";
 import { measureSizes } from "./bench/sizes.mjs";
 import { measureUpdate } from "./bench/update.mjs";
@@ -28,8 +30,10 @@ const FUEL_LAW = 2;
 
 const HELP = `Usage: npm run bench -- [options]
        npm run bench -- gateway [options]
+       npm run bench -- dev [options]
 
-Takes the figures of docs/measurements.md. Those of the gateway are a job of its own: \`npm run bench -- gateway --help\`.
+Takes the figures of docs/measurements.md. Those of the gateway and of \`edgeplug dev\` are jobs of their own: \`npm run bench -- gateway
+--help\`, \`npm run bench -- dev --help\`.
 
   --exact      without wall times and workloads: what is the same on every machine
   --scans <n>  scans of each example agent (default 10000)
@@ -37,8 +41,8 @@ Takes the figures of docs/measurements.md. Those of the gateway are a job of its
 
 /** The job that is named first, if any. */
 const [job, ...jobArguments] = process.argv.slice(2);
-if (job === "gateway") {
-  await benchGateway(jobArguments);
+if (job === "gateway" || job === "dev") {
+  await (job === "dev" ? benchDev : benchGateway)(jobArguments);
   process.exit();
 }
 

@@ -145,8 +145,24 @@ function finder(nodes) {
   };
 }
 
+/**
+ * Where a jump by a table leads: distances from the table's beginning, in halfwords. Nothing tells how long the table is, but the
+ * code that it leads to is behind it. An entry of 0 leads nowhere.
+ */
+function followTable(elf, node, begin, width) {
+  let end = Infinity;
+  for (let address = begin; address < end; address += width) {
+    const word = elf.word(address & ~3);
+    if (word === undefined) return;
+    const distance = (word >>> (8 * (address & 3))) & (width === 2 ? 0xffff : 0xff);
+    if (distance === 0) continue;
+    node.edges.set(begin + 2 * distance, "jumps to");
+    end = Math.min(end, begin + 2 * distance);
+  }
+}
+
 /** Branches and calls, from the disassembly: those that need no relocation are in nobody's list. */
-function followCode(path, at) {
+function followCode(path, elf, at) {
   const text = execFileSync("arm-none-eabi-objdump", ["-d", "--no-show-raw-insn", path], {
     encoding: "utf8",
     maxBuffer: 256 << 20,
@@ -172,7 +188,10 @@ function followCode(path, at) {
     )
       ? /(?:^|\s)([0-9a-f]+) </.exec(operands)
       : null;
+    const table = /^tb([bh])$/.exec(mnemonic);
     if (target !== null) node.edges.set(parseInt(target[1], 16), "calls");
+    else if (table !== null && /^\[pc,/.test(operands))
+      followTable(elf, node, address + 4, table[1] === "h" ? 2 : 1);
     else if (
       /^blx?$/.test(mnemonic) ||
       (/^bx/.test(mnemonic) && !/^lr\b/.test(operands)) ||
@@ -221,7 +240,7 @@ export function checkSram(path, { entries, exempt, indirect, flash }) {
   const elf = readElf(path);
   const nodes = makeNodes(elf);
   const at = finder(nodes);
-  followCode(path, at);
+  followCode(path, elf, at);
   followReferences(elf, at);
   followVeneers(elf, nodes, at);
   const named = new Map(nodes.flatMap((node) => node.names.map((name) => [name, node])));

@@ -83,7 +83,7 @@ class MachineUnderQemu extends Machine {
   static async start(folder: string): Promise<MachineUnderQemu> {
     const flash = qemuFlash({ path: join(folder, "flash.bin") });
     return new MachineUnderQemu(
-      await startQemu({ backend: "qemu", elf: QEMU_ELF, line: "pty", icount: true, flash }),
+      await startQemu({ backend: "qemu", elf: QEMU_ELF, line: "pty", icount: true, paced: true, flash }),
     );
   }
 

@@ -15,6 +15,7 @@ static struct {
   uint64_t arena[ARENA_SIZE / 8u];
   ep_wasm_instance_t instance;
   bool loaded;
+  int32_t fuel; /* that the last invoke took */
 } module;
 
 /* ---- spectest, as the WebAssembly spec's tests define it ------------------------------------------------- */
@@ -83,11 +84,12 @@ static void reply_add_hex(reply_t *reply, uint64_t value) {
 }
 
 static void reply_error(reply_t *reply, ep_wasm_result_t result, const char *detail) {
-  const char *name = ep_wasm_result_name(result);
+  ep_wasm_error_t name;
+  ep_wasm_name_result(result, &name);
   reply_add(reply, "err ");
   if (result >= EP_WASM_TRAP_UNREACHABLE) reply_add(reply, "trap ");
-  reply_add(reply, name);
-  if (detail[0] == '\0' || strcmp(detail, name) == 0) return;
+  reply_add(reply, name.detail);
+  if (detail[0] == '\0' || strcmp(detail, name.detail) == 0) return;
   reply_add(reply, result >= EP_WASM_TRAP_UNREACHABLE ? ": " : " ");
   reply_add(reply, detail);
 }
@@ -101,6 +103,7 @@ void ep_conformance_module_load(uint8_t *code, uint32_t size, char *reply, size_
   ep_wasm_result_t result = ep_wasm_load(&module.instance, code, size, &limits, &spectest, module.arena,
                                          sizeof module.arena, &error);
   module.loaded = false;
+  module.fuel = 0;
   if (result == EP_WASM_OK) {
     ep_wasm_set_fuel(&module.instance, INT32_MAX);
     result = ep_wasm_start(&module.instance);
@@ -134,13 +137,20 @@ void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const
   if (count > 0u) memcpy(values, args, count * sizeof *values);
   ep_wasm_set_fuel(&module.instance, INT32_MAX);
   result = ep_wasm_invoke(&module.instance, (uint32_t)function, values);
+  module.fuel = INT32_MAX - ep_wasm_fuel(&module.instance);
   if (result != EP_WASM_OK) {
     reply_add(&answer, "t ");
-    reply_add(&answer, ep_wasm_result_name(result));
+    reply_add(&answer, ep_wasm_last_error(&module.instance)->detail);
     return;
   }
   reply_add(&answer, "r");
   for (uint32_t i = 0; i < results; i++) reply_add_hex(&answer, values[i]);
+}
+
+void ep_conformance_module_fuel(char *reply, size_t reply_size) {
+  reply_t answer = {reply, reply_size, 0};
+  reply_add(&answer, "r");
+  reply_add_hex(&answer, (uint32_t)module.fuel);
 }
 
 void ep_conformance_module_reset(char *reply, size_t reply_size) {

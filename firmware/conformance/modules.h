@@ -1,4 +1,4 @@
-/* The module requests of the conformance image (design: M, I and R), without the wire: main.c reads the bytes of a
+/* The module requests of the conformance image (design: M, I and R, and beyond it F), without the wire: main.c reads the bytes of a
  * request and sends the reply line. One module at a time; a new one starts in a fresh instance.
  *
  * Every function writes one line without its line end into `reply`, always terminated.
@@ -25,6 +25,9 @@ void ep_conformance_module_load(uint8_t *code, uint32_t size, char *reply, size_
  * " %016x" each, or "t REASON"; "err unknown ..." if there is no such function or the arguments don't fit it. */
 void ep_conformance_module_invoke(const uint8_t *name, uint32_t name_size, const uint64_t *args,
                                   uint32_t count, char *reply, size_t reply_size);
+
+/* F: fuel that the last invoke took, "r" and " %016x"; 0 before the first one of a module. */
+void ep_conformance_module_fuel(char *reply, size_t reply_size);
 
 /* R: drops the module. "ok". */
 void ep_conformance_module_reset(char *reply, size_t reply_size);

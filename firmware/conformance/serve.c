@@ -98,6 +98,11 @@ static bool serve_invoke(void) {
   return true;
 }
 
+static bool serve_fuel(void) {
+  ep_conformance_module_fuel(reply, sizeof reply);
+  return true;
+}
+
 static bool serve_ed25519(void) {
   uint8_t key[32], signature[64];
   uint32_t size;
@@ -160,6 +165,7 @@ static bool serve_one(int request) {
   switch (request) {
   case 'M': return serve_module();
   case 'I': return serve_invoke();
+  case 'F': return serve_fuel();
   case 'E': return serve_ed25519();
   case 'H': return serve_sha512();
   case 'C': return serve_crc32();

@@ -45,6 +45,15 @@ static void make(fuzz_state_t state) {
   case STATE_UPDATED: install(FUZZ_CONTROL_NEXT); break;
   case STATE_RECEIVING: begin_next(); break;
   case STATE_STAGED: FUZZ_CHECK(fuzz_board_update(next, &next->begin, false) == EP_OK); break;
+  case STATE_SHADOW: {
+    edgeplug_Request request = edgeplug_Request_init_zero;
+    FUZZ_CHECK(fuzz_board_update(next, &next->begin, false) == EP_OK);
+    request.which_body = edgeplug_Request_shadow_tag;
+    request.body.shadow.scans = 20;
+    request.body.shadow.allowed = 20;
+    FUZZ_CHECK(fuzz_board_request(&request)->response.error == 0u);
+    break;
+  }
   case STATE_TRIAL:
     FUZZ_CHECK(fuzz_board_update(next, &next->begin, false) == EP_OK);
     FUZZ_CHECK(fuzz_board_ask(edgeplug_Request_activate_tag)->response.error == 0u);

@@ -17,6 +17,7 @@ typedef enum {
   STATE_LOCKED,
   STATE_WRAPPED, /* the journal has been compacted a few times */
   STATE_DAMAGED, /* no half of the journal is left */
+  STATE_SHADOW,  /* the next runs in the shadow of the first */
   STATES
 } fuzz_state_t;
 

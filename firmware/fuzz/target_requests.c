@@ -99,6 +99,37 @@ static void call(fuzz_input_t *input) {
   (void)send(edgeplug_Request_call_tag);
 }
 
+/* A run that a host may want, or one of nonsense: any float is a tolerance here. */
+static void shadow(fuzz_input_t *input) {
+  edgeplug_Shadow *wanted = &request.body.shadow;
+  uint32_t how = fuzz_u8(input), size;
+  const uint8_t *bytes;
+  wanted->scans = how & 15u;
+  if (wanted->scans == 15u) wanted->scans = 0xFFFFFFFFu;
+  wanted->allowed = how >> 4 & 3u;
+  if (wanted->allowed == 3u) wanted->allowed = 0xFFFFFFFFu;
+  if ((how & 0x80u) != 0u) {
+    bytes = fuzz_bytes(input, 4u * (fuzz_u8(input) % 7u), &size);
+    memcpy(wanted->tolerance, bytes, size & ~3u);
+    wanted->tolerance_count = (pb_size_t)(size / 4u);
+  }
+  if (send(edgeplug_Request_shadow_tag) != 0u) return;
+  FUZZ_CHECK(wanted->scans != 0u);
+  for (uint32_t index = 0; index < wanted->tolerance_count; index++)
+    FUZZ_CHECK(wanted->tolerance[index] >= 0.0f);
+}
+
+/* Whatever was asked for, the report's figures fit together and with the phase. */
+static void check_shadow(void) {
+  const edgeplug_ShadowReport *report = ep_agent_shadow_report(&ep_runtime.agents);
+  FUZZ_CHECK(report->differing <= report->compared && report->compared <= report->needed);
+  FUZZ_CHECK(report->first_count <= sizeof report->first / sizeof report->first[0]);
+  FUZZ_CHECK((report->state == edgeplug_ShadowState_SHADOW_STATE_RUNNING) ==
+             (ep_runtime.agents.shadow.bank != NULL));
+  FUZZ_CHECK(report->state != edgeplug_ShadowState_SHADOW_STATE_RUNNING ||
+             ep_runtime.hotswap.phase == edgeplug_UpdatePhase_UPDATE_PHASE_SHADOW);
+}
+
 static void read_slot(fuzz_input_t *input) {
   request.body.read_slot.slot = fuzz_u8(input) & 3u;
   request.body.read_slot.offset = fuzz_u16(input);
@@ -253,7 +284,7 @@ static void operate(fuzz_input_t *input) {
                                     edgeplug_Request_abort_tag,    edgeplug_Request_lock_tag};
   static void (*const fills[])(fuzz_input_t *) = {fill_add_key, fill_clear_spent, fill_remove_key,
                                                   fill_replace_key, fill_allow_downgrade};
-  uint32_t operation = fuzz_u8(input) % 32u;
+  uint32_t operation = fuzz_u8(input) % 34u;
   memset(&request, 0, sizeof request);
   switch (operation) {
   case 8: begin(input); break;
@@ -292,6 +323,8 @@ static void operate(fuzz_input_t *input) {
   case 29:
   case 30:
   case 31: signed_command(input); break;
+  case 32: shadow(input); break;
+  case 33: (void)fuzz_board_ask(edgeplug_Request_shadow_report_tag); break;
   default: (void)fuzz_board_ask(plain[operation]); break;
   }
 }
@@ -308,6 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool locked = ep_hotswap_locked(&ep_runtime.hotswap);
     may_open = harmed;
     operate(&input);
+    check_shadow();
     FUZZ_CHECK(!locked || may_open || ep_hotswap_locked(&ep_runtime.hotswap));
   }
   (void)fuzz_board_ask(edgeplug_Request_hello_tag);

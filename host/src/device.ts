@@ -10,9 +10,11 @@ export { Connection, type LineCounters, type RequestOptions } from "./session/co
 export { executeSigned, type CommandTarget, type SignedCommand } from "./session/execute.js";
 export * from "./session/describe.js";
 export * from "./session/messages.js";
-export type { Deliverable, PushOptions, PushResult, PushStep } from "./session/push.js";
+export type { Deliverable, PushOptions, PushResult, PushStep, ShadowOptions } from "./session/push.js";
 export type { SavedPackage } from "./session/save.js";
-export { vectorExchanges, type Exchange } from "./session/vectors.js";
+export * from "./session/shadow-words.js";
+export { MOST_SCANS, MOST_TOLERANCES } from "./session/shadow.js";
+export { outputChannels, vectorExchanges, type Exchange, type OutputChannel } from "./session/vectors.js";
 export { DeviceSession, type ConnectOptions, type RollbackOptions } from "./session/session.js";
 export type { GatewayOptions } from "./gateway/client/options.js";
 export { openDevice, openPort, type OpenDeviceOptions } from "./open-device.js";

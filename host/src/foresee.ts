@@ -7,13 +7,14 @@ import { EdgePlugError } from "./errors.js";
 import { MAX_CALL_DEPTH, MAX_FUEL, MAX_IO_BUFFER, MAX_STACK_SLOTS } from "./generated/limits.js";
 import { edgeplug } from "./generated/messages.js";
 import { boardName, type AgentManifest } from "./manifest.js";
+import { plural } from "./numbers.js";
 import type { AgentPackage } from "./package.js";
 import { sha512 } from "./signing.js";
 import type { BoardSession, SessionPushOptions } from "./session/board-session.js";
 import type { RequestOptions } from "./session/connection.js";
 import { slotName } from "./session/describe.js";
 import { explainMismatch } from "./session/mismatch.js";
-import { phaseName, type KeyInfo, type SlotInfo, type Status } from "./session/messages.js";
+import { agentKindName, phaseName, type KeyInfo, type SlotInfo, type Status } from "./session/messages.js";
 
 const { SlotState, UpdatePhase, KeyRole, AgentKind } = edgeplug;
 
@@ -35,6 +36,8 @@ export interface Foresight {
   resumes: boolean;
   /** The package that runs; undefined if none does, or it can't be read. */
   present: AgentPackage | undefined;
+  /** The shortest time that a shadow run of scans can take, milliseconds; undefined without one, and for requests. */
+  shadowMs: number | undefined;
   /** The shortest time that the trial can take, milliseconds. */
   trialMs: number;
 }
@@ -45,6 +48,8 @@ export interface ForeseeOptions extends RequestOptions {
   present?: boolean;
   /** An operator's key, as for a push. */
   signer?: SessionPushOptions["signer"];
+  /** As for a push. */
+  shadow?: SessionPushOptions["shadow"];
 }
 
 /** Percent of a scan that agents may take, the new one and the one that runs. */
@@ -90,13 +95,17 @@ export async function foreseePush(
   };
   const checks = [journal, update, signature, board, memory, fuel, security, release, spentList]
     .map((rule) => rule(situation))
-    .concat(await module(situation));
+    .concat(await module(situation), shadow(situation));
   const healthy = manifest.trial.healthyScans || DEFAULT_HEALTHY_SCANS;
   return {
     checks,
     slot: targetSlot(situation),
     resumes: situation.slots.some((slot) => isHalfReceived(slot) && isSame(slot.digest, situation.digest)),
     present,
+    shadowMs:
+      options.shadow === undefined || manifest.kind === "request"
+        ? undefined
+        : (options.shadow.scans * session.hello.tickUs) / 1_000,
     trialMs: (healthy * session.hello.tickUs) / 1_000,
   };
 }
@@ -134,7 +143,7 @@ function update({ status, slots, digest }: Situation): Check {
   const { phase } = status;
   if (phase === UpdatePhase.UPDATE_PHASE_IDLE) return { name, text: "none under way" };
   const own =
-    phase <= UpdatePhase.UPDATE_PHASE_STAGED &&
+    (phase <= UpdatePhase.UPDATE_PHASE_STAGED || phase === UpdatePhase.UPDATE_PHASE_SHADOW) &&
     slots.some((slot) => isHalfReceived(slot) && isSame(slot.digest, digest));
   if (own) return { name, text: `this very package is ${phaseName(phase)}: the push goes on with it` };
   return {
@@ -261,6 +270,20 @@ async function module({ pkg, manifest }: Situation): Promise<Check> {
     if (known.code === "SETUP" || known.code === "INTERNAL") throw error;
     return { name, text: "not what the board would run", error: known };
   }
+}
+
+/** What it would run beside; nothing to check without a shadow run. */
+function shadow({ manifest, status: { active }, options }: Situation): Check[] {
+  if (options.shadow === undefined) return [];
+  const name = "shadow";
+  const wanted = plural(options.shadow.scans, manifest.kind === "request" ? "request" : "scan");
+  if (active === null)
+    return [{ name, text: `${wanted} beside no agent`, error: new EdgePlugError("NO_SHADOW_PARTNER") }];
+  const running = agentKindName(active.kind);
+  const text = `${wanted} beside ${active.name} ${active.version}, a ${running} agent`;
+  return [
+    { name, text, ...(running === manifest.kind ? {} : { error: new EdgePlugError("NO_SHADOW_PARTNER") }) },
+  ];
 }
 
 /** Never the slot that runs or would be fallen back to. */

@@ -18,6 +18,15 @@ const SENT = { sending: { acknowledged: 100, size: 100, sent: 100, chunkSize: 10
 const ACTIVATED = { activated: { swapNumber: 3, scan: 17, handedOver: 0 } };
 const CONFIRMED = { confirmed: { swapNumber: 3, scan: 90 } };
 const RESULT = { result: { swapNumber: 3, slot: 1, active: { name: "new", version: "2" }, totalMs: 5 } };
+const RUNNING = { state: 1, swapNumber: 3, needed: 1_000, compared: 400, allowed: 2, channels: [{}] };
+const AGREED = {
+  ...RUNNING,
+  state: 2,
+  compared: 1_000,
+  differing: 1,
+  channels: [{ differing: 1, largest: 0.75 }],
+  first: [{ scan: 81_201, number: 17, active: 1, candidate: 1.75 }],
+};
 const NONCE = Uint8Array.from([1, 0, 0, 0, 7, 0, 0, 0]);
 const patient = packageOf(new Uint8Array(100), { trial: { confirmByHost: true } });
 
@@ -42,6 +51,86 @@ describe("a push through a gateway", () => {
       { device: BOARD, timeoutMs: 60_000, allowDowngrade: true, maySign: false },
     ]);
     expect(gateway.calls).not.toContain("cancelDeployment");
+  });
+
+  it("asks for a shadow run, and tells how it stands as a board on a port would", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => {
+      for (const body of [
+        BEGUN,
+        { staged: {} },
+        { shadow: RUNNING },
+        { shadow: AGREED },
+        ACTIVATED,
+        CONFIRMED,
+      ])
+        gateway.emit(body);
+      gateway.emit({ result: { ...RESULT.result, shadow: AGREED } });
+    };
+    const shadow = { scans: 1_000, tolerance: [0.5], allowed: 2 };
+    const { steps, result } = await push(await open(gateway), { shadow });
+    expect(gateway.deployRequests).toMatchObject([{ shadow }]);
+    expect(names(steps)).toEqual(["begin", "staged", "shadow", "shadow", "activated", "confirmed"]);
+    expect(steps[3]).toEqual({
+      step: "shadow",
+      state: 2,
+      swapNumber: 3,
+      needed: 1_000,
+      compared: 1_000,
+      differing: 1,
+      allowed: 2,
+      reason: 0,
+      channels: [{ differing: 1, largest: 0.75 }],
+      first: [
+        {
+          scan: 81_201,
+          number: 17,
+          channel: 0,
+          active: 1,
+          candidate: 1.75,
+          activeReply: expect.any(Uint8Array) as unknown,
+          candidateReply: expect.any(Uint8Array) as unknown,
+        },
+      ],
+    });
+    expect({ step: "shadow", ...result.shadow }).toEqual(steps[3]);
+  });
+
+  it("with a shadow run is not handed to a gateway that would leave it out", async () => {
+    const gateway = await startGateway();
+    gateway.handlers.getGateway = (_call, callback) => callback(null, { version: "0.0.9" });
+    gateway.onDeploy = () => gateway.emit(RESULT);
+    gateway.stop();
+    await gateway.start();
+    const error = await failure(push(await open(gateway), { shadow: { scans: 5 } }));
+    expect(error).toMatchObject({ code: "UNSUPPORTED" });
+    expect(error.message).toContain("(0.0.9) knows no shadow run");
+    expect(gateway.deployRequests).toEqual([]);
+  });
+
+  it("may take longer than a timer can", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => {
+      gateway.emit(BEGUN);
+      setTimeout(() => gateway.emit(RESULT), 100);
+    };
+    const sixWeeks = { timeoutMs: 42 * 86_400_000 };
+    expect((await push(await open(gateway), sixWeeks)).result).toMatchObject({ swapNumber: 3 });
+  });
+
+  it("that is stopped in its shadow run says how far it was", async () => {
+    const gateway = await startGateway();
+    const controller = new AbortController();
+    gateway.onDeploy = () => {
+      for (const body of [BEGUN, { staged: {} }, { shadow: RUNNING }]) gateway.emit(body);
+    };
+    const options = { signal: controller.signal, shadow: { scans: 1_000 } };
+    const error = await failure(
+      push(await open(gateway), options, ({ step }) => void (step === "shadow" && controller.abort())),
+    );
+    expect(error).toMatchObject({ code: "INTERRUPTED" });
+    expect(error.message).toMatch(/^Stopped by the user after 400 of 1,000 scans of the shadow run;/);
+    expect(gateway.calls).toContain("cancelDeployment");
   });
 
   it("fails as the gateway says", async () => {

@@ -251,7 +251,14 @@ describe("a push", () => {
       script: (request, peer) => {
         if (!request.status || peer.phase !== UpdatePhase.UPDATE_PHASE_TRIAL) return undefined;
         peer.phase = UpdatePhase.UPDATE_PHASE_IDLE;
-        peer.active = { state: SlotState.SLOT_STATE_CONFIRMED, swapNumber: 6, name: "old", version: "1" };
+        const { kind } = peer.active;
+        peer.active = {
+          state: SlotState.SLOT_STATE_CONFIRMED,
+          swapNumber: 6,
+          name: "old",
+          version: "1",
+          kind,
+        };
         Object.assign(peer, {
           lastReason: Reason.REASON_TRAP,
           lastReasonSwap: 7,

@@ -69,6 +69,8 @@ function requests() {
     { clearSpent: { digest: new Uint8Array(16) } },
     { addKey: { role: 1, publicKey: new Uint8Array(32).fill(9) } },
     { slot: { slot: 1 } },
+    { shadow: { scans: 5, tolerance: [0.5, 0], allowed: 1 } },
+    { shadowReport: {} },
     { challenge: {} },
     { unlock: {} },
     { removeKey: { keyId: new Uint8Array(8) } },
@@ -138,6 +140,8 @@ const DO = {
   challenge: 27,
   unlock: 28,
   signed: 29,
+  shadow: 32,
+  shadowReport: 33,
 };
 /** Of DO.signed: with a fresh nonce, by the operator. */
 const COMMAND = {
@@ -150,6 +154,19 @@ const COMMAND = {
 };
 /** Of DO.signed: bytes that need not be a command; a byte is changed after it was signed; by another key; the last one again. */
 const SIGNED = { any: 0x89, changed: 0xa0, by: 0x90, again: 0x40 };
+const shadow = (how, run) => [
+  DO.begin,
+  how,
+  DO.chunk,
+  255,
+  DO.run,
+  5,
+  DO.shadow,
+  run,
+  DO.run,
+  9,
+  DO.shadowReport,
+];
 const update = (how) => [DO.begin, how, DO.chunk, 255, DO.run, 5, DO.activate, DO.run, 40];
 
 function requestSeeds() {
@@ -216,6 +233,48 @@ function requestSeeds() {
       DO.keys,
     ],
     [DO.boot, 2, DO.boot, 2, DO.boot, 2, DO.boot, 2, DO.boot, 0],
+    [...shadow(1, 0x15), DO.activate, DO.run, 40, ...shadow(3, 0x0f), DO.shadow, 3, DO.abort],
+    [...shadow(1, 0x0f), DO.activate, DO.run, 20, DO.shadowReport, DO.begin, 1, DO.chunk, 255],
+    [
+      ...update(2),
+      ...shadow(0x22, 0x24),
+      DO.call,
+      3,
+      1,
+      2,
+      3,
+      DO.call,
+      1,
+      0xff,
+      DO.call,
+      1,
+      0xfe,
+      DO.call,
+      1,
+      0xfd,
+    ],
+    [
+      DO.shadow,
+      0x8f,
+      1,
+      0,
+      0,
+      0xc0,
+      0x7f,
+      DO.shadow,
+      0x81,
+      1,
+      0,
+      0,
+      0x80,
+      0x3f,
+      DO.run,
+      3,
+      DO.boot,
+      0,
+      DO.begin,
+      1,
+    ],
     [DO.signed, COMMAND.addKey, 0x23, DO.signed, SIGNED.again, DO.signed, COMMAND.removeKey, 1, DO.keys],
     [DO.signed, COMMAND.replaceKey, 0x31, DO.boot, 0, DO.signed, SIGNED.by | 7, 3, DO.lock, DO.unlock],
     [DO.signed, COMMAND.unlock, DO.signed, SIGNED.again, DO.lock, DO.signed, SIGNED.changed | 7, 1, 1],
@@ -254,9 +313,11 @@ function requestSeeds() {
     ],
     [DO.anyChunk, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, DO.activate, DO.confirm, DO.rollback, 0, DO.abort],
   ];
-  const starts = Array.from({ length: 24 }, (_, state) => state);
+  const starts = Array.from({ length: 26 }, (_, state) => state);
   return [
-    ...stories.flatMap((story) => [0, 2, 5, 12, 16, 18].map((state) => Buffer.from([state, ...story]))),
+    ...stories.flatMap((story) =>
+      [0, 2, 5, 8, 12, 16, 18, 24].map((state) => Buffer.from([state, ...story])),
+    ),
     ...starts.map((state) => Buffer.from([state, ...stories[0].slice(0, 9), ...stories[8]])),
     ...requests()
       .filter(({ length }) => length < 510 && length % 2 === 0)

@@ -31,6 +31,11 @@ beforeAll(async () => {
     "first.epk": makePackage(controlAgent({ value: 1 })),
     "second.epk": makePackage(controlAgent({ value: 2 }), { release: 2 }),
     "bad.epk": makePackage(failingAgent(3, 5, DEEDS.trap), { release: 3, trial: { healthyScans: 5_000 } }),
+    "beside.epk": makePackage(controlAgent({ value: 1 }), { name: "beside" }),
+    "apart.epk": makePackage(requestAgent(8), {
+      ...REQUEST,
+      vectors: [{ request: Uint8Array.of(1), reply: Uint8Array.of(8, 1) }],
+    }),
     "class.epk": makePackage(controlAgent({ value: 1 }), { boardClass: 3 }),
     "request.epk": makePackage(requestAgent(7), {
       ...REQUEST,
@@ -78,10 +83,17 @@ describe("can't script, JSON mixed with prose", () => {
     expect(holds(push, first)).toEqual(expect.arrayContaining(["device", "begin", "sending", "result"]));
     for (const args of [["--info"], ["--status"], ["--history"], [file("second.epk")], ["--rollback"]])
       holds(push, await onBoard(...args, "--json"));
+    const beside = [file("beside.epk"), "--shadow", "150", "--allow-differences", "150"];
+    expect(holds(push, await onBoard("--dry-run", ...beside, "--json"))).toContain("check");
+    const agreed = await onBoard(...beside, "--json");
+    expect(holds(push, agreed)).toContain("shadow");
+    expect(records(agreed.stdout).at(-1)).toMatchObject({ shadow: { compared: 150, differing: 150 } });
     holds(push, await onBoard(file("request.epk"), "--json"));
     expect(holds(push, await onBoard("--request", "0102", "--json"))).toEqual(["reply"]);
     expect(holds(push, await onBoard("--save", file("saved.epk"), "--json"))).toEqual(["result"]);
     const failures: [string[], number][] = [
+      [[file("apart.epk"), "--shadow", "15"], 55],
+      [[file("second.epk"), "--shadow", "15"], 32],
       [["--abort"], 31],
       [[file("class.epk")], 23],
       [["--dry-run", file("class.epk")], 23],

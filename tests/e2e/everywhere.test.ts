@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { serializePackage, writeKeyPair } from "edgeplug";
+import { serializePackage, writeKeyPair, type AgentPackage } from "edgeplug";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import {
@@ -31,6 +31,17 @@ const SHORT = { healthyScans: 300 };
 /** A trial that is over long after anything here. */
 const LONG = { healthyScans: 1_000_000, deadlineScans: 2_000_000 };
 
+/** A power, and a count that is handed over: of two in a row it is alike. */
+const FILL = {
+  name: "fill",
+  stateId: 5,
+  securityVersion: 1,
+  trial: SHORT,
+  channels: [{ name: "power", unit: "kW" }, { name: "count" }],
+};
+const fill = (release: number, value: number): AgentPackage =>
+  makePackage(controlAgent({ value }), { ...FILL, release, version: `${release}` });
+
 const PACKAGES = {
   first: makePackage(controlAgent({ value: 1 }), { name: "first", trial: SHORT }),
   large: makePackage(padded(controlAgent({ value: 2 }), 13_000), { name: "large", trial: SHORT }),
@@ -50,6 +61,10 @@ const PACKAGES = {
     securityVersion: 1,
     trial: { confirmByHost: true },
   }),
+  beside: fill(1, 12.5),
+  near: fill(2, 12.75),
+  far: fill(3, 13.5),
+  broken: makePackage(failingAgent(13.5, 30, DEEDS.trap), { ...FILL, stateId: 0, release: 4, version: "4" }),
 };
 
 interface Step {
@@ -118,7 +133,45 @@ const STORY: readonly Step[] = [
     /"ok":true.*"name":"hosted"/,
   ),
   step("unlocking", `board unlock ${SIGNED}`, 0, /is open/),
+  step("a shadow run beside an agent of another kind", "asker.epk --shadow 9", 32, /EP3020.*a control agent/),
+  step("a push to run something beside", "beside.epk", 0, /fill 1 .* stays/),
+  step("a dry run of a shadow run", "near.epk --shadow 300 --dry-run", 0, /shadow +300 scans beside fill 1/),
+  step(
+    "a shadow run that agrees within its tolerance",
+    "near.epk --shadow 300 --tolerance power=0.25",
+    0,
+    /agreed +in all 300 scans\n(.*\n)* +power +100 % +0\.25 kW +0\.25 kW\n(.*\n)*running +fill 2/,
+  ),
+  step(
+    "a shadow run that is stopped",
+    "far.epk --shadow 90000000 --tolerance 1 --json",
+    130,
+    /of 90,000,000 scans of the shadow run; the new agent was not activated/,
+    /"event":"shadow"/,
+  ),
+  step(
+    "a shadow run that differs",
+    "far.epk --shadow 300 --tolerance 0.5",
+    55,
+    /differed +8 differ, none may(.*\n)*.*EP5013: fill 3 \(swap \d+\) differs from fill 2 .* runs on\./,
+  ),
+  step("the package that differed again", "far.epk --shadow 300 --json", 25, /EP2017/),
+  step(
+    "a shadow run in which the new agent traps",
+    "broken.epk --shadow 300 --allow-differences 300 --json",
+    52,
+    /"shadow":\{"state":"rejected".*"reason":"trap"/,
+  ),
+  step(
+    "a shadow run that agrees, for scripts",
+    "beside.epk --allow-downgrade --shadow 300 --tolerance 1 --json",
+    0,
+    /"ok":true.*"shadow":\{"state":"agreed"/,
+  ),
 ];
+
+/** The whole story of three ways: no measure of anything, as the limit of each test. */
+const HANGS_MS = 900_000;
 
 /** What came of the story on one way, or why it could not be told. */
 type Told = { outcomes: Map<string, Outcome>; saved: Uint8Array } | { error: unknown };
@@ -128,7 +181,7 @@ beforeAll(async () => {
   await Promise.all(
     WAYS.map(async (way) => told.set(way.name, await tell(way).catch((error: unknown) => ({ error })))),
   );
-});
+}, HANGS_MS);
 
 async function tell(way: Way): Promise<Told> {
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-everywhere-"));

@@ -97,6 +97,25 @@ describe("a push that fails", () => {
   );
 
   it(
+    "beside the running agent names file and line too",
+    async () => {
+      const flash = `sim:${join(place, "beside.flash")}`;
+      const first = agent("steady", `${SDK}export function scan(): void { output(0, input(0)); }\n`);
+      const second = agent("beside", wild(200), { release: 2 });
+      for (const folder of [first, second])
+        expect(await run(EDGEPLUG, "pack", folder)).toMatchObject({ code: 0 });
+      expect((await run(PUSH, "--device", flash, join(first, "build/agent.epk"))).code).toBe(0);
+      const args = ["--shadow", "500", join(second, "build/agent.epk")];
+      const { code, stderr } = await run(PUSH, "--device", flash, ...args);
+      expect(stderr).toMatch(
+        /EP5008: .* failed beside sample 1 after 201 scans: trap \(out of bounds memory access at assembly\/index\.ts:6:\d+\)\. It was not activated; sample 1 \(swap 1\) runs on\./,
+      );
+      expect(code).toBe(52);
+    },
+    LONG_MS,
+  );
+
+  it(
     "at its test vectors or its start says what the board can't: which output, which line",
     async () => {
       /** A package that no build would have let through. */

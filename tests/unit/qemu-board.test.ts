@@ -128,7 +128,7 @@ afterEach(async () => {
 
 const COUNTING = {
   mode: "counting instructions",
-  start: () => Board.start(["-icount", "shift=3"], 0x01),
+  start: () => Board.start(["-icount", "shift=3"], 0x02),
 };
 const modes = [{ mode: "in real time", start: () => Board.start([], 0xff) }, COUNTING];
 

@@ -52,6 +52,13 @@ describe("what is needed while flash is busy", () => {
     expect(checkSram(image, stm32l552Rules()).findings.join("\n")).toMatch(/ep_host_output lies in flash/);
   });
 
+  test("is missed when only the interpreter's table of handlers leads to what is linked into flash", () => {
+    const image = linkWithMisplaced("bulk", ".text.ep_wasm_bulk");
+    expect(checkSram(image, stm32l552Rules()).findings.join("\n")).toMatch(
+      /ep_wasm_bulk lies in flash[^]*?\n\s+jumps to op_prefix\n/,
+    );
+  });
+
   test("is missed when the compiler's helpers are linked into flash", () => {
     const image = linkWithMisplaced("libgcc", "EXCLUDE_FILE(*.c.obj) .text");
     expect(checkSram(image, stm32l552Rules()).findings.join("\n")).toMatch(/__aeabi_\w+ lies in flash/);

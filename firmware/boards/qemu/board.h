@@ -18,6 +18,10 @@ void ep_qemu_fault(void) __attribute__((noreturn));
  * proves that a missed scan is noticed. */
 uint32_t ep_qemu_masked_tick(void);
 
+/* Counts what wakes a core that sleeps: each of the board's interrupts adds one, of different priorities, so that a sum
+ * may come out too low, but never as it was. */
+extern volatile uint32_t ep_qemu_interrupts;
+
 /* When the present scan was due, in microseconds since boot: an exact multiple of the tick apart from the
  * others however late the interrupt came. [scan] */
 uint64_t ep_qemu_scan_due_us(void);

@@ -64,6 +64,7 @@ static void aim_at_next_tick(void) {
 }
 
 void ep_qemu_scan_interrupt(void) {
+  ep_qemu_interrupts += 1u;
   TIMER_STATUS = 1u << TICK;
   aim_at_next_tick();
   tick.count += 1u;

@@ -57,6 +57,7 @@ static void transmit_some(void) {
 }
 
 void ep_qemu_serial_interrupt(void) {
+  ep_qemu_interrupts += 1u;
   while ((UART_LSR(UART5) & LSR_RX_READY) != 0u) receive_byte((uint8_t)UART_DATA(UART5));
   transmit_some();
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/host_functions.h"
+#include "core/shadow.h"
 #include "core/vectors.h"
 #include "crypto/crc32.h"
 #include "crypto/sha512.h"
@@ -13,7 +14,7 @@
 #define EP_SHA512_BLOCK       128u
 #define EP_DEFAULT_GUARD_HITS 100u
 
-/* An asked-for switch happens in the next scan. So long without one, and the watchdog is about to act. */
+/* What is asked for happens in the next scan. So long without one, and the watchdog is about to act. */
 #define EP_SWITCH_US 100000u
 
 void ep_agents_init(ep_agents_t *agents, ep_event_queue_t *events) {
@@ -64,8 +65,18 @@ static void ep_agents_fuel_step(void *context) {
 }
 
 /* The bank that no scan uses. */
-static ep_bank_t *ep_agents_candidate(ep_agents_t *agents) {
+__attribute__((noinline)) static ep_bank_t *ep_agents_candidate(ep_agents_t *agents) {
   return agents->active == &agents->bank[0] ? &agents->bank[1] : &agents->bank[0];
+}
+
+/* Frees whatever bank isn't active, which nobody uses any more then. */
+static void ep_agents_free_other(ep_agents_t *agents) {
+  uint32_t state = ep_board_scan_mask();
+  ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+  ep_board_scan_unmask(state);
+  for (uint32_t index = 0; index < 2u; index++) {
+    if (agents->active != &agents->bank[index]) agents->bank[index].loaded = false;
+  }
 }
 
 /* Copies the payload out of flash and compares its CRC-32. */
@@ -111,10 +122,9 @@ static int ep_agents_fail(ep_bank_t *bank, ep_wasm_result_t result, const ep_was
 /* Calls an optional export without arguments; its result, if it has one, comes back in `value`. */
 static int ep_agents_call_optional(ep_bank_t *bank, const char *name, const char *type, uint64_t *value) {
   int32_t function = ep_wasm_find_export(&bank->instance, name, type);
-  ep_wasm_result_t result;
   if (function < 0) return EP_OK;
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
-  return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  return ep_agents_error(
+      ep_agents_invoke(bank, function, value, (uint32_t)ep_wasm_fuel(&bank->instance), true));
 }
 
 /* Finds where the agent passes bytes; its size is the manifest's, and must lie inside the memory. */
@@ -187,7 +197,7 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
                      uint32_t swap_number, bool run_vectors) {
   ep_bank_t *bank = ep_agents_candidate(agents);
   int error;
-  bank->loaded = false;
+  ep_agents_free_other(agents);
   bank->slot = slot;
   bank->swap_number = swap_number;
   bank->manifest = *manifest;
@@ -212,28 +222,28 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
 
 /* ---- switching -------------------------------------------------------------------------------- */
 
+/* Asks the scan to take `bank` out of `asked`, and waits until it has. If it doesn't, nothing happens any more behind the
+ * caller's back. */
+static bool ep_agents_await(ep_bank_t **asked, ep_bank_t *bank) {
+  uint64_t asked_us = ep_board_time_us();
+  uint32_t state = ep_board_scan_mask();
+  bool done;
+  *asked = bank;
+  ep_board_scan_unmask(state);
+  do ep_board_idle();
+  while (*asked != NULL && ep_board_time_us() - asked_us < EP_SWITCH_US);
+  state = ep_board_scan_mask();
+  done = *asked == NULL;
+  *asked = NULL;
+  ep_board_scan_unmask(state);
+  return done;
+}
+
 int ep_agent_activate(ep_agents_t *agents, bool trial) {
   ep_bank_t *bank = ep_agents_candidate(agents);
-  uint64_t asked_us = ep_board_time_us();
-  uint32_t state;
   if (!bank->loaded) return EP_ERR_NO_AGENT;
-  state = ep_board_scan_mask();
-  agents->pending = bank;
   agents->pending_trial = trial;
-  ep_board_scan_unmask(state);
-  while (ep_board_time_us() - asked_us < EP_SWITCH_US) {
-    bool done;
-    ep_board_idle();
-    state = ep_board_scan_mask();
-    done = agents->pending == NULL;
-    ep_board_scan_unmask(state);
-    if (done) return agents->pending_result;
-  }
-  /* No scan came; the switch must not happen behind the caller's back. */
-  state = ep_board_scan_mask();
-  agents->pending = NULL;
-  ep_board_scan_unmask(state);
-  return EP_ERR_HANDOVER;
+  return ep_agents_await(&agents->pending, bank) ? agents->pending_result : EP_ERR_HANDOVER;
 }
 
 void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial) {
@@ -241,13 +251,6 @@ void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial) {
   *trial = agents->trial;
   trial->requests = agents->counters.requests - agents->trial_first_request;
   ep_board_scan_unmask(state);
-}
-
-/* Frees whatever bank isn't active. */
-static void ep_agents_free_other(ep_agents_t *agents) {
-  for (uint32_t index = 0; index < 2u; index++) {
-    if (agents->active != &agents->bank[index]) agents->bank[index].loaded = false;
-  }
 }
 
 void ep_agent_commit(ep_agents_t *agents) {
@@ -284,23 +287,57 @@ void ep_agent_stop(ep_agents_t *agents) {
   ep_agents_free_other(agents);
 }
 
+/* ---- shadow ----------------------------------------------------------------------------------- */
+
+int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted) {
+  ep_bank_t *bank = ep_agents_candidate(agents);
+  ep_shadow_t *shadow = &agents->shadow;
+  if (!bank->loaded || agents->active == NULL || agents->active->manifest.kind != bank->manifest.kind) {
+    return EP_ERR_NO_SHADOW_PARTNER;
+  }
+  memset(shadow, 0, sizeof *shadow);
+  for (uint32_t channel = 0; channel < EP_BOARD_MAX_OUTPUTS; channel++) {
+    uint32_t given = channel < wanted->tolerance_count ? channel : wanted->tolerance_count - 1u;
+    if (wanted->tolerance_count > 0u) shadow->tolerance[channel] = wanted->tolerance[given];
+  }
+  shadow->report.state = edgeplug_ShadowState_SHADOW_STATE_RUNNING;
+  shadow->report.swap_number = bank->swap_number;
+  shadow->report.needed = wanted->scans;
+  shadow->report.allowed = wanted->allowed;
+  bank->guard_hits = 0;
+  bank->channels = &shadow->image;
+  bank->log = NULL;
+  if (bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
+    shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
+    if (!ep_agents_await(&shadow->starting, bank)) {
+      shadow->bank = bank;
+      ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+      return EP_ERR_FUEL;
+    }
+  } else {
+    do ep_shadow_begin(agents, bank, UINT32_MAX, true);
+    while (shadow->bank == NULL && shadow->report.state == edgeplug_ShadowState_SHADOW_STATE_RUNNING);
+  }
+  return shadow->report.reason == edgeplug_Reason_REASON_HANDOVER ? EP_ERR_HANDOVER : EP_OK;
+}
+
+const edgeplug_ShadowReport *ep_agent_shadow_report(const ep_agents_t *agents) {
+  return &agents->shadow.report;
+}
+
 /* ---- requests --------------------------------------------------------------------------------- */
 
-/* One request by `bank`, from `data` to `reply`. */
-static int ep_agents_handle(ep_bank_t *bank, const uint8_t *data, uint32_t size, uint8_t *reply,
-                            uint32_t *reply_size) {
+int ep_agents_handle(ep_bank_t *bank, const uint8_t *data, uint8_t *reply, uint32_t *size) {
   uint8_t *buffer = ep_wasm_memory(&bank->instance, bank->io_buffer, bank->io_size);
-  uint64_t value = size;
+  uint64_t value = *size;
   ep_wasm_result_t result;
-  if (size > bank->io_size || buffer == NULL) return EP_ERR_REQUEST_SIZE;
-  memcpy(buffer, data, size);
-  ep_wasm_set_sliced(&bank->instance, true);
-  ep_wasm_set_fuel(&bank->instance, (int32_t)bank->manifest.limits.fuel);
-  result = ep_wasm_invoke(&bank->instance, (uint32_t)bank->handle, &value);
-  if (result != EP_WASM_OK) return ep_agents_fail(bank, result, ep_wasm_last_error(&bank->instance));
+  if (*size > bank->io_size || buffer == NULL) return EP_ERR_REQUEST_SIZE;
+  memcpy(buffer, data, *size);
+  result = ep_agents_invoke(bank, bank->handle, &value, bank->manifest.limits.fuel, true);
+  if (result != EP_WASM_OK) return ep_agents_error(result);
   if ((uint32_t)value > bank->io_size) return EP_ERR_REPLY;
-  *reply_size = (uint32_t)value;
-  memcpy(reply, buffer, *reply_size);
+  *size = (uint32_t)value;
+  memcpy(reply, buffer, *size);
   return EP_OK;
 }
 
@@ -320,14 +357,17 @@ static bool ep_agents_fail_request(ep_agents_t *agents, const ep_bank_t *bank, i
 }
 
 int ep_agents_call(ep_agents_t *agents, uint8_t *data, uint32_t *size, uint32_t *swap_number) {
-  uint8_t reply[EP_MAX_IO_BUFFER];
-  uint32_t reply_size = 0;
+  ep_shadow_t *shadow = &agents->shadow;
   int error;
+  if (shadow->bank != NULL) {
+    shadow->request_size = *size;
+    memcpy(shadow->request, data, *size);
+  }
   for (;;) {
     ep_bank_t *bank = agents->active;
     if (bank == NULL) return EP_ERR_NO_AGENT;
     if (bank->manifest.kind != edgeplug_AgentKind_AGENT_KIND_REQUEST) return EP_ERR_NO_HANDLER;
-    error = ep_agents_handle(bank, data, *size, reply, &reply_size);
+    error = ep_agents_handle(bank, data, data, size);
     *swap_number = bank->swap_number;
     if (error == EP_OK || error == EP_ERR_REQUEST_SIZE) break;
     /* The request isn't lost: the agent that comes back serves it. At most once, as it is in no trial. */
@@ -335,7 +375,10 @@ int ep_agents_call(ep_agents_t *agents, uint8_t *data, uint32_t *size, uint32_t 
   }
   if (error != EP_OK) return error;
   agents->counters.requests++;
-  *size = reply_size;
-  memcpy(data, reply, reply_size);
+  if (shadow->bank != NULL) {
+    shadow->reply_size = *size;
+    memcpy(shadow->reply, data, *size);
+    shadow->waits = true;
+  }
   return EP_OK;
 }

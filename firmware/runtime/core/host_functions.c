@@ -55,21 +55,18 @@ static ep_wasm_result_t ep_host_log(ep_wasm_instance_t *instance, uint64_t *args
   const ep_bank_t *bank = ep_wasm_context(instance);
   uint32_t size = (uint32_t)args[1];
   const uint8_t *text = ep_wasm_memory(instance, (uint32_t)args[0], size);
-  edgeplug_Event event;
+  edgeplug_Event *event;
   ep_wasm_charge(instance, (int32_t)EP_LOG_FUEL);
   if (text == NULL) return EP_WASM_TRAP_MEMORY;
   if (bank->log == NULL) return EP_WASM_OK;
-  memset(&event, 0, sizeof event);
-  if (size > sizeof event.text - 1u) {
-    size = sizeof event.text - 1u;
+  event =
+      ep_events_put(bank->log, edgeplug_EventKind_EVENT_KIND_LOG, bank->channels->scan, bank->swap_number);
+  if (size > sizeof event->text - 1u) {
+    size = sizeof event->text - 1u;
     /* Not in the middle of a character (RFC 3629: continuation bytes are 10xxxxxx). */
     while (size > 0u && (text[size] & 0xC0u) == 0x80u) size--;
   }
-  event.kind = edgeplug_EventKind_EVENT_KIND_LOG;
-  event.swap_number = bank->swap_number;
-  event.scan = bank->channels->scan;
-  memcpy(event.text, text, size);
-  ep_events_put(bank->log, &event);
+  memcpy(event->text, text, size);
   return EP_WASM_OK;
 }
 
@@ -99,9 +96,8 @@ static ep_wasm_result_t ep_host_abort(ep_wasm_instance_t *instance, uint64_t *ar
   return EP_WASM_TRAP_HOST;
 }
 
-const ep_wasm_import_t ep_host_imports[] = {
+const ep_wasm_import_t ep_host_imports[ep_host_import_count] = {
     {"edgeplug", "input", "(i)f", ep_host_input}, {"edgeplug", "output", "(if)", ep_host_output},
     {"edgeplug", "now_us", "()I", ep_host_now},   {"edgeplug", "log", "(ii)", ep_host_log},
     {"env", "abort", "(iiii)", ep_host_abort},
 };
-const uint32_t ep_host_import_count = sizeof ep_host_imports / sizeof ep_host_imports[0];

@@ -7,7 +7,7 @@
 #include "wasm/wasm.h"
 
 /* The table for ep_wasm_host_t; the host's context is the ep_bank_t that the instance lives in. */
-extern const ep_wasm_import_t ep_host_imports[];
-extern const uint32_t ep_host_import_count;
+enum { ep_host_import_count = 5 };
+extern const ep_wasm_import_t ep_host_imports[ep_host_import_count];
 
 #endif

@@ -37,6 +37,14 @@ void *memmove(void *to, const void *from, size_t size) {
 void *memset(void *to, int value, size_t size) {
   uint8_t *out = to;
   const uint8_t byte = (uint8_t)value;
+#ifdef __wasm_bulk_memory__ /* in Node an instruction does it; with few bytes its call costs more than the loop */
+  if (size >= 128u) {
+    __asm volatile("local.get %0\n\tlocal.get %1\n\tlocal.get %2\n\tmemory.fill 0" ::"r"(to), "r"(value),
+                   "r"(size)
+                   : "memory");
+    return to;
+  }
+#endif
   for (; size > 0u && MISALIGNED(out); size--) *out++ = byte;
   const word_t word = byte * 0x01010101u;
   for (; size >= WORD; size -= WORD, out += WORD) *(word_t *)out = word;

@@ -3,29 +3,26 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/shadow.h"
 
 ep_runtime_t ep_runtime;
 
 static void ep_runtime_event(void *context, edgeplug_EventKind kind, uint32_t swap_number,
                              edgeplug_UpdatePhase phase, edgeplug_Reason reason, int error, uint32_t detail) {
   ep_runtime_t *runtime = context;
-  edgeplug_Event event;
+  edgeplug_Event *event;
   /* The scan itself tells of each switch, and of a candidate that it sent off: it knows in which scan that was. */
   if (kind == edgeplug_EventKind_EVENT_KIND_ACTIVATED) return;
   if (kind == edgeplug_EventKind_EVENT_KIND_ROLLED_BACK && runtime->agents.rollback_told) {
     runtime->agents.rollback_told = false;
     return;
   }
-  memset(&event, 0, sizeof event);
-  event.kind = kind;
-  event.scan = runtime->clock.ticks_elapsed;
-  event.swap_number = swap_number;
-  event.phase = phase;
-  event.reason = reason;
-  event.error = (uint32_t)-error;
-  event.detail = detail;
-  if (error != 0) memcpy(event.text, runtime->agents.message, sizeof runtime->agents.message);
-  ep_events_put(&runtime->events, &event);
+  event = ep_events_put(&runtime->events, kind, runtime->clock.ticks_elapsed, swap_number);
+  event->phase = phase;
+  event->reason = reason;
+  event->error = (uint32_t)-error;
+  event->detail = detail;
+  if (error != 0) memcpy(event->text, runtime->agents.message, sizeof runtime->agents.message);
 }
 
 static void ep_runtime_hello(void *context, edgeplug_HelloReply *reply) {
@@ -51,7 +48,7 @@ static void ep_runtime_status(void *context, edgeplug_Status *status) {
   status->scan = runtime->clock.ticks_elapsed;
   status->counters.ticks_elapsed = runtime->clock.ticks_elapsed;
   status->counters.scans_run = runtime->clock.scans_run;
-  status->counters.scans_missed = runtime->clock.scans_missed;
+  status->counters.scans_missed = runtime->clock.ticks_elapsed - runtime->clock.scans_run;
   memcpy(status->last_message, runtime->agents.message, sizeof runtime->agents.message);
   ep_board_scan_unmask(state);
   status->counters.traps = counted->traps;
@@ -87,6 +84,8 @@ void ep_runtime_poll(void) {
   bool busy;
   ep_board_work(EP_WORK_LOOP);
   busy = ep_server_poll(&ep_runtime.server);
+  /* Whoever asked has the reply on its way before anybody else is asked the same, and that before the next is served. */
+  if (ep_server_sent(&ep_runtime.server)) ep_shadow_poll(&ep_runtime.agents);
   ep_hotswap_poll(&ep_runtime.hotswap);
   if (!busy) ep_board_idle();
 }

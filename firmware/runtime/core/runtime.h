@@ -9,13 +9,13 @@
 #include "link/server.h"
 
 typedef struct {
-  ep_agents_t agents;
+  /* The main loop has reported since the watchdog was fed last. The scan feeds it, and only then: so both live. */
+  volatile bool loop_alive;
   ep_scan_clock_t clock;
   ep_hotswap_t hotswap;
   ep_event_queue_t events;
   ep_server_t server;
-  /* The main loop has reported since the watchdog was fed last. The scan feeds it, and only then: so both live. */
-  volatile bool loop_alive;
+  ep_agents_t agents;
 } ep_runtime_t;
 
 /* The one runtime of this image; everything below it takes its context from its caller. */

@@ -24,10 +24,8 @@ static void ep_vectors_report(ep_vectors_t *run, int32_t used) {
 static int ep_vectors_call(ep_vectors_t *run, int32_t function, uint64_t *value) {
   ep_bank_t *bank = run->bank;
   int32_t fuel = ep_wasm_fuel(&bank->instance);
-  ep_wasm_result_t result = ep_wasm_invoke(&bank->instance, (uint32_t)function, value);
+  ep_wasm_result_t result = ep_agents_invoke(bank, function, value, (uint32_t)fuel, true);
   ep_vectors_report(run, fuel - ep_wasm_fuel(&bank->instance));
-  if (result == EP_WASM_OK) return EP_OK;
-  ep_agents_explain(bank, result, ep_wasm_last_error(&bank->instance));
   return ep_agents_error(result);
 }
 

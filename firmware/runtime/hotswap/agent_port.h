@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "device.pb.h"
 #include "package.pb.h"
 
 typedef struct ep_agents ep_agents_t; /* defined by whoever implements this header */
@@ -40,6 +41,17 @@ typedef struct {
   uint32_t requests;      /* requests served without fault since the activation */
 } ep_agent_trial_t;
 void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial);
+
+/* Runs the prepared candidate beside the active agent, as `wanted` (valid) says, until the report says that it is over, or a
+ * function of this header is called that touches the candidate. Begins with the state of the active agent if both state ids
+ * are equal and not 0. Main loop: returns once it has begun, after a scan or two.
+ * EP_OK; EP_ERR_NO_SHADOW_PARTNER if no agent of that kind is active; EP_ERR_HANDOVER; EP_ERR_FUEL if beside the active
+ * agent's scans there was no time to take its state over. */
+int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted);
+
+/* The shadow run that is under way, or the last one: of what has not ended only `state` holds still, unless the scan is
+ * masked. */
+const edgeplug_ShadowReport *ep_agent_shadow_report(const ep_agents_t *agents);
 
 /* The trial ended well: the candidate stays, the other bank is freed. */
 void ep_agent_commit(ep_agents_t *agents);

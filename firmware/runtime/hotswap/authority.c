@@ -80,6 +80,7 @@ static bool ep_authority_decode(const uint8_t *command, uint32_t size, edgeplug_
 static int ep_authority_carry_out(ep_hotswap_t *engine, const edgeplug_Request *request) {
   switch (request->which_body) {
   case edgeplug_Request_activate_tag: return ep_engine_activate(engine);
+  case edgeplug_Request_shadow_tag: return ep_engine_shadow(engine, &request->body.shadow);
   case edgeplug_Request_confirm_tag: return ep_engine_confirm(engine);
   case edgeplug_Request_rollback_tag:
     return ep_engine_rollback(engine, request->body.rollback.allow_downgrade);

@@ -1,5 +1,5 @@
-/* What the parts of the engine share: start.c (boot), update.c (begin to staged), trial.c (activation to the end of a
- * trial, rollback), keys.c (keys, lock), authority.c (who may do that), status.c (replies). Nobody else includes this.
+/* What the parts of the engine share: start.c (boot), update.c (begin to staged), shadow.c (shadow run), trial.c (activation to
+ * the end of a trial, rollback), keys.c (keys, lock), authority.c (who may do that), status.c (replies). Nobody else includes this.
  */
 #ifndef EP_HOTSWAP_ENGINE_H
 #define EP_HOTSWAP_ENGINE_H
@@ -43,10 +43,16 @@ void ep_engine_fail(ep_hotswap_t *engine, edgeplug_EventKind kind, edgeplug_Reas
 /* Which reason an error of preparing or activating an agent stands for. */
 edgeplug_Reason ep_engine_reason(int error);
 
+/* Takes note of the end of a shadow run: phase STAGED again, or the target is rejected. */
+void ep_engine_poll_shadow(ep_hotswap_t *engine);
+
 void ep_engine_poll_trial(ep_hotswap_t *engine);
 void ep_engine_poll_idle(ep_hotswap_t *engine);
 
 /* ---- what authority.c lets through: none of these asks who wants it ------------------------------ */
+
+/* EP_OK also for the request that the present run began with; EP_ERR_BUSY for another one. */
+int ep_engine_shadow(ep_hotswap_t *engine, const edgeplug_Shadow *wanted);
 
 int ep_engine_activate(ep_hotswap_t *engine);
 int ep_engine_confirm(ep_hotswap_t *engine);

@@ -46,6 +46,8 @@ void ep_hotswap_touch(ep_hotswap_t *engine);
 
 /* Fill the engine's part of a reply. */
 void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status);
+edgeplug_UpdatePhase ep_hotswap_phase(const ep_hotswap_t *engine);
+void ep_hotswap_shadow_report(const ep_hotswap_t *engine, edgeplug_ShadowReport *report);
 int ep_hotswap_slot_info(const ep_hotswap_t *engine, uint32_t slot, edgeplug_SlotInfo *info);
 void ep_hotswap_spent(const ep_hotswap_t *engine, edgeplug_SpentList *list);
 void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list);
@@ -64,26 +66,28 @@ uint32_t ep_hotswap_boot_number(const ep_hotswap_t *engine);
 #define EP_HOTSWAP_NONE  2u  /* no slot */
 #define EP_HOTSWAP_BLOCK 64u /* payload is programmed by so many bytes; divides every page */
 
-/* All state of one engine, for the engine alone; 1 KiB at most, the receive buffer (header) included. */
+/* All state of one engine, for the engine alone; 1 KiB at most, the receive buffer (header) included. What is small stands
+ * first: short offsets are short instructions. */
 struct ep_hotswap {
-  ep_journal_t journal;
-  ep_authority_t authority;
+  uint8_t phase;   /* edgeplug_UpdatePhase */
+  uint8_t active;  /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */
+  uint8_t target;  /* slot of the session or trial */
+  uint8_t scrub;   /* slot to check next */
+  uint8_t rotten;  /* bit per slot: told the host already */
+  uint8_t retries; /* pages that had to be written again in this session */
+  bool page_open;  /* the page of next_offset has been erased */
   ep_agents_t *agents;
   ep_hotswap_event_fn event;
   void *event_context;
-  uint64_t touched_us;             /* last frame of the session; while idle: last check of a slot at rest */
-  uint32_t active_swap;            /* of the agent that runs, or would come back after the trial */
-  uint32_t active_fuel;            /* a scan, 0 if it takes none */
-  uint32_t next_offset;            /* bytes received */
+  uint32_t active_swap; /* of the agent that runs, or would come back after the trial */
+  uint32_t active_fuel; /* a scan, 0 if it takes none */
+  uint32_t next_offset; /* bytes received */
+  int last_error;       /* why the last staging or trial ended */
+  uint64_t touched_us;  /* last frame of the session; while idle: last check of a slot at rest */
+  ep_journal_t journal;
+  ep_authority_t authority;
   edgeplug_TrialRules rules;       /* of the running trial */
-  int last_error;                  /* why the last staging or trial ended */
-  uint8_t phase;                   /* edgeplug_UpdatePhase */
-  uint8_t active;                  /* slot, or EP_HOTSWAP_NONE; during a trial: the fallback */
-  uint8_t target;                  /* slot of the session or trial */
-  uint8_t scrub;                   /* slot to check next */
-  uint8_t rotten;                  /* bit per slot: told the host already */
-  uint8_t retries;                 /* pages that had to be written again in this session */
-  bool page_open;                  /* the page of next_offset has been erased */
+  edgeplug_Shadow shadow;          /* as the running shadow run was asked for */
   uint8_t block[EP_HOTSWAP_BLOCK]; /* bytes received that don't fill a block yet */
   ep_record_t record;              /* of the session or trial, as Begin gave it; scratch while idle */
 };

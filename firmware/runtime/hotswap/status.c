@@ -86,6 +86,16 @@ void ep_hotswap_status(const ep_hotswap_t *engine, edgeplug_Status *status) {
   status->counters.flash_programs = journal->flash.programs;
 }
 
+edgeplug_UpdatePhase ep_hotswap_phase(const ep_hotswap_t *engine) {
+  return (edgeplug_UpdatePhase)engine->phase;
+}
+
+void ep_hotswap_shadow_report(const ep_hotswap_t *engine, edgeplug_ShadowReport *report) {
+  uint32_t state = ep_board_scan_mask();
+  *report = *ep_agent_shadow_report(engine->agents);
+  ep_board_scan_unmask(state);
+}
+
 void ep_hotswap_keys(const ep_hotswap_t *engine, edgeplug_KeyList *list) {
   uint8_t key[32], name[EP_JOURNAL_DIGEST];
   list->keys_count = engine->journal.keys;

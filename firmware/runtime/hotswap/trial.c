@@ -18,7 +18,7 @@
    1u << edgeplug_Reason_REASON_GUARD | 1u << edgeplug_Reason_REASON_DEADLINE |                              \
    1u << edgeplug_Reason_REASON_WATCHDOG | 1u << edgeplug_Reason_REASON_FAULT |                              \
    1u << edgeplug_Reason_REASON_VECTORS | 1u << edgeplug_Reason_REASON_HANDOVER |                            \
-   1u << edgeplug_Reason_REASON_SHADOW |                                                                     \
+   (uint32_t)!EP_DEFECT(SHADOW_RUN_SPENDS_NOTHING) << edgeplug_Reason_REASON_SHADOW |                        \
    (uint32_t)EP_DEFECT(USED_UP_ATTEMPTS_SPEND) << edgeplug_Reason_REASON_ATTEMPTS)
 
 void ep_engine_event(ep_hotswap_t *engine, edgeplug_EventKind kind, edgeplug_Reason reason, int error) {
@@ -157,6 +157,7 @@ int ep_engine_activate(ep_hotswap_t *engine) {
   edgeplug_Manifest manifest;
   /* A host that missed the reply asks again. */
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL) return EP_OK;
+  if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_SHADOW) return EP_ERR_BUSY;
   if (engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_STAGED) return EP_ERR_NO_SESSION;
   /* A record or mark that has rotted since: nothing runs by rules that can't be read again. */
   if (ep_engine_load(engine, engine->target, &manifest) != edgeplug_SlotState_SLOT_STATE_STAGED) {

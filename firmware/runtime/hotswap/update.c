@@ -200,7 +200,7 @@ static int ep_update_admit(ep_hotswap_t *engine, bool allow_downgrade, bool *res
 static bool ep_update_is_session(const ep_hotswap_t *engine, const edgeplug_Begin *begin) {
   ep_record_header_t header;
   ep_update_announce(&header, begin);
-  return engine->phase <= edgeplug_UpdatePhase_UPDATE_PHASE_STAGED &&
+  return engine->phase != edgeplug_UpdatePhase_UPDATE_PHASE_TRIAL &&
          ep_update_same(&header, &engine->record.header, offsetof(ep_record_header_t, flags));
 }
 
@@ -312,6 +312,7 @@ void ep_hotswap_touch(ep_hotswap_t *engine) {
 }
 
 void ep_hotswap_poll(ep_hotswap_t *engine) {
+  if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_SHADOW) ep_engine_poll_shadow(engine);
   if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_IDLE) {
     ep_engine_poll_idle(engine);
   } else if (engine->phase == edgeplug_UpdatePhase_UPDATE_PHASE_VERIFYING) {

@@ -1,5 +1,7 @@
 #include "link/events.h"
 
+#include <string.h>
+
 #include "core/board.h"
 
 void ep_events_init(ep_event_queue_t *queue) {
@@ -8,15 +10,21 @@ void ep_events_init(ep_event_queue_t *queue) {
   queue->lost = 0;
 }
 
-void ep_events_put(ep_event_queue_t *queue, const edgeplug_Event *event) {
+edgeplug_Event *ep_events_put(ep_event_queue_t *queue, edgeplug_EventKind kind, uint64_t scan,
+                              uint32_t swap_number) {
+  edgeplug_Event *event = &queue->spare;
   uint32_t state = ep_board_scan_mask();
   if (queue->tail - queue->head < EP_EVENT_COUNT) {
-    queue->ring[queue->tail % EP_EVENT_COUNT] = *event;
-    queue->tail++;
+    event = &queue->ring[queue->tail++ % EP_EVENT_COUNT];
   } else {
     queue->lost++;
   }
   ep_board_scan_unmask(state);
+  memset(event, 0, sizeof *event);
+  event->kind = kind;
+  event->scan = scan;
+  event->swap_number = swap_number;
+  return event;
 }
 
 bool ep_events_take(ep_event_queue_t *queue, edgeplug_Event *event) {

@@ -14,10 +14,10 @@
 #define EP_FRAME_WIRE_MAX (EP_COBS_MAX(EP_FRAME_MAX) + 2u) /* a delimiter on each side */
 
 typedef struct {
-  uint8_t data[EP_COBS_MAX(EP_FRAME_MAX)];
   uint32_t size;
   bool overflow;    /* the frame being received is too long; dropped at its end */
   uint32_t dropped; /* frames that failed: too long, no COBS, wrong CRC */
+  uint8_t data[EP_COBS_MAX(EP_FRAME_MAX)];
 } ep_frame_receiver_t;
 
 /* Takes one received byte. When it ends a frame that holds, returns its message (without CRC, inside the

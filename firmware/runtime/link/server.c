@@ -121,6 +121,13 @@ static int ep_server_challenge(ep_server_t *server, const edgeplug_Request *requ
   return ep_hotswap_challenge(server->hotswap, &response->body.challenge);
 }
 
+static int ep_server_shadow_report(ep_server_t *server, const edgeplug_Request *request,
+                                   edgeplug_Response *response) {
+  (void)request;
+  ep_hotswap_shadow_report(server->hotswap, &response->body.shadow_report);
+  return EP_OK;
+}
+
 static const struct {
   pb_size_t tag;
   pb_size_t reply;
@@ -137,6 +144,7 @@ static const struct {
     {edgeplug_Request_list_keys_tag, edgeplug_Response_keys_tag, ep_server_list_keys},
     {edgeplug_Request_slot_tag, edgeplug_Response_slot_tag, ep_server_slot},
     {edgeplug_Request_challenge_tag, edgeplug_Response_challenge_tag, ep_server_challenge},
+    {edgeplug_Request_shadow_report_tag, edgeplug_Response_shadow_report_tag, ep_server_shadow_report},
 };
 
 /* ---- in and out ------------------------------------------------------------------------------- */
@@ -153,30 +161,30 @@ static int ep_server_dispatch(ep_server_t *server, edgeplug_Request *request, ed
   return ep_hotswap_command(server->hotswap, request);
 }
 
-/* Encodes `out` and puts it on its way. */
+bool ep_server_sent(const ep_server_t *server) {
+  return server->wire_sent == server->wire_size;
+}
+
+/* Hands what is left of the present frame to the transmit ring. */
+static void ep_server_flush(ep_server_t *server) {
+  server->wire_sent +=
+      ep_board_serial_write(server->wire + server->wire_sent, server->wire_size - server->wire_sent);
+}
+
+/* Encodes `out` and puts it on its way: at once, as the main loop may have much to do before its next turn. */
 static void ep_server_send(ep_server_t *server) {
   pb_ostream_t stream = pb_ostream_from_buffer(server->message, sizeof server->message - 4u);
   if (!pb_encode(&stream, edgeplug_Frame_fields, &server->out)) return;
   server->wire_size = ep_frame_build(server->message, (uint32_t)stream.bytes_written, server->wire);
   server->wire_sent = 0;
-}
-
-/* Hands what is left of the present frame to the transmit ring; true when all of it is there. */
-static bool ep_server_flush(ep_server_t *server) {
-  server->wire_sent +=
-      ep_board_serial_write(server->wire + server->wire_sent, server->wire_size - server->wire_sent);
-  return server->wire_sent == server->wire_size;
+  ep_server_flush(server);
 }
 
 /* Says what a busy board is busy with. */
 static void ep_server_explain_busy(ep_server_t *server, edgeplug_Response *response) {
-  static const char *const waits[] = {
-      "", "a transfer", "a verification", "a staged package", "an activation", "a trial"};
-  edgeplug_Status status = edgeplug_Status_init_zero;
-  ep_hotswap_status(server->hotswap, &status);
-  if ((uint32_t)status.phase < sizeof waits / sizeof waits[0]) {
-    memcpy(response->message, waits[status.phase], strlen(waits[status.phase]) + 1u);
-  }
+  static const char waits[][sizeof "a staged package"] = {
+      "", "a transfer", "a verification", "a staged package", "an activation", "a trial", "a shadow run"};
+  memcpy(response->message, waits[ep_hotswap_phase(server->hotswap)], sizeof waits[0]);
 }
 
 static void ep_server_serve(ep_server_t *server, const uint8_t *message, uint32_t size) {
@@ -211,7 +219,10 @@ static bool ep_server_send_event(ep_server_t *server) {
 bool ep_server_poll(ep_server_t *server) {
   bool busy = false;
   uint8_t byte;
-  if (!ep_server_flush(server)) return true;
+  if (!ep_server_sent(server)) {
+    ep_server_flush(server);
+    return true;
+  }
   while (ep_board_serial_read(&byte, 1) == 1u) {
     uint32_t size = 0;
     const uint8_t *message = ep_frame_receive(&server->receiver, byte, &size);

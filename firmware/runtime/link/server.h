@@ -26,17 +26,20 @@ typedef struct {
   const ep_server_host_t *host;
   ep_hotswap_t *hotswap;
   ep_event_queue_t *events;
-  ep_frame_receiver_t receiver;
-  edgeplug_Frame in;
-  edgeplug_Frame out;
-  uint8_t message[EP_FRAME_MAX];
-  uint8_t wire[EP_FRAME_WIRE_MAX];
   uint32_t wire_size; /* bytes in `wire` */
   uint32_t wire_sent; /* of these in the transmit ring */
+  edgeplug_Frame out;
+  edgeplug_Frame in;
+  ep_frame_receiver_t receiver;
+  uint8_t message[EP_FRAME_MAX];
+  uint8_t wire[EP_FRAME_WIRE_MAX];
 } ep_server_t;
 
 void ep_server_init(ep_server_t *server, const ep_server_host_t *host, ep_hotswap_t *hotswap,
                     ep_event_queue_t *events);
+
+/* Whether all that was to be sent is in the transmit ring. If not, the next turn does nothing but go on with that. */
+bool ep_server_sent(const ep_server_t *server);
 
 /* Serves what has come in and sends what is due. Returns true if there was anything to do. */
 bool ep_server_poll(ep_server_t *server);

@@ -2,20 +2,22 @@
 
 #include <string.h>
 
+#include "wasm/leb.h"
 #include "wasm/opcodes.h"
 
 static bool ep_wasm_inside(uint32_t at, uint32_t count, uint32_t size) {
   return at <= size && count <= size - at;
 }
 
-ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment_index,
+ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, const uint8_t *at,
                               const uint64_t *a) {
   const uint32_t what = opcode & 3u;
   const bool table = (opcode & EP_BULK_TABLE) != 0u;
   const uint32_t scale = table ? 1u : 0u; /* of an item: two bytes or one */
   const uint32_t size = table ? instance->table_size : instance->memory_size;
   uint8_t *const whole = table ? (uint8_t *)instance->table : instance->memory;
-  ep_wasm_segment_t *const segment = (table ? instance->elements : instance->data) + segment_index;
+  ep_wasm_segment_t *const segment =
+      (table ? instance->elements : instance->data) + ep_wasm_leb_u32(ep_wasm_leb_skip(at));
   const uint8_t *const source = what == EP_BULK_INIT ? segment->items : whole;
   const uint32_t available = what == EP_BULK_INIT ? segment->count : size;
   uint32_t to, from, count;

@@ -16,10 +16,10 @@ _Static_assert((EP_OP_table_init & 7) == (EP_BULK_INIT | EP_BULK_TABLE) &&
                    (EP_OP_table_copy & 7) == (EP_BULK_COPY | EP_BULK_TABLE),
                "bits of the table's opcodes");
 
-/* Carries out `opcode` (as in opcodes.h, EP_OP_memory_init to EP_OP_table_copy). `segment_index` is the index that
- * stands first behind the opcode; a[0..2] are the operands, if it has any. What it takes by length is charged to the
+/* Carries out `opcode` (EP_OP_memory_init to EP_OP_table_copy, as far as their bits above say), which stands at `at` with its
+ * indices; a[0..2] are the operands, if it has any. What it takes by length is charged to the
  * instance. */
-ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, uint32_t segment_index,
+ep_wasm_result_t ep_wasm_bulk(ep_wasm_instance_t *instance, uint32_t opcode, const uint8_t *at,
                               const uint64_t *a);
 
 /* memory.grow by `pages`: the old size, or -1. */

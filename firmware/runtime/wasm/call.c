@@ -3,7 +3,6 @@
 
 #include "wasm/interp.h"
 #include "wasm/leb.h"
-#include "wasm/note.h"
 #include "wasm/types.h"
 
 void ep_wasm_set_fuel(ep_wasm_instance_t *instance, int32_t fuel) {
@@ -34,6 +33,11 @@ uint8_t *ep_wasm_memory(ep_wasm_instance_t *instance, uint32_t address, uint32_t
   if (!instance->has_memory || address > instance->memory_size || size > instance->memory_size - address)
     return NULL;
   return instance->memory + address;
+}
+
+void *ep_wasm_globals(ep_wasm_instance_t *instance, uint32_t *size) {
+  *size = instance->global_count * (uint32_t)sizeof *instance->globals;
+  return instance->globals;
 }
 
 void ep_wasm_function_arity(const ep_wasm_instance_t *instance, uint32_t index, uint32_t *params,
@@ -74,7 +78,7 @@ static ep_wasm_result_t ep_wasm_invoke_import(ep_wasm_instance_t *instance,
 
 ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t index, uint64_t *values) {
   const ep_wasm_function_t *function = &instance->functions[index];
-  ep_wasm_signature_t signature = ep_wasm_signature(instance, function->type);
+  const uint8_t *results = instance->code;
   ep_wasm_result_t result;
   uint32_t float_mode;
   memset(&instance->error, 0, sizeof instance->error);
@@ -89,11 +93,12 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t index, ui
     ep_wasm_leave_float_mode(float_mode);
   }
   if (result != EP_WASM_OK) {
-    ep_wasm_note(&instance->error, ep_wasm_result_name(result));
+    ep_wasm_name_result(result, &instance->error);
     return result;
   }
+  results += EP_TYPES_OFFSET(EP_RESULTS(ep_wasm_signature(instance, function->type)));
   for (uint32_t i = 0; i < function->results; i++) {
-    bool wide = signature.results[i] == EP_WASM_I64 || signature.results[i] == EP_WASM_F64;
+    bool wide = results[i] == EP_WASM_I64 || results[i] == EP_WASM_F64;
     values[i] = wide ? instance->stack[1u + i] : (uint32_t)instance->stack[1u + i];
   }
   return EP_WASM_OK;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "wasm/leb.h"
-#include "wasm/reader.h"
+#include "wasm/load.h"
 #include "wasm/types.h"
 
 int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t *name, uint32_t size,
@@ -19,43 +19,61 @@ int32_t ep_wasm_find_function(const ep_wasm_instance_t *instance, const uint8_t 
     uint32_t index = ep_wasm_leb_u32(text + length + 1u);
     at = ep_wasm_leb_skip(text + length + 1u);
     if (kind == 0u && length == size && memcmp(text, name, size) == 0) {
-      ep_wasm_signature_t signature = ep_wasm_signature(instance, instance->functions[index].type);
-      return type == NULL || ep_wasm_signature_is(&signature, type) ? (int32_t)index : -1;
+      const ep_wasm_signature_t signature = ep_wasm_signature(instance, instance->functions[index].type);
+      return type == NULL || ep_wasm_signature_is(instance, signature, type) ? (int32_t)index : -1;
     }
   }
   return -1;
 }
 
-int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type) {
+static uint32_t ep_wasm_length(const char *text) {
   uint32_t size = 0;
-  while (name[size] != '\0') size++;
-  return ep_wasm_find_function(instance, (const uint8_t *)name, size, type);
+  while (text[size] != '\0') size++;
+  return size;
+}
+
+int32_t ep_wasm_find_export(const ep_wasm_instance_t *instance, const char *name, const char *type) {
+  return ep_wasm_find_function(instance, (const uint8_t *)name, ep_wasm_length(name), type);
+}
+
+/* Sets the cursor to the contents of a custom section, and where they end. */
+static void ep_wasm_find_custom(LOADER) {
+  const uint32_t size = loader->end;
+  ep_wasm_skip(WITH_ 8);
+  while (ep_wasm_ok(WITH) && loader->at < size) {
+    const uint8_t id = ep_wasm_read_byte(WITH);
+    const uint32_t length = ep_wasm_read_count(WITH);
+    const uint32_t end = loader->at + length;
+    if (id == 0u) {
+      uint32_t name_size;
+      const uint8_t *text;
+      loader->end = end;
+      text = ep_wasm_read_name(WITH_ & name_size);
+      loader->found = ep_wasm_ok(WITH) && name_size == loader->custom_size &&
+                      memcmp(text, loader->custom, name_size) == 0;
+      if (!ep_wasm_ok(WITH) || loader->found) return;
+      loader->end = size;
+    }
+    loader->at = end;
+  }
 }
 
 const uint8_t *ep_wasm_custom_section(const uint8_t *code, uint32_t size, const char *name,
                                       uint32_t *section_size) {
   ep_wasm_error_t error;
-  ep_wasm_reader_t reader = {.code = code, .end = size, .error = &error};
-  uint32_t wanted = 0;
-  while (name[wanted] != '\0') wanted++;
-  ep_wasm_skip(&reader, 8);
-  while (ep_wasm_ok(&reader) && reader.at < size) {
-    uint8_t id = ep_wasm_read_byte(&reader);
-    uint32_t length = ep_wasm_read_u32(&reader);
-    uint32_t end = reader.at + length;
-    uint32_t name_size;
-    const uint8_t *text;
-    if (length > size - reader.at || !ep_wasm_ok(&reader)) return NULL;
-    if (id == 0u) {
-      reader.end = end;
-      text = ep_wasm_read_name(&reader, &name_size);
-      if (ep_wasm_ok(&reader) && name_size == wanted && memcmp(text, name, wanted) == 0) {
-        *section_size = end - reader.at;
-        return code + reader.at;
-      }
-      reader.end = size;
-    }
-    reader.at = end;
-  }
-  return NULL;
+  ep_wasm_loader_t state;
+  EP_WASM_BEGIN(&state);
+  state.code = code;
+  state.at = 0;
+  state.end = size;
+  state.result = EP_WASM_OK;
+  state.error = &error;
+  state.custom = name;
+  state.custom_size = ep_wasm_length(name);
+  state.found = false;
+  ep_wasm_attempt(WITH_ ep_wasm_find_custom);
+  EP_WASM_FINISH;
+  if (!state.found) return NULL;
+  *section_size = state.end - state.at;
+  return code + state.at;
 }

@@ -1,6 +1,5 @@
 /* Imports (spec 5.5.5, 4.5.4): what the module asks for is looked up in what the host offers. */
 #include "wasm/load.h"
-#include "wasm/note.h"
 #include "wasm/types.h"
 
 #include <string.h>
@@ -24,11 +23,6 @@ static bool ep_wasm_wanted_is(const ep_wasm_wanted_t *wanted, const char *module
          ep_wasm_text_is(wanted->name, wanted->name_size, name);
 }
 
-static uint32_t ep_wasm_append(char *text, uint32_t at, uint32_t room, const uint8_t *part, uint32_t size) {
-  for (uint32_t i = 0; i < size && at < room; i++) text[at++] = (char)(part[i] < 0x20u ? '?' : part[i]);
-  return at;
-}
-
 #if EP_WASM_EXTERNALS
 /* Whether the host has something of that name, of whatever kind. */
 static bool ep_wasm_is_offered(const ep_wasm_host_t *host, const ep_wasm_wanted_t *wanted) {
@@ -41,50 +35,71 @@ static bool ep_wasm_is_offered(const ep_wasm_host_t *host, const ep_wasm_wanted_
 }
 #endif
 
-/* Keeps the first import that doesn't link: "module.name", or "module.name: type". The module may still turn out to
- * be invalid, which goes first. */
-static void ep_wasm_unlinkable(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted, bool found) {
-  char *text = loader->link_error.detail;
-  uint32_t room = sizeof loader->link_error.detail - 1u;
-  uint32_t at;
-  if (loader->link_result != EP_WASM_OK) return;
-#if EP_WASM_EXTERNALS
-  found = ep_wasm_is_offered(loader->instance->host, wanted);
-#endif
-  loader->link_result = EP_WASM_UNLINKABLE;
-  loader->link_error.offset = loader->reader.at;
-  at = ep_wasm_append(text, 0, room - 8u, wanted->module, wanted->module_size);
-  at = ep_wasm_append(text, at, room - 7u, (const uint8_t *)".", 1);
-  at = ep_wasm_append(text, at, room - 6u, wanted->name, wanted->name_size);
-  if (found) at = ep_wasm_append(text, at, room, (const uint8_t *)": type", 6);
-  text[at] = '\0';
+static char *ep_wasm_append(char *to, const char *end, const uint8_t *part, uint32_t size) {
+  for (; size > 0u && to < end; size--) {
+    const char letter = (char)*part++;
+    *to++ = (uint8_t)letter < 0x20u ? '?' : letter;
+  }
+  return to;
 }
 
-static void ep_wasm_import_function(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_read_wanted(LOADER_ ep_wasm_wanted_t *wanted) {
+  wanted->module = ep_wasm_read_name(WITH_ & wanted->module_size);
+  wanted->name = ep_wasm_read_name(WITH_ & wanted->name_size);
+}
+
+/* Keeps the first import that doesn't link. The module may still turn out to be invalid, which goes first. */
+static void ep_wasm_unlinkable(LOADER_ bool found) {
+  if (loader->unlinked != 0u) return;
+  loader->unlinked = loader->import;
+  loader->found = found;
+}
+
+void ep_wasm_report_unlinked(LOADER) {
+  static const uint8_t marks[] = {'.', ':', ' ', 't', 'y', 'p', 'e'};
+  ep_wasm_error_t *const error = loader->error;
+  const char *const end = error->detail + sizeof error->detail - 1u;
+  char *to = error->detail;
+  ep_wasm_wanted_t wanted;
+  if (loader->unlinked == 0u) return;
+  loader->at = error->offset = loader->unlinked;
+  loader->end = loader->instance->size;
+  ep_wasm_read_wanted(WITH_ & wanted);
+#if EP_WASM_EXTERNALS
+  loader->found = ep_wasm_is_offered(loader->instance->host, &wanted);
+#endif
+  to = ep_wasm_append(to, end - 8, wanted.module, wanted.module_size);
+  to = ep_wasm_append(to, end - 7, marks, 1);
+  to = ep_wasm_append(to, end - 6, wanted.name, wanted.name_size);
+  if (loader->found) to = ep_wasm_append(to, end, marks + 1, 6);
+  *to = '\0';
+  loader->result = EP_WASM_UNLINKABLE;
+}
+
+static void ep_wasm_import_function(LOADER_ const ep_wasm_wanted_t *wanted) {
   ep_wasm_instance_t *instance = loader->instance;
   ep_wasm_function_t *function = &instance->functions[instance->function_count++];
   const ep_wasm_host_t *host = instance->host;
   ep_wasm_signature_t signature;
   bool found = false;
-  uint32_t type = ep_wasm_read_u32(&loader->reader);
+  uint32_t type = ep_wasm_read_u32(WITH);
   loader->import_functions++;
-  ep_wasm_set_function_type(loader, function, type);
-  if (!ep_wasm_ok(&loader->reader)) return;
+  ep_wasm_set_function_type(WITH_ function, type);
+  if (!ep_wasm_ok(WITH)) return;
   function->slots = function->params > 0u ? function->params : 1u;
   signature = ep_wasm_signature(instance, type);
   for (uint32_t i = 0; i < host->import_count; i++) {
     if (!ep_wasm_wanted_is(wanted, host->imports[i].module, host->imports[i].name)) continue;
     found = true;
-    if (!ep_wasm_signature_is(&signature, host->imports[i].type)) continue;
+    if (!ep_wasm_signature_is(instance, signature, host->imports[i].type)) continue;
     function->locals = (uint16_t)i;
     return;
   }
-  ep_wasm_unlinkable(loader, wanted, found);
+  ep_wasm_unlinkable(WITH_ found);
 }
 
 /* The host's table, memory or global of that name and kind. */
-static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
-                                                       const ep_wasm_wanted_t *wanted, uint8_t kind) {
+static const ep_wasm_external_t *ep_wasm_find_external(LOADER_ const ep_wasm_wanted_t *wanted, uint8_t kind) {
   const ep_wasm_host_t *host = loader->instance->host;
   bool found = false;
   for (uint32_t i = 0; EP_WASM_EXTERNALS && i < host->external_count; i++) {
@@ -92,7 +107,7 @@ static const ep_wasm_external_t *ep_wasm_find_external(ep_wasm_loader_t *loader,
     if (host->externals[i].kind == kind) return &host->externals[i];
     found = true;
   }
-  ep_wasm_unlinkable(loader, wanted, found);
+  ep_wasm_unlinkable(WITH_ found);
   return NULL;
 }
 
@@ -102,67 +117,45 @@ static bool ep_wasm_limits_match(const ep_wasm_external_t *external, uint32_t mi
   return external->min >= min && (max == range || external->max <= max);
 }
 
-static void ep_wasm_import_table(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_table(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_table_type(loader, &min, &max);
-  external = ep_wasm_find_external(loader, wanted, EP_WASM_TABLE);
+  ep_wasm_read_table_type(WITH_ & min, &max);
+  external = ep_wasm_find_external(WITH_ wanted, EP_WASM_TABLE);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(loader, wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, UINT32_MAX)) ep_wasm_unlinkable(WITH_ true);
   loader->instance->table_size = external->min;
 }
 
-static void ep_wasm_import_memory(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
+static void ep_wasm_import_memory(LOADER_ const ep_wasm_wanted_t *wanted) {
   uint32_t min, max;
   const ep_wasm_external_t *external;
-  ep_wasm_read_memory_type(loader, &min, &max);
-  external = ep_wasm_find_external(loader, wanted, EP_WASM_MEMORY);
+  ep_wasm_read_memory_type(WITH_ & min, &max);
+  external = ep_wasm_find_external(WITH_ wanted, EP_WASM_MEMORY);
   if (external == NULL) return;
-  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(loader, wanted, true);
+  if (!ep_wasm_limits_match(external, min, max, EP_WASM_PAGE)) ep_wasm_unlinkable(WITH_ true);
   loader->instance->memory_pages = external->min;
   loader->instance->memory_max_pages = external->max;
 }
 
-static void ep_wasm_import_global(ep_wasm_loader_t *loader, const ep_wasm_wanted_t *wanted) {
-  ep_wasm_instance_t *instance = loader->instance;
-  uint8_t type = ep_wasm_read_global_type(loader);
-  const ep_wasm_external_t *external = ep_wasm_find_external(loader, wanted, EP_WASM_GLOBAL);
-  if (external != NULL && external->type != type) ep_wasm_unlinkable(loader, wanted, true);
-  loader->global_types[instance->global_count] = type;
-  instance->globals[instance->global_count] = external != NULL ? external->value : 0u;
-  instance->global_count++;
+static void ep_wasm_import_global(LOADER_ const ep_wasm_wanted_t *wanted) {
+  uint8_t type = ep_wasm_read_global_type(WITH);
+  const ep_wasm_external_t *external = ep_wasm_find_external(WITH_ wanted, EP_WASM_GLOBAL);
+  if (external != NULL && external->type != type) ep_wasm_unlinkable(WITH_ true);
+  ep_wasm_add_global(WITH_ type, external != NULL ? external->value : 0u);
   loader->import_globals++;
 }
 
-/* Records of functions and globals are made here for imported and own ones together, since their indices run on. */
-static void ep_wasm_take_records(ep_wasm_loader_t *loader) {
-  ep_wasm_instance_t *instance = loader->instance;
-  uint32_t imports = ep_wasm_open(loader, EP_SECTION_IMPORT);
-  uint32_t functions = imports + ep_wasm_open(loader, EP_SECTION_FUNCTION);
-  uint32_t globals = imports + ep_wasm_open(loader, EP_SECTION_GLOBAL);
-  instance->functions = ep_wasm_take(loader, functions, sizeof *instance->functions);
-  instance->globals = ep_wasm_take(loader, globals, sizeof *instance->globals);
-  loader->global_types = ep_wasm_take(loader, globals, 1);
-}
-
-void ep_wasm_read_imports(ep_wasm_loader_t *loader) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  uint32_t count;
-  ep_wasm_take_records(loader);
-  count = ep_wasm_open(loader, EP_SECTION_IMPORT);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
-    ep_wasm_wanted_t wanted;
-    uint8_t kind;
-    wanted.module = ep_wasm_read_name(reader, &wanted.module_size);
-    wanted.name = ep_wasm_read_name(reader, &wanted.name_size);
-    kind = ep_wasm_read_byte(reader);
-    switch (kind) {
-    case 0: ep_wasm_import_function(loader, &wanted); break;
-    case 1: ep_wasm_import_table(loader, &wanted); break;
-    case 2: ep_wasm_import_memory(loader, &wanted); break;
-    case 3: ep_wasm_import_global(loader, &wanted); break;
-    default: ep_wasm_refuse(reader, EP_REFUSE_import_kind);
-    }
+void ep_wasm_read_import(LOADER_ uint32_t index) {
+  ep_wasm_wanted_t wanted;
+  (void)index;
+  loader->import = loader->at;
+  ep_wasm_read_wanted(WITH_ & wanted);
+  switch (ep_wasm_read_byte(WITH)) {
+  case 0: ep_wasm_import_function(WITH_ & wanted); break;
+  case 1: ep_wasm_import_table(WITH_ & wanted); break;
+  case 2: ep_wasm_import_memory(WITH_ & wanted); break;
+  case 3: ep_wasm_import_global(WITH_ & wanted); break;
+  default: ep_wasm_refuse(WITH_ EP_REFUSE_import_kind);
   }
-  ep_wasm_close(loader);
 }

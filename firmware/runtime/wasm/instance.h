@@ -36,7 +36,13 @@ typedef struct {
   uint32_t count;
 } ep_wasm_segment_t;
 
+/* Whether the interpreter keeps what changes all the time in registers (machine.h). */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb2__) && defined(__OPTIMIZE__)
+#define EP_WASM_REGISTERS
+#endif
+
 struct ep_wasm_instance {
+  uintptr_t way_out; /* of a call: its stack, on Arm; first, since assembler reads it */
   const uint8_t *code;
   const ep_wasm_host_t *host;
   ep_wasm_function_t *functions;
@@ -68,12 +74,27 @@ struct ep_wasm_instance {
   bool has_memory;
   bool sliced;
   ep_wasm_error_t error;
+  /* of the call that runs */
+  const ep_wasm_function_t *function; /* the one that runs */
+  const uint8_t *calling;             /* behind the opcode of the last call */
+  uint32_t bound;                     /* addresses below are good for 8 bytes */
+  uint32_t depth;                     /* calls that may still nest */
+#if !defined(EP_WASM_REGISTERS)
+  const uint8_t *ip;
+  uint64_t *sp;
+  uint64_t *fp;
+  const ep_wasm_branch_t *branch;
+  uint32_t low;
+  uint32_t high;
+  int32_t left; /* of the fuel */
+  ep_wasm_result_t result;
+#endif
 };
 
 #define EP_WASM_NULL 0xFFFFu
 
-/* Value stack slots between the locals and the operands of a frame, where the caller is kept. */
-#define EP_WASM_FRAME_SLOTS 2u
+/* Value stack slots between the locals and the operands of a frame, where the caller is kept as four pointers. */
+#define EP_WASM_FRAME_SLOTS (sizeof(void *) / 2u)
 
 _Static_assert(sizeof(struct ep_wasm_instance) <= 1024, "an instance's head stays within 1 KiB");
 _Static_assert(sizeof(ep_wasm_branch_t) == 6, "a side table entry stays within 6 bytes");

@@ -1,14 +1,23 @@
-/* Instructions that are rare or long (spec 4.3): 64-bit arithmetic beyond add, sub, and, or, xor; all of f64; rounding,
- * minimum and maximum; conversions. Bits in, bits out, the same on every board: NaN results are always the positive
- * canonical NaN, which the spec allows everywhere (4.3.3). */
+/* Instructions on i64 that are rare or long (spec 4.3.2), and what the interpreter's own f32 instructions need of bits. All
+ * take and give bits. */
 #ifndef EP_WASM_NUMERIC_H
 #define EP_WASM_NUMERIC_H
 
 #include "wasm/float.h"
 
-/* Carries out `opcode` (as in opcodes.h) on a[0], or a[0] and a[1]; the result goes to a[0].
- * EP_WASM_OK or one of the arithmetic traps. */
-ep_wasm_result_t ep_wasm_numeric(uint32_t opcode, uint64_t *a);
+uint64_t ep_wasm_i32_popcnt(uint64_t a);
+uint64_t ep_wasm_i64_popcnt(uint64_t a);
+uint64_t ep_wasm_i64_clz(uint64_t a);
+uint64_t ep_wasm_i64_ctz(uint64_t a);
+uint64_t ep_wasm_i64_mul(uint64_t a, uint64_t b);
+uint64_t ep_wasm_i64_shl(uint64_t a, uint64_t b);
+uint64_t ep_wasm_i64_shr_s(uint64_t a, uint64_t b);
+uint64_t ep_wasm_i64_shr_u(uint64_t a, uint64_t b);
+uint64_t ep_wasm_i64_rotl(uint64_t a, uint64_t b);
+uint64_t ep_wasm_i64_rotr(uint64_t a, uint64_t b);
+
+/* i64.div_s, div_u, rem_s or rem_u (`opcode`) of a[0] and a[1]; the result goes to a[0]. EP_WASM_OK or a trap. */
+ep_wasm_result_t ep_wasm_i64_divide(uint32_t opcode, uint64_t *a);
 
 static inline float ep_wasm_f32(uint32_t bits) {
   union {
@@ -45,7 +54,7 @@ static inline uint32_t ep_wasm_f32_sqrt(uint32_t bits) {
 #else
   if (ep_wasm_is_nan32(bits)) return EP_WASM_NAN32;
   /* rounding twice is harmless: 53 >= 2 * 24 + 2 */
-  return ep_wasm_demote(ep_wasm_f64_sqrt(ep_wasm_promote(bits)));
+  return (uint32_t)ep_wasm_demote(ep_wasm_f64_sqrt(ep_wasm_promote(bits)));
 #endif
 }
 

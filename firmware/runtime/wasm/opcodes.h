@@ -19,8 +19,9 @@ enum {
   EP_OP_const24,               /* ... of three */
   EP_OP_const32_of_4,          /* ... of four */
   EP_OP_const32,               /* ... of five: in the first four */
-  EP_OP_access = 0x1C,         /* any load or store with immediates of more than a byte each */
-  EP_OP_skip,                  /* rest of an immediate that only the validator needed */
+  EP_OP_access_long = 0x1C,    /* behind a load or store with immediates of more than a byte each */
+  EP_OP_call_wide,             /* an index of more than a byte */
+  EP_OP_access_far,            /* any load or store with an offset of more than 16 bits */
   EP_OP_local_get_wide = 0x12, /* and the other four: indices of more than a byte */
   EP_OP_leave = 0x17,          /* the `end` of a body */
   EP_OP_blocks,                /* several `block`s or `loop`s without types */
@@ -57,15 +58,15 @@ enum {
 #undef EP_WASM_PREFIXED
 };
 
-/* What an instruction takes more if its immediates are longer than a byte each, by the bytes beyond those; local and
- * global instructions go a longer way then. */
-#define EP_FUEL_LONG_WAY(bytes)   (bytes)
-#define EP_FUEL_LONG_INDEX(bytes) ((bytes) + 2u)
-#define EP_FUEL_LONG_I64(bytes)   ((bytes)*2u) /* i64.const */
-/* ... and a load or store for the same reason, or because it is at the very end of memory (rare ones always), by all
- * bytes of its immediates. */
-#define EP_FUEL_LONG_ACCESS         6
-#define EP_FUEL_LONG_ADDRESS(bytes) (((bytes) + 1u) >> 1)
+/* What an instruction takes more if its immediate has two bytes: local and global ones, and call. Any byte beyond takes
+ * one more. (i64.const: by its bytes.) */
+#define EP_FUEL_LONG_INDEX      3
+#define EP_FUEL_LONG_CALL       2
+#define EP_FUEL_LONG_I64(bytes) ((bytes)*2u)
+/* ... and a load or store, if its offset has. */
+#define EP_FUEL_LONG_ACCESS 8
+/* What a load or store takes more at the very end of memory; rare ones always. */
+#define EP_FUEL_SLOW_ACCESS 7
 
 /* What instructions take by length, besides their weight. */
 #define EP_FUEL_LOCALS(zeroed)   ((zeroed) >> 2)       /* a call: locals set to zero */
@@ -85,6 +86,10 @@ enum {
   EP_SIG_STORE = 3 << 6,
   EP_SIG_CLASS = 3 << 6
 };
-#define EP_SIG_BINARY_BIT 0x10
+#define EP_SIG_BINARY_BIT   0x10
+#define EP_SIG_SIZE(access) (1u << ((access) >> 2 & 3u)) /* bytes of a load or store */
+
+/* Those of all plain instructions, from i32.load on (validate.c). */
+extern const unsigned char ep_wasm_signatures[];
 
 #endif

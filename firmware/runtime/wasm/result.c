@@ -1,5 +1,4 @@
-#include "wasm/note.h"
-#include "wasm/reader.h"
+#include "wasm/load.h"
 
 /* Texts one behind the other, each with its zero: a table of pointers would take as much again. */
 static const char *ep_wasm_nth_text(const char *texts, uint32_t index) {
@@ -10,79 +9,112 @@ static const char *ep_wasm_nth_text(const char *texts, uint32_t index) {
   return texts;
 }
 
-/* In the order of ep_wasm_result_t. The spec's own tests name traps like this. */
-static const char ep_wasm_result_names[] = "ok\0"
-                                           "malformed\0"
-                                           "invalid\0"
-                                           "unsupported\0"
-                                           "unlinkable\0"
-                                           "limit\0"
-                                           "unreachable\0"
-                                           "out of bounds memory access\0"
-                                           "out of bounds table access\0"
-                                           "uninitialized element\0"
-                                           "indirect call type mismatch\0"
-                                           "integer divide by zero\0"
-                                           "integer overflow\0"
-                                           "invalid conversion to integer\0"
-                                           "call stack exhausted\0"
-                                           "fuel exhausted\0"
-                                           "host trap\0"
-                                           "unknown";
-
-const char *ep_wasm_result_name(ep_wasm_result_t result) {
-  const uint32_t index = (uint32_t)result;
-  return ep_wasm_nth_text(ep_wasm_result_names, index <= EP_WASM_TRAP_HOST ? index : EP_WASM_TRAP_HOST + 1u);
-}
-
-/* What comes often in details is a byte there: the number of a word, from 1 on, in this list. */
+/* What comes often in texts is a byte there: the number of a word, from 1 on, in this list. */
 static const char ep_wasm_words[] = "unknown \0"
-                                    "segment\0"
+                                    "ment\0"
+                                    "integer\0"
                                     "type\0"
-                                    "element\0"
-                                    "function\0"
-                                    "table\0"
-                                    "memory\0"
-                                    " kind\0"
-                                    "integer too l\0"
+                                    "ction\0"
+                                    "able\0"
+                                    "memor\0"
                                     " mismatch\0"
+                                    "out of bounds \0"
+                                    "port\0"
+                                    " kind\0"
+                                    " exhausted\0"
                                     "data \0"
-                                    "multiple \0"
-                                    "export\0"
                                     "local\0"
+                                    "multiple \0"
+                                    "expected\0"
                                     "operands\0"
-                                    "size\0";
+                                    "invalid\0"
+                                    " access\0"
+                                    "call\0"
+                                    "version\0"
+                                    "too \0"
+                                    "size\0"
+                                    "vector \0"
+                                    "global\0"
+                                    "limit\0"
+                                    "count\0";
 #define UNKNOWN       "\1"
-#define SEGMENT       "\2"
-#define TYPE          "\3"
-#define ELEMENT       "\4"
-#define FUNCTION      "\5"
-#define TABLE         "\6"
-#define MEMORY        "\7"
-#define KIND          "\10"
-#define INTEGER_TOO_L "\11"
-#define MISMATCH      "\12"
-#define DATA          "\13"
-#define MULTIPLE      "\14"
-#define EXPORT        "\15"
+#define MENT          "\2"
+#define INTEGER       "\3"
+#define TYPE          "\4"
+#define CTION         "\5"
+#define ABLE          "\6"
+#define MEMOR         "\7"
+#define MISMATCH      "\10"
+#define OUT_OF_BOUNDS "\11"
+#define PORT          "\12"
+#define KIND          "\13"
+#define EXHAUSTED     "\14"
+#define DATA          "\15"
 #define LOCAL         "\16"
-#define OPERANDS      "\17"
-#define SIZE          "\20"
+#define MULTIPLE      "\17"
+#define EXPECTED      "\20"
+#define OPERANDS      "\21"
+#define INVALID       "\22"
+#define ACCESS        "\23"
+#define CALL          "\24"
+#define VERSION       "\25"
+#define TOO           "\26"
+#define SIZE          "\27"
+#define VECTOR        "\30"
+#define GLOBAL        "\31"
+#define LIMIT         "\32"
+#define COUNT         "\33"
+/* and what is made of them */
+#define SEGMENT  "seg" MENT
+#define ELEMENT  "ele" MENT
+#define FUNCTION "fun" CTION
+#define TABLE    "t" ABLE
+#define MEMORY   MEMOR "y"
+#define EXPORT   "ex" PORT
+#define IMPORT   "im" PORT
 
-#define LAST_WORD '\20'
+#define LAST_WORD '\33'
 
-void ep_wasm_note(ep_wasm_error_t *error, const char *detail) {
+/* In the order of ep_wasm_result_t. The spec's own tests name traps like this. */
+static const char ep_wasm_result_names[] =
+    "ok"
+    "\0"
+    "malformed"
+    "\0" INVALID "\0"
+    "unsup" PORT "ed"
+    "\0"
+    "unlink" ABLE "\0" LIMIT "\0"
+    "unreach" ABLE "\0" OUT_OF_BOUNDS MEMORY ACCESS "\0" OUT_OF_BOUNDS TABLE ACCESS "\0"
+    "uninitialized " ELEMENT "\0"
+    "indirect " CALL " " TYPE MISMATCH "\0" INTEGER " divide by zero"
+    "\0" INTEGER " overflow"
+    "\0" INVALID " con" VERSION " to " INTEGER "\0" CALL " stack" EXHAUSTED "\0"
+    "fuel" EXHAUSTED "\0"
+    "host trap"
+    "\0";
+
+/* The empty ones go on to the next result. */
+static const char ep_wasm_refusal_texts[] =
+#define EP_WASM_REFUSAL(id, text)   text "\0"
+#define EP_WASM_NEXT_RESULT(result) "\0"
+#include "wasm/refusals.def"
+#undef EP_WASM_REFUSAL
+#undef EP_WASM_NEXT_RESULT
+    ;
+
+/* Writes a text of these, cut to what fits. */
+static void ep_wasm_note(ep_wasm_error_t *error, const char *text) {
   const char *behind = NULL; /* the word that is being written */
   uint32_t i = 0;
   for (;;) {
-    const char letter = *detail++;
+    const char letter = *text++;
     if (letter == '\0') {
       if (behind == NULL) break;
-      detail = behind;
+      text = behind;
       behind = NULL;
     } else if ((uint8_t)letter <= LAST_WORD) {
-      behind = detail;
-      detail = ep_wasm_nth_text(ep_wasm_words, (uint32_t)(uint8_t)letter - 1u);
+      behind = text;
+      text = ep_wasm_nth_text(ep_wasm_words, (uint32_t)(uint8_t)letter - 1u);
     } else if (i < sizeof error->detail - 1u) {
       error->detail[i++] = letter;
     }
@@ -90,22 +122,44 @@ void ep_wasm_note(ep_wasm_error_t *error, const char *detail) {
   error->detail[i] = '\0';
 }
 
-static const uint8_t ep_wasm_refusal_results[] = {
-#define EP_WASM_REFUSAL(id, result, text) result,
-#include "wasm/refusals.def"
-#undef EP_WASM_REFUSAL
-};
+void ep_wasm_name_result(ep_wasm_result_t result, ep_wasm_error_t *error) {
+  ep_wasm_note(error, ep_wasm_nth_text(ep_wasm_result_names, (uint32_t)result));
+}
 
-static const char ep_wasm_refusal_texts[] =
-#define EP_WASM_REFUSAL(id, result, text) text "\0"
-#include "wasm/refusals.def"
-#undef EP_WASM_REFUSAL
-    ;
+#if defined(EP_WASM_REGISTERS)
+__attribute__((naked)) void ep_wasm_attempt(__attribute__((unused)) void (*work)(void)) {
+  __asm__ volatile("push {r3-r11, lr}\n\t" /* r3: the stack stays aligned to 8 */
+                   "str sp, [r4]\n\t"
+                   "blx r0\n\t"
+                   "pop {r3-r11, pc}");
+}
+#else
+void ep_wasm_attempt(LOADER_ void (*work)(LOADER)) {
+  work(WITH);
+}
+#endif
 
-void ep_wasm_refuse(ep_wasm_reader_t *reader, ep_wasm_refusal_t why) {
-  if (reader->result != EP_WASM_OK) return;
-  reader->result = (ep_wasm_result_t)ep_wasm_refusal_results[why];
-  reader->error->offset = reader->at;
-  ep_wasm_note(reader->error, ep_wasm_nth_text(ep_wasm_refusal_texts, (uint32_t)why));
-  reader->at = reader->end;
+void ep_wasm_refuse(LOADER_ ep_wasm_refusal_t why) {
+  const char *text = ep_wasm_refusal_texts;
+  uint32_t left = why;
+#if !defined(EP_WASM_REGISTERS)
+  if (loader->result != EP_WASM_OK) return;
+#endif
+  loader->error->offset = loader->at;
+  loader->result = EP_WASM_MALFORMED;
+  for (;; text = ep_wasm_nth_text(text, 1)) {
+    if (*text == '\0')
+      loader->result++;
+    else if (left-- == 0u)
+      break;
+  }
+  ep_wasm_note(loader->error, text);
+#if defined(EP_WASM_REGISTERS)
+  /* out of whatever is on the stack by now, back to who called ep_wasm_attempt() */
+  __asm__ volatile("ldr sp, [r4]\n\t"
+                   "pop {r3-r11, pc}");
+  __builtin_unreachable();
+#else
+  loader->at = loader->end;
+#endif
 }

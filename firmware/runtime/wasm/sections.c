@@ -4,23 +4,34 @@
 
 #include <string.h>
 
-bool ep_wasm_enter(ep_wasm_loader_t *loader, uint32_t id) {
+bool ep_wasm_enter(LOADER_ uint32_t id) {
   const ep_wasm_section_t *section = &loader->sections[id];
-  if (!ep_wasm_ok(&loader->reader) || section->at == 0u) {
-    loader->reader.at = loader->reader.end; /* nothing to read: ep_wasm_close() agrees */
+  if (!ep_wasm_ok(WITH) || section->at == 0u) {
+    loader->at = loader->end; /* nothing to read: ep_wasm_close() agrees */
     return false;
   }
-  loader->reader.at = section->at;
-  loader->reader.end = section->end;
+  loader->at = section->at;
+  loader->end = section->end;
   return true;
 }
 
-uint32_t ep_wasm_open(ep_wasm_loader_t *loader, uint32_t id) {
-  return ep_wasm_enter(loader, id) ? ep_wasm_read_count(&loader->reader) : 0u;
+uint32_t ep_wasm_open(LOADER_ uint32_t id) {
+  return ep_wasm_enter(WITH_ id) ? ep_wasm_read_count(WITH) : 0u;
 }
 
-void ep_wasm_close(ep_wasm_loader_t *loader) {
-  if (loader->reader.at != loader->reader.end) ep_wasm_refuse(&loader->reader, EP_REFUSE_size_mismatch);
+void ep_wasm_each(LOADER_ uint32_t id, ep_wasm_item_t item) {
+  const uint32_t count = ep_wasm_open(WITH_ id);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) item(WITH_ i);
+  ep_wasm_close(WITH);
+}
+
+void ep_wasm_report(LOADER) {
+  const ep_wasm_host_t *const host = loader->instance->host;
+  if (host->validate_step != NULL) host->validate_step(host->context);
+}
+
+void ep_wasm_close(LOADER) {
+  if (loader->at != loader->end) ep_wasm_refuse(WITH_ EP_REFUSE_size_mismatch);
 }
 
 /* Sections other than custom ones come once and in this order (5.5.16). */
@@ -30,32 +41,36 @@ static uint32_t ep_wasm_section_rank(uint32_t id) {
 }
 
 /* Magic and version (5.5.16), then where each section lies. */
-void ep_wasm_survey(ep_wasm_loader_t *loader) {
-  static const uint8_t preamble[8] = {0x00, 'a', 's', 'm', 0x01, 0x00, 0x00, 0x00};
-  ep_wasm_reader_t *reader = &loader->reader;
+void ep_wasm_survey(LOADER) {
   uint32_t last = 0;
-  ep_wasm_skip(reader, 8);
-  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 4) != 0) ep_wasm_refuse(reader, EP_REFUSE_magic);
-  if (ep_wasm_ok(reader) && memcmp(reader->code, preamble, 8) != 0) ep_wasm_refuse(reader, EP_REFUSE_version);
-  while (ep_wasm_ok(reader) && reader->at < loader->instance->size) {
-    uint32_t id = ep_wasm_read_byte(reader);
-    uint32_t size = ep_wasm_read_u32(reader);
-    uint32_t at = reader->at;
+  uint32_t magic = 0;
+  uint32_t version = 0;
+  ep_wasm_skip(WITH_ sizeof magic + sizeof version);
+  if (ep_wasm_ok(WITH)) {
+    memcpy(&magic, loader->code, sizeof magic);
+    memcpy(&version, loader->code + sizeof magic, sizeof version);
+  }
+  if (magic != 0x6D736100u) ep_wasm_refuse(WITH_ EP_REFUSE_magic);
+  if (version != 1u) ep_wasm_refuse(WITH_ EP_REFUSE_version);
+  while (ep_wasm_ok(WITH) && loader->at < loader->instance->size) {
+    uint32_t id = ep_wasm_read_byte(WITH);
+    uint32_t size = ep_wasm_read_u32(WITH);
+    uint32_t at = loader->at;
     uint32_t rank = ep_wasm_section_rank(id);
-    ep_wasm_skip(reader, size);
-    if (id >= EP_SECTION_IDS) ep_wasm_refuse(reader, EP_REFUSE_section_id);
-    if (!ep_wasm_ok(reader)) return;
+    ep_wasm_skip(WITH_ size);
+    if (id >= EP_SECTION_IDS) ep_wasm_refuse(WITH_ EP_REFUSE_section_id);
+    if (!ep_wasm_ok(WITH)) return;
     if (id == EP_SECTION_CUSTOM) {
       uint32_t name_size;
-      reader->at = at;
-      reader->end = at + size;
-      (void)ep_wasm_read_name(reader, &name_size);
-      if (!ep_wasm_ok(reader)) return;
-      reader->at = at + size;
-      reader->end = loader->instance->size;
+      loader->at = at;
+      loader->end = at + size;
+      (void)ep_wasm_read_name(WITH_ & name_size);
+      if (!ep_wasm_ok(WITH)) return;
+      loader->at = at + size;
+      loader->end = loader->instance->size;
       continue;
     }
-    if (rank <= last) ep_wasm_refuse(reader, EP_REFUSE_section_order);
+    if (rank <= last) ep_wasm_refuse(WITH_ EP_REFUSE_section_order);
     last = rank;
     loader->sections[id].at = at;
     loader->sections[id].end = at + size;
@@ -66,125 +81,110 @@ static uint32_t ep_wasm_canonical_type(const ep_wasm_instance_t *instance, uint3
   ep_wasm_signature_t type = ep_wasm_signature(instance, index);
   for (uint32_t i = 0; i < index; i++) {
     ep_wasm_signature_t other = ep_wasm_signature(instance, i);
-    if (ep_wasm_signature_equal(&type, &other)) return i;
+    if (ep_wasm_same_types(instance, EP_PARAMS(type), EP_PARAMS(other)) &&
+        ep_wasm_same_types(instance, EP_RESULTS(type), EP_RESULTS(other)))
+      return i;
   }
   return index;
 }
 
-static void ep_wasm_read_value_types(ep_wasm_reader_t *reader, uint32_t limit, ep_wasm_refusal_t why) {
-  uint32_t count = ep_wasm_read_count(reader);
-  if (count > limit) ep_wasm_refuse(reader, why);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) (void)ep_wasm_read_value_type(reader);
+static void ep_wasm_read_value_types(LOADER_ uint32_t limit, ep_wasm_refusal_t why) {
+  uint32_t count = ep_wasm_read_count(WITH);
+  if (count > limit) ep_wasm_refuse(WITH_ why);
+  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) (void)ep_wasm_read_value_type(WITH);
 }
 
-/* Type section (5.5.4). */
-void ep_wasm_read_types(ep_wasm_loader_t *loader) {
-  ep_wasm_reader_t *reader = &loader->reader;
+/* A type of the type section (5.5.4). */
+void ep_wasm_read_type(LOADER_ uint32_t index) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_TYPE);
-  instance->types = ep_wasm_take(loader, count, sizeof *instance->types);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
-    if (ep_wasm_read_byte(reader) != 0x60u) ep_wasm_refuse(reader, EP_REFUSE_function_type);
-    instance->types[i].offset = (uint16_t)reader->at;
-    ep_wasm_read_value_types(reader, EP_WASM_MAX_LOCALS, EP_REFUSE_parameters);
-    ep_wasm_read_value_types(reader, EP_WASM_MAX_RESULTS, EP_REFUSE_results);
-    if (!ep_wasm_ok(reader)) return;
-    instance->types[i].canonical = (uint16_t)ep_wasm_canonical_type(instance, i);
-    instance->type_count = (uint16_t)(i + 1u);
-    if (instance->host->validate_step != NULL) instance->host->validate_step(instance->host->context);
-  }
-  ep_wasm_close(loader);
+  if (ep_wasm_read_byte(WITH) != 0x60u) ep_wasm_refuse(WITH_ EP_REFUSE_function_type);
+  instance->types[index].offset = (uint16_t)loader->at;
+  ep_wasm_read_value_types(WITH_ EP_WASM_MAX_LOCALS, EP_REFUSE_parameters);
+  ep_wasm_read_value_types(WITH_ EP_WASM_MAX_RESULTS, EP_REFUSE_results);
+  if (!ep_wasm_ok(WITH)) return;
+  instance->types[index].canonical = (uint16_t)ep_wasm_canonical_type(instance, index);
+  instance->type_count = (uint16_t)(index + 1u);
+  ep_wasm_report(WITH);
 }
 
-void ep_wasm_set_function_type(ep_wasm_loader_t *loader, ep_wasm_function_t *function, uint32_t type) {
+void ep_wasm_set_function_type(LOADER_ ep_wasm_function_t *function, uint32_t type) {
   ep_wasm_signature_t signature;
-  if (type >= loader->instance->type_count) ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_type);
-  if (!ep_wasm_ok(&loader->reader)) return;
+  if (type >= loader->instance->type_count) ep_wasm_refuse(WITH_ EP_REFUSE_unknown_type);
+  if (!ep_wasm_ok(WITH)) return;
   signature = ep_wasm_signature(loader->instance, type);
   function->type = loader->instance->types[type].canonical;
-  function->params = (uint16_t)signature.param_count;
-  function->results = (uint16_t)signature.result_count;
+  function->params = (uint16_t)EP_TYPES_COUNT(EP_PARAMS(signature));
+  function->results = (uint16_t)EP_TYPES_COUNT(EP_RESULTS(signature));
 }
 
-/* Function section (5.5.6); the records were made with those of the imports. */
-void ep_wasm_read_functions(ep_wasm_loader_t *loader) {
+/* A function of the function section (5.5.6); the records were made with those of the imports. */
+void ep_wasm_read_function(LOADER_ uint32_t index) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_FUNCTION);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
-    ep_wasm_set_function_type(loader, &instance->functions[instance->function_count++],
-                              ep_wasm_read_u32(&loader->reader));
-  }
-  ep_wasm_close(loader);
+  (void)index;
+  ep_wasm_set_function_type(WITH_ & instance->functions[instance->function_count++], ep_wasm_read_u32(WITH));
 }
 
 /* Limits (5.3.7), within `range` (3.2.1). Without a maximum, `max` is `range`. */
-static void ep_wasm_read_limits(ep_wasm_reader_t *reader, uint32_t range, uint32_t *min, uint32_t *max) {
-  uint8_t flags = ep_wasm_read_byte(reader);
-  if (flags > 1u) ep_wasm_refuse(reader, EP_REFUSE_limits_flags);
-  *min = ep_wasm_read_u32(reader);
-  *max = flags == 1u ? ep_wasm_read_u32(reader) : range;
-  if (*min > range || *max > range) ep_wasm_refuse(reader, EP_REFUSE_size_out_of_range);
-  if (*min > *max) ep_wasm_refuse(reader, EP_REFUSE_minimum_above_maximum);
+static void ep_wasm_read_limits(LOADER_ uint32_t range, uint32_t *min, uint32_t *max) {
+  uint8_t flags = ep_wasm_read_byte(WITH);
+  if (flags > 1u) ep_wasm_refuse(WITH_ EP_REFUSE_limits_flags);
+  *min = ep_wasm_read_u32(WITH);
+  *max = flags == 1u ? ep_wasm_read_u32(WITH) : range;
+  if (*min > range || *max > range) ep_wasm_refuse(WITH_ EP_REFUSE_size_out_of_range);
+  if (*min > *max) ep_wasm_refuse(WITH_ EP_REFUSE_minimum_above_maximum);
 }
 
-void ep_wasm_read_element_type(ep_wasm_reader_t *reader) {
-  const uint8_t type = ep_wasm_read_byte(reader);
-  if (type != 0x70u)
-    ep_wasm_refuse(reader, type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
+void ep_wasm_read_element_type(LOADER) {
+  const uint8_t type = ep_wasm_read_byte(WITH);
+  if (type != 0x70u) ep_wasm_refuse(WITH_ type == 0x6Fu ? EP_REFUSE_reference_types : EP_REFUSE_element_type);
 }
 
-void ep_wasm_read_table_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  ep_wasm_read_element_type(reader);
-  ep_wasm_read_limits(reader, UINT32_MAX, min, max);
-  if (loader->instance->has_table) ep_wasm_refuse(reader, EP_REFUSE_multiple_tables);
+void ep_wasm_read_table_type(LOADER_ uint32_t *min, uint32_t *max) {
+  ep_wasm_read_element_type(WITH);
+  ep_wasm_read_limits(WITH_ UINT32_MAX, min, max);
+  if (loader->instance->has_table) ep_wasm_refuse(WITH_ EP_REFUSE_multiple_tables);
   loader->instance->has_table = true;
 }
 
-void ep_wasm_read_memory_type(ep_wasm_loader_t *loader, uint32_t *min, uint32_t *max) {
-  ep_wasm_read_limits(&loader->reader, EP_WASM_PAGE, min, max);
-  if (loader->instance->has_memory) ep_wasm_refuse(&loader->reader, EP_REFUSE_multiple_memories);
+void ep_wasm_read_memory_type(LOADER_ uint32_t *min, uint32_t *max) {
+  ep_wasm_read_limits(WITH_ EP_WASM_PAGE, min, max);
+  if (loader->instance->has_memory) ep_wasm_refuse(WITH_ EP_REFUSE_multiple_memories);
   loader->instance->has_memory = true;
 }
 
-/* Table section (5.5.7). */
-void ep_wasm_read_tables(ep_wasm_loader_t *loader) {
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_TABLE);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
-    uint32_t max;
-    ep_wasm_read_table_type(loader, &loader->instance->table_size, &max);
-  }
-  ep_wasm_close(loader);
+/* Of the table and memory sections (5.5.7, 5.5.8). */
+void ep_wasm_read_table(LOADER_ uint32_t index) {
+  uint32_t max;
+  (void)index;
+  ep_wasm_read_table_type(WITH_ & loader->instance->table_size, &max);
 }
 
-/* Memory section (5.5.8). */
-void ep_wasm_read_memories(ep_wasm_loader_t *loader) {
+void ep_wasm_read_memory(LOADER_ uint32_t index) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_MEMORY);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++)
-    ep_wasm_read_memory_type(loader, &instance->memory_pages, &instance->memory_max_pages);
-  ep_wasm_close(loader);
+  (void)index;
+  ep_wasm_read_memory_type(WITH_ & instance->memory_pages, &instance->memory_max_pages);
 }
 
-uint8_t ep_wasm_read_global_type(ep_wasm_loader_t *loader) {
-  uint8_t type = ep_wasm_read_value_type(&loader->reader);
-  uint8_t mutability = ep_wasm_read_byte(&loader->reader);
-  if (mutability > 1u) ep_wasm_refuse(&loader->reader, EP_REFUSE_mutability);
+uint8_t ep_wasm_read_global_type(LOADER) {
+  uint8_t type = ep_wasm_read_value_type(WITH);
+  uint8_t mutability = ep_wasm_read_byte(WITH);
+  if (mutability > 1u) ep_wasm_refuse(WITH_ EP_REFUSE_mutability);
   return mutability == 1u ? type | EP_WASM_MUTABLE : type;
 }
 
-/* Global section (5.5.9). */
-void ep_wasm_read_globals(ep_wasm_loader_t *loader) {
+/* The next global, of this type and value. */
+void ep_wasm_add_global(LOADER_ uint8_t type, uint64_t value) {
   ep_wasm_instance_t *instance = loader->instance;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_GLOBAL);
-  for (uint32_t i = 0; i < count && ep_wasm_ok(&loader->reader); i++) {
-    uint8_t type = ep_wasm_read_global_type(loader);
-    uint64_t value = ep_wasm_read_constant(loader, type & (uint8_t)~EP_WASM_MUTABLE);
-    loader->global_types[instance->global_count] = type;
-    instance->globals[instance->global_count] = value;
-    instance->global_count++;
-  }
-  ep_wasm_close(loader);
+  const uint32_t index = instance->global_count++;
+  loader->global_types[index] = type;
+  instance->globals[index] = value;
+}
+
+/* A global of the global section (5.5.9). */
+void ep_wasm_read_global(LOADER_ uint32_t index) {
+  const uint8_t type = ep_wasm_read_global_type(WITH);
+  (void)index;
+  ep_wasm_add_global(WITH_ type, ep_wasm_read_constant(WITH_ type & (uint8_t)~EP_WASM_MUTABLE));
 }
 
 /* How many things of an export's kind there are. */
@@ -198,48 +198,43 @@ static uint32_t ep_wasm_kind_count(const ep_wasm_instance_t *instance, uint8_t k
 }
 
 /* One export (5.5.10); its name. */
-static const uint8_t *ep_wasm_read_export(ep_wasm_loader_t *loader, uint32_t *name_size) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  const uint8_t *name = ep_wasm_read_name(reader, name_size);
-  uint8_t kind = ep_wasm_read_byte(reader);
-  uint32_t index = ep_wasm_read_u32(reader);
-  if (kind > 3u) ep_wasm_refuse(reader, EP_REFUSE_export_kind);
-  if (index >= ep_wasm_kind_count(loader->instance, kind)) ep_wasm_refuse(reader, EP_REFUSE_unknown_export);
+static const uint8_t *ep_wasm_read_export(LOADER_ uint32_t *name_size) {
+  const uint8_t *name = ep_wasm_read_name(WITH_ name_size);
+  uint8_t kind = ep_wasm_read_byte(WITH);
+  if (kind > 3u) ep_wasm_refuse(WITH_ EP_REFUSE_export_kind);
+  (void)ep_wasm_read_index(WITH_ ep_wasm_kind_count(loader->instance, kind), EP_REFUSE_unknown_export);
   return name;
 }
 
 /* Export section (5.5.10). Names differ (3.4.10): each is compared with all that follow it. */
-void ep_wasm_read_exports(ep_wasm_loader_t *loader) {
-  ep_wasm_reader_t *reader = &loader->reader;
-  const ep_wasm_host_t *host = loader->instance->host;
-  uint32_t count = ep_wasm_open(loader, EP_SECTION_EXPORT);
+void ep_wasm_read_exports(LOADER) {
+  uint32_t count = ep_wasm_open(WITH_ EP_SECTION_EXPORT);
   loader->instance->exports = loader->sections[EP_SECTION_EXPORT].at;
-  for (uint32_t i = 0; i < count && ep_wasm_ok(reader); i++) {
+  for (uint32_t i = 0; i < count && ep_wasm_ok(WITH); i++) {
     uint32_t size, next;
-    const uint8_t *name = ep_wasm_read_export(loader, &size);
-    next = reader->at;
-    for (uint32_t k = i + 1u; k < count && ep_wasm_ok(reader); k++) {
+    const uint8_t *name = ep_wasm_read_export(WITH_ & size);
+    next = loader->at;
+    for (uint32_t k = i + 1u; k < count && ep_wasm_ok(WITH); k++) {
       uint32_t other_size;
-      const uint8_t *other = ep_wasm_read_export(loader, &other_size);
-      if (ep_wasm_ok(reader) && size == other_size && memcmp(name, other, size) == 0)
-        ep_wasm_refuse(reader, EP_REFUSE_duplicate_export);
+      const uint8_t *other = ep_wasm_read_export(WITH_ & other_size);
+      if (ep_wasm_ok(WITH) && size == other_size && memcmp(name, other, size) == 0)
+        ep_wasm_refuse(WITH_ EP_REFUSE_duplicate_export);
     }
-    if (ep_wasm_ok(reader)) reader->at = next;
-    if (host->validate_step != NULL) host->validate_step(host->context);
+    if (ep_wasm_ok(WITH)) loader->at = next;
+    ep_wasm_report(WITH);
   }
-  ep_wasm_close(loader);
+  ep_wasm_close(WITH);
 }
 
 /* Start section (5.5.11): not a vector, a function of type () -> (). */
-void ep_wasm_read_start(ep_wasm_loader_t *loader) {
+void ep_wasm_read_start(LOADER) {
   const ep_wasm_instance_t *instance = loader->instance;
   uint32_t index;
-  if (!ep_wasm_enter(loader, EP_SECTION_START)) return;
-  index = ep_wasm_read_u32(&loader->reader);
-  if (index >= instance->function_count)
-    ep_wasm_refuse(&loader->reader, EP_REFUSE_unknown_function);
-  else if (instance->functions[index].params != 0u || instance->functions[index].results != 0u)
-    ep_wasm_refuse(&loader->reader, EP_REFUSE_start_function);
+  if (!ep_wasm_enter(WITH_ EP_SECTION_START)) return;
+  index = ep_wasm_read_index(WITH_ instance->function_count, EP_REFUSE_unknown_function);
+  if (ep_wasm_ok(WITH) &&
+      (instance->functions[index].params != 0u || instance->functions[index].results != 0u))
+    ep_wasm_refuse(WITH_ EP_REFUSE_start_function);
   loader->instance->start = (int32_t)index;
-  ep_wasm_close(loader);
+  ep_wasm_close(WITH);
 }

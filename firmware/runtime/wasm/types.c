@@ -4,35 +4,38 @@
 
 #include "wasm/leb.h"
 
+/* A vector of value types. */
+static ep_wasm_types_t ep_wasm_types_at(const uint8_t *code, uint32_t offset) {
+  const uint8_t *const at = code + offset;
+  return EP_TYPES((uint32_t)(ep_wasm_leb_skip(at) - code), ep_wasm_leb_u32(at));
+}
+
 ep_wasm_signature_t ep_wasm_signature(const ep_wasm_instance_t *instance, uint32_t index) {
-  const uint8_t *at = instance->code + instance->types[index].offset;
-  ep_wasm_signature_t signature;
-  signature.param_count = ep_wasm_leb_u32(at);
-  signature.params = ep_wasm_leb_skip(at);
-  at = signature.params + signature.param_count;
-  signature.result_count = ep_wasm_leb_u32(at);
-  signature.results = ep_wasm_leb_skip(at);
-  return signature;
+  const ep_wasm_types_t params = ep_wasm_types_at(instance->code, instance->types[index].offset);
+  return EP_SIGNATURE(params,
+                      ep_wasm_types_at(instance->code, EP_TYPES_OFFSET(params) + EP_TYPES_COUNT(params)));
 }
 
-bool ep_wasm_signature_equal(const ep_wasm_signature_t *a, const ep_wasm_signature_t *b) {
-  return a->param_count == b->param_count && a->result_count == b->result_count &&
-         memcmp(a->params, b->params, a->param_count) == 0 &&
-         memcmp(a->results, b->results, a->result_count) == 0;
+bool ep_wasm_same_types(const ep_wasm_instance_t *instance, ep_wasm_types_t a, ep_wasm_types_t b) {
+  const uint8_t *const code = instance->code;
+  return EP_TYPES_COUNT(a) == EP_TYPES_COUNT(b) &&
+         memcmp(code + EP_TYPES_OFFSET(a), code + EP_TYPES_OFFSET(b), EP_TYPES_COUNT(a)) == 0;
 }
 
-static const char *ep_wasm_types_match(const uint8_t *types, uint32_t count, const char *text) {
+static const char *ep_wasm_types_match(const uint8_t *code, ep_wasm_types_t types, const char *text) {
   static const char letters[] = {'F', 'f', 'I', 'i'};
-  for (uint32_t i = 0; i < count; i++) {
-    if (text[i] != letters[types[i] - EP_WASM_F64]) return "?";
+  const uint8_t *type = code + EP_TYPES_OFFSET(types);
+  for (uint32_t i = EP_TYPES_COUNT(types); i > 0u; i--) {
+    if (*text++ != letters[*type++ - EP_WASM_F64]) return "?";
   }
-  return text + count;
+  return text;
 }
 
-bool ep_wasm_signature_is(const ep_wasm_signature_t *signature, const char *text) {
+bool ep_wasm_signature_is(const ep_wasm_instance_t *instance, ep_wasm_signature_t signature,
+                          const char *text) {
   if (*text++ != '(') return false;
-  text = ep_wasm_types_match(signature->params, signature->param_count, text);
+  text = ep_wasm_types_match(instance->code, EP_PARAMS(signature), text);
   if (*text++ != ')') return false;
-  text = ep_wasm_types_match(signature->results, signature->result_count, text);
+  text = ep_wasm_types_match(instance->code, EP_RESULTS(signature), text);
   return *text == '\0';
 }

@@ -11,20 +11,26 @@
 #define EP_WASM_F32 0x7Du
 #define EP_WASM_F64 0x7Cu
 
-/* One function type: value types in the module's bytes. */
-typedef struct {
-  const uint8_t *params;
-  const uint8_t *results;
-  uint32_t param_count;
-  uint32_t result_count;
-} ep_wasm_signature_t;
+/* Value types somewhere in the module's bytes: the offset of the first, and how many. They are numbers, and not structs, since
+ * Arm passes those in registers. */
+typedef uint32_t ep_wasm_types_t;
+#define EP_TYPES(offset, count) ((offset) | (count) << 16)
+#define EP_TYPES_OFFSET(types)  ((types)&0xFFFFu)
+#define EP_TYPES_COUNT(types)   ((types) >> 16)
+
+/* One function type. */
+typedef uint64_t ep_wasm_signature_t;
+#define EP_SIGNATURE(params, results) ((uint64_t)(results) << 32 | (params))
+#define EP_PARAMS(signature)          ((ep_wasm_types_t)(signature))
+#define EP_RESULTS(signature)         ((ep_wasm_types_t)((signature) >> 32))
 
 /* Type `index` of a module whose type section has been read. */
 ep_wasm_signature_t ep_wasm_signature(const ep_wasm_instance_t *instance, uint32_t index);
 
-bool ep_wasm_signature_equal(const ep_wasm_signature_t *a, const ep_wasm_signature_t *b);
+bool ep_wasm_same_types(const ep_wasm_instance_t *instance, ep_wasm_types_t a, ep_wasm_types_t b);
 
 /* Whether it is `text`, e.g. "(if)f". */
-bool ep_wasm_signature_is(const ep_wasm_signature_t *signature, const char *text);
+bool ep_wasm_signature_is(const ep_wasm_instance_t *instance, ep_wasm_signature_t signature,
+                          const char *text);
 
 #endif

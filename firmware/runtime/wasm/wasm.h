@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Why a module was refused or a call ended. The names that ep_wasm_result_name() gives are those of the
+/* Why a module was refused or a call ended. The names that ep_wasm_name_result() gives are those of the
  * WebAssembly spec's own tests where the spec has one. */
 typedef enum {
   EP_WASM_OK = 0,
@@ -132,6 +132,9 @@ int32_t ep_wasm_fuel(const ep_wasm_instance_t *instance);
 /* For host functions whose work is worth more than their call: takes `fuel` more for it. */
 void ep_wasm_charge(ep_wasm_instance_t *instance, int32_t fuel);
 
+/* The globals as they are kept, `size` bytes: to be put back later, nothing else. Between two calls. */
+void *ep_wasm_globals(ep_wasm_instance_t *instance, uint32_t *size);
+
 /* Whether calls report each EP_WASM_SLICE fuel by fuel_step (main loop: true; scan interrupt: false). */
 void ep_wasm_set_sliced(ep_wasm_instance_t *instance, bool sliced);
 
@@ -151,7 +154,7 @@ void *ep_wasm_context(const ep_wasm_instance_t *instance);
 const uint8_t *ep_wasm_custom_section(const uint8_t *code, uint32_t size, const char *name,
                                       uint32_t *section_size);
 
-/* E.g. "integer divide by zero". */
-const char *ep_wasm_result_name(ep_wasm_result_t result);
+/* Writes its name, e.g. "integer divide by zero", into the error's detail. */
+void ep_wasm_name_result(ep_wasm_result_t result, ep_wasm_error_t *error);
 
 #endif

@@ -29,6 +29,14 @@ ep_reset_cause_t ep_board_reset_cause(void) {
   return world_now->cause;
 }
 
+uint32_t ep_board_scan_mask(void) {
+  return 0;
+}
+
+void ep_board_scan_unmask(uint32_t state) {
+  (void)state;
+}
+
 world_t *world_use(world_t *world) {
   world_t *before = world_now;
   world_now = world;
@@ -38,11 +46,53 @@ world_t *world_use(world_t *world) {
 
 /* ---- agents --------------------------------------------------------------------------------- */
 
+static void shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Reason reason) {
+  if (agents->shadow.state != edgeplug_ShadowState_SHADOW_STATE_RUNNING) return;
+  agents->shadow.state = state;
+  agents->shadow.reason = reason;
+}
+
+static void shadow_stop(ep_agents_t *agents) {
+  shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+}
+
+int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted) {
+  if (!agents->active.loaded) return EP_ERR_NO_SHADOW_PARTNER;
+  memset(&agents->shadow, 0, sizeof agents->shadow);
+  agents->shadow.state = edgeplug_ShadowState_SHADOW_STATE_RUNNING;
+  agents->shadow.needed = wanted->scans;
+  agents->shadow.allowed = wanted->allowed;
+  if (agents->candidate.nature != AGENT_HANDOVER) return EP_OK;
+  shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_REJECTED, edgeplug_Reason_REASON_HANDOVER);
+  return EP_ERR_HANDOVER;
+}
+
+const edgeplug_ShadowReport *ep_agent_shadow_report(const ep_agents_t *agents) {
+  return &agents->shadow;
+}
+
+static void shadow_scan(ep_agents_t *agents) {
+  edgeplug_ShadowReport *shadow = &agents->shadow;
+  if (shadow->state != edgeplug_ShadowState_SHADOW_STATE_RUNNING) return;
+  if (++shadow->compared == 3u) {
+    if (agents->candidate.nature == AGENT_TRAPS) {
+      shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_REJECTED, edgeplug_Reason_REASON_TRAP);
+    }
+    if (agents->candidate.nature == AGENT_STRANGE) shadow->differing++;
+  }
+  if (shadow->compared < shadow->needed) return;
+  if (shadow->differing > shadow->allowed) {
+    shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_REJECTED, edgeplug_Reason_REASON_SHADOW);
+  }
+  shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_AGREED, edgeplug_Reason_REASON_NONE);
+}
+
 int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest *manifest,
                      uint32_t swap_number, bool run_vectors) {
   uint8_t payload[13824], digest[64];
   ep_sha512_t hash;
   int error;
+  shadow_stop(agents);
   memset(&agents->candidate, 0, sizeof agents->candidate);
   error = ep_board_flash_read(ep_board_map()->slot_address[slot], payload, manifest->payload_size);
   if (error != EP_OK) return error;
@@ -71,11 +121,13 @@ void ep_agent_trial(const ep_agents_t *agents, ep_agent_trial_t *trial) {
 }
 
 void ep_agent_commit(ep_agents_t *agents) {
+  shadow_stop(agents);
   agents->in_trial = false;
   memset(&agents->fallback, 0, sizeof agents->fallback);
 }
 
 void ep_agent_revert(ep_agents_t *agents) {
+  shadow_stop(agents);
   if (agents->in_trial) {
     agents->active = agents->fallback;
     memset(&agents->fallback, 0, sizeof agents->fallback);
@@ -85,11 +137,16 @@ void ep_agent_revert(ep_agents_t *agents) {
 }
 
 void ep_agent_stop(ep_agents_t *agents) {
-  memset(agents, 0, sizeof *agents);
+  shadow_stop(agents);
+  memset(&agents->active, 0, sizeof agents->active);
+  memset(&agents->fallback, 0, sizeof agents->fallback);
+  memset(&agents->candidate, 0, sizeof agents->candidate);
+  agents->in_trial = false;
 }
 
 static void agents_scan(ep_agents_t *agents) {
   if (!agents->active.loaded) return;
+  shadow_scan(agents);
   if (agents->active.nature == AGENT_TRAPS && agents->in_trial && agents->trial.elapsed_scans >= 2u) {
     agents->trial.failed = true;
     agents->trial.reason = edgeplug_Reason_REASON_TRAP;

@@ -13,6 +13,7 @@
 #define AGENT_VECTORS  'V' /* its vectors fail */
 #define AGENT_INVALID  'I' /* the module is refused */
 #define AGENT_HANDOVER 'H' /* hand-over fails */
+#define AGENT_STRANGE  'S' /* in the shadow its third scan differs */
 #define AGENT_KILLS    'K' /* takes the CPU down in its third scan: the watchdog resets the board */
 
 typedef struct {
@@ -28,6 +29,7 @@ struct ep_agents {
   bool in_trial;
   bool killed; /* the CPU is gone: reset by watchdog */
   ep_agent_trial_t trial;
+  edgeplug_ShadowReport shadow; /* runs while its state says so */
 };
 
 typedef struct {

@@ -18,9 +18,10 @@ void ep_board_scan_unmask(uint32_t state) {
 static ep_event_queue_t queue;
 
 static void put(uint32_t detail) {
-  edgeplug_Event event = edgeplug_Event_init_zero;
-  event.detail = detail;
-  ep_events_put(&queue, &event);
+  edgeplug_Event *event = ep_events_put(&queue, edgeplug_EventKind_EVENT_KIND_LOG, 1000u + detail, 7);
+  CHECK_EQ(event->detail + event->error + event->text[0], 0);
+  event->detail = detail;
+  event->text[0] = 'x';
 }
 
 int main(void) {
@@ -33,6 +34,9 @@ int main(void) {
       for (uint32_t index = 0; index < EP_EVENT_COUNT; index++) {
         CHECK(ep_events_take(&queue, &event));
         CHECK_EQ(event.detail, round * 100 + index);
+        CHECK_EQ(event.scan, 1000 + round * 100 + index);
+        CHECK_EQ(event.swap_number, 7);
+        CHECK_EQ(event.kind, edgeplug_EventKind_EVENT_KIND_LOG);
       }
       CHECK(!ep_events_take(&queue, &event));
     }

@@ -68,12 +68,8 @@ export async function buildAgent(folder: string, options: BuildOptions = {}): Pr
     if (present !== undefined) return present;
   }
   const assembled = await assembleAgent(directory, { colors: options.colors ?? false });
-  const { json, config, wasm, map, warnings } = assembled;
-  inspectModule(wasm, { kind: config.kind, ioBuffer: config.limits.ioBuffer, stateId: config.stateId });
-  const board = await boardMachine(wasm, config, map);
-  const check = checkAgent(config, board, () => new V8Machine(wasm, config.limits.ioBuffer));
-  const complete = withFuel(json, config, check);
-  await runVectorsOnBoard(wasm, parseAgentConfig(complete), map);
+  const { wasm, map, warnings } = assembled;
+  const { check, complete } = await checkAssembled(assembled);
   const stamp: Stamp = {
     tools: await toolsHash(),
     sources: await hashes(directory, assembled.sources),
@@ -117,6 +113,32 @@ export async function assembleAgent(
   if (map === undefined) throw new EdgePlugError("INTERNAL", "The compiler's source map can't be read.");
   const sources = [...compiled.sources, join(directory, CONFIG_FILE)];
   return { json, config, wasm, map, warnings: compiled.warnings, sources };
+}
+
+/** What the checks found, and agent.json with the fuel that it left open. */
+export interface CheckedAgent {
+  check: CheckResult;
+  complete: Record<string, unknown>;
+}
+
+/**
+ * Checks what was compiled: imports and limits, vectors and `checkScans` scans in both engines, the vectors once more as
+ * boards run them. Throws what inspectModule() and checkAgent() throw.
+ */
+export async function checkAssembled(
+  { json, config, wasm, map }: AssembledAgent,
+  checkScans = config.checkScans,
+): Promise<CheckedAgent> {
+  inspectModule(wasm, { kind: config.kind, ioBuffer: config.limits.ioBuffer, stateId: config.stateId });
+  const board = await boardMachine(wasm, config, map);
+  const check = checkAgent(
+    { ...config, checkScans },
+    board,
+    () => new V8Machine(wasm, config.limits.ioBuffer),
+  );
+  const complete = withFuel(json, config, check);
+  await runVectorsOnBoard(wasm, parseAgentConfig(complete), map);
+  return { check, complete };
 }
 
 /** agent.json with the fuel that it left open. */

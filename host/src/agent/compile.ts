@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, normalize, sep } from "node:path";
 import { pathToFileURL } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 import { EdgePlugError } from "../errors.js";
 import { fileError, readInputFile } from "../files.js";
@@ -144,8 +145,9 @@ function badGenerator(script: string): EdgePlugError {
 }
 
 function compileError(diagnostics: string, error: Error | null): EdgePlugError {
-  const first = /^ERROR (.*)$/m.exec(diagnostics)?.[1] ?? error?.message ?? "no module was written";
-  const place = /└─ in (.*)$/m.exec(diagnostics)?.[1];
+  const plain = stripVTControlCharacters(diagnostics);
+  const first = /^ERROR (.*)$/m.exec(plain)?.[1] ?? error?.message ?? "no module was written";
+  const place = /└─ in (.*)$/m.exec(plain)?.[1];
   return new CompileError(
     `AssemblyScript: ${first}${place === undefined ? "" : ` (${place})`}`,
     diagnostics,

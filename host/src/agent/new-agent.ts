@@ -69,8 +69,8 @@ async function write(folder: string, name: string, template: Template): Promise<
   for (const part of ["common", template]) await cp(join(TEMPLATE_FOLDER, part), folder, { recursive: true });
   // npm leaves files of the name .gitignore out of packages, so the template's has another one
   await rename(join(folder, "gitignore"), join(folder, ".gitignore"));
-  const config = join(folder, "agent.json");
-  await writeFile(config, (await readFile(config, "utf8")).replaceAll(NAME_IN_TEMPLATE, name));
+  for (const file of ["agent.json", "README.md"].map((one) => join(folder, one)))
+    await writeFile(file, (await readFile(file, "utf8")).replaceAll(NAME_IN_TEMPLATE, name));
   const linked = await linkTools(folder);
   await writeFile(join(folder, "package.json"), packageJson(folder, name, linked));
   const files = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -134,7 +134,13 @@ function packageJson(folder: string, name: string, linked: ReadonlyMap<string, s
     name,
     private: true,
     type: "module",
-    scripts: { build: "edgeplug build", test: "vitest run", "test:watch": "vitest", pack: "edgeplug pack" },
+    scripts: {
+      dev: "edgeplug dev",
+      build: "edgeplug build",
+      test: "vitest run",
+      "test:watch": "vitest",
+      pack: "edgeplug pack",
+    },
     devDependencies: { ...(Object.fromEntries(tools) as Record<string, string>), ...TEST_TOOLS },
   };
   return `${JSON.stringify(contents, null, 2)}\n`;

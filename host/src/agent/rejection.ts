@@ -11,7 +11,7 @@ import { locateTrap } from "./trap.js";
 /** A package whose source map is at hand. */
 export interface MappedPackage {
   map: AgentSourceMap;
-  /** As boards name a package: the first 16 bytes of the SHA-512 of its manifest. */
+  /** As boards name a package. */
   digest: Uint8Array;
   /** The line of the instruction at a byte of the module. */
   locate(offset: number): SourcePlace | undefined;
@@ -29,14 +29,26 @@ const BEFORE_IT_RAN: ReadonlySet<string> = new Set(["AGENT_TRAP", "AGENT_FUEL", 
 /** `path` is where the package was read from; undefined if no map of it lies there. */
 export async function mapOfPackage(pkg: AgentPackage, path: string): Promise<MappedPackage | undefined> {
   const map = await findSourceMap(pkg.payload, path);
-  if (map === undefined) return undefined;
+  return map === undefined ? undefined : mappedPackage(pkg, map);
+}
+
+/** `map` has to be that of the package's payload. */
+export function mappedPackage(
+  pkg: Pick<AgentPackage, "payload" | "manifestBytes">,
+  map: AgentSourceMap,
+): MappedPackage {
   const locate = (offset: number): SourcePlace | undefined => locateTrap(pkg.payload, map, offset);
   const inWords = (text: string): string =>
     text.replace(AT_BYTE, (whole, byte: string) => {
       const place = locate(Number(byte.replaceAll(",", "")));
       return place === undefined ? whole : `at ${placeText(place)}`;
     });
-  return { map, digest: sha512(pkg.manifestBytes).slice(0, DIGEST_SIZE), locate, inWords };
+  return { map, digest: packageDigest(pkg.manifestBytes), locate, inWords };
+}
+
+/** As boards name a package: the first 16 bytes of the SHA-512 of its manifest. */
+export function packageDigest(manifestBytes: Uint8Array): Uint8Array {
+  return sha512(manifestBytes).slice(0, DIGEST_SIZE);
 }
 
 /**

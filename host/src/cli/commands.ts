@@ -24,6 +24,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./build.js")).buildCommand(),
   },
   {
+    name: "dev",
+    summary: "build, check, push and swap an agent each time it is saved",
+    load: async () => (await import("./dev.js")).devCommand(),
+  },
+  {
     name: "run",
     summary: "run an agent on recorded inputs, and draw what comes of it",
     load: async () => (await import("./run.js")).runCommand(),

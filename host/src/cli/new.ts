@@ -6,6 +6,9 @@ import { Command, Option } from "commander";
 import { newAgent, TEMPLATES, type NewAgent, type Template } from "../agent/new-agent.js";
 import { Output } from "./output.js";
 
+const DEV = "edgeplug dev";
+const DEV_HINT = "      # each save runs at once, on a simulated board, until Ctrl-C";
+
 interface NewOptions {
   template: Template;
   json?: boolean;
@@ -31,7 +34,7 @@ export function newCommand(): Command {
       new Output(options).result(
         [
           `${agent.name}: a ${agent.template} agent in ${relative("", agent.folder) || "."}`,
-          ...next.map((line) => `  ${line}`),
+          ...next.map((line) => `  ${line}${line === DEV ? DEV_HINT : ""}`),
         ],
         { ...agent, next },
       );
@@ -44,6 +47,7 @@ function nextCommands({ folder, ready }: NewAgent): string[] {
     ...(here === "" ? [] : [`cd ${/[^\w./-]/.test(here) ? `'${here}'` : here}`]),
     ...(ready ? [] : ["npm install"]),
     "npm test",
+    DEV,
     "edgeplug build",
     "edgeplug pack",
     "edgeplug-push --device sim: build/agent.epk",

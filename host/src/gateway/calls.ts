@@ -7,6 +7,7 @@ import { commandText } from "../session/commands.js";
 import type { RequestOptions } from "../session/connection.js";
 import type { Status } from "../session/messages.js";
 import { KEY_ID_SIZE, sha512, SIGNATURE_SIZE } from "../signing.js";
+import { readShadow, shadowText } from "./shadow-request.js";
 import { readCommand, type CommandKind, type CommandRequest } from "./command-request.js";
 import type { Deployments } from "./deployments.js";
 import type { Devices } from "./devices.js";
@@ -77,6 +78,7 @@ export function unaryCalls(options: CallsOptions): UnaryCalls {
       login: caller.name,
       role: ROLE_NUMBERS[caller.role],
       devices: devices.present,
+      shadowRuns: true,
     }),
     listDevices: async ({ includeAbsent }) => ({ devices: devices.list(includeAbsent) }),
     getInfo: async (request, context) => {
@@ -168,11 +170,13 @@ export function streamCalls({ devices, deployments }: CallsOptions): StreamCalls
         allowDowngrade: request.allowDowngrade,
         timeoutMs: request.timeoutMs,
         maySign: request.maySign,
+        shadow: readShadow(request.shadow),
       };
       const { manifest, manifestBytes } = deployments.check(order);
       const digest = Buffer.from(sha512(manifestBytes).subarray(0, DIGEST_SIZE)).toString("hex");
       const { name: agent, version: release } = manifest;
-      begin({ device: board.id, detail: `${agent} ${release}, manifest ${digest}` });
+      const beside = order.shadow === undefined ? "" : `, ${shadowText(order.shadow, manifest.kind)}`;
+      begin({ device: board.id, detail: `${agent} ${release}, manifest ${digest}${beside}` });
       const deployment = deployments.accept(order);
       settle(`accepted as ${deployment.id}`);
       return deployment.read(0, signal);

@@ -100,12 +100,14 @@ export class DeploymentRun {
     const session = await this.board();
     const standing = await this.standing(session);
     if (standing.kind === "superseded") return this.resultOf(standing);
-    const { allowDowngrade, maySign } = this.deployment.record.order;
+    const { allowDowngrade, maySign, shadow } = this.deployment.record.order;
     const timeoutMs = this.timeLeft();
     const run = session.push(this.pkg, {
       signal: this.deployment.stopping.signal,
       timeoutMs: Number.isFinite(timeoutMs) ? timeoutMs : undefined,
       allowDowngrade,
+      shadow,
+      promised: this.deployment.record.swapNumber || undefined,
       signer: maySign ? this.deployment : undefined,
       activated:
         standing.kind === "activated"

@@ -20,7 +20,7 @@ export const SIGNATURE_PATIENCE_MS = 120_000;
 
 type BodyName = Exclude<keyof EventBody, "body">;
 /** Of these only the latest says anything. */
-const PROGRESS: readonly BodyName[] = ["queued", "sending", "trial"];
+const PROGRESS: readonly BodyName[] = ["queued", "sending", "shadow", "trial"];
 
 interface PendingSignature {
   resolve: (signature: CommandSignature) => void;

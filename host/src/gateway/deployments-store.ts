@@ -2,6 +2,8 @@
 import protobuf from "protobufjs/minimal.js";
 
 import { edgeplug } from "../generated/messages.js";
+import type { ShadowOptions } from "../session/push-steps.js";
+import { shadowMessage } from "../session/shadow.js";
 import type { GatewayState } from "./state.js";
 
 export type DeployEvent = edgeplug.gateway.v1.DeployEvent.$Properties;
@@ -22,6 +24,8 @@ export interface DeploymentOrder {
   /** 0 = by default. */
   readonly timeoutMs: number;
   readonly maySign: boolean;
+  /** Undefined: none. */
+  readonly shadow: ShadowOptions | undefined;
   readonly createdMs: number;
 }
 
@@ -62,12 +66,14 @@ const TABLE = `CREATE TABLE deployments (
   error BLOB,
   events BLOB NOT NULL
 )`;
+/** An encoded Shadow; NULL: no shadow run. */
+const SHADOW = "ALTER TABLE deployments ADD COLUMN shadow BLOB";
 const INDEX = "CREATE INDEX deployments_device ON deployments (device, number)";
 
 /** Without packages, which are large. */
 const COLUMNS =
   "id, device, login, name, version, allow_downgrade, timeout_ms, may_sign, created_ms, state, swap_number, slot, " +
-  "cancelled_by, sequence_limit, ended_ms, error, events";
+  "cancelled_by, sequence_limit, ended_ms, error, events, shadow";
 const ENDED = `(${DeploymentState.DEPLOYMENT_STATE_DONE}, ${DeploymentState.DEPLOYMENT_STATE_FAILED})`;
 /** Trimming looks through the table; it isn't done for each that ends. */
 const TRIM_EVERY = 50;
@@ -82,29 +88,27 @@ export class DeploymentsStore {
     private readonly state: GatewayState,
     private readonly keepEnded = 1_000,
   ) {
-    state.migrate("deployments", [TABLE, INDEX]);
+    state.migrate("deployments", [TABLE, INDEX, SHADOW]);
     this.trim();
   }
 
   /** On disk when it returns. Throws GATEWAY_STATE. */
   add(record: DeploymentRecord, packageBytes: Uint8Array): void {
     const { order } = record;
-    this.state.run(
-      `INSERT INTO deployments (${COLUMNS}, package) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      [
-        order.id,
-        order.device,
-        order.login,
-        order.name,
-        order.version,
-        Number(order.allowDowngrade),
-        order.timeoutMs,
-        Number(order.maySign),
-        order.createdMs,
-        ...progress(record),
-        packageBytes,
-      ],
-    );
+    this.state.run(`INSERT INTO deployments (${COLUMNS}, package) VALUES (${"?, ".repeat(18)}?)`, [
+      order.id,
+      order.device,
+      order.login,
+      order.name,
+      order.version,
+      Number(order.allowDowngrade),
+      order.timeoutMs,
+      Number(order.maySign),
+      order.createdMs,
+      ...progress(record),
+      packShadow(order.shadow),
+      packageBytes,
+    ]);
   }
 
   /** On disk when it returns; the package of one that is over is given up. Throws GATEWAY_STATE. */
@@ -182,6 +186,7 @@ function recordOf(row: Row): DeploymentRecord {
       allowDowngrade: row["allow_downgrade"] === 1,
       timeoutMs: Number(row["timeout_ms"]),
       maySign: row["may_sign"] === 1,
+      shadow: unpackShadow(row["shadow"]),
       createdMs: Number(row["created_ms"]),
     },
     state: Number(row["state"]),
@@ -197,6 +202,16 @@ function recordOf(row: Row): DeploymentRecord {
 
 function bytes(value: unknown): Uint8Array {
   return value instanceof Uint8Array ? value : new Uint8Array();
+}
+
+function packShadow(shadow: ShadowOptions | undefined): Uint8Array | null {
+  return shadow === undefined ? null : edgeplug.Shadow.encode(shadowMessage(shadow)).finish();
+}
+
+function unpackShadow(packed: unknown): ShadowOptions | undefined {
+  if (!(packed instanceof Uint8Array)) return undefined;
+  const { scans, tolerance, allowed } = edgeplug.Shadow.decode(packed);
+  return { scans, tolerance, allowed };
 }
 
 /** Messages one behind the other, each with its length. */

@@ -9,6 +9,7 @@ import { EdgePlugError } from "../errors.js";
 import type { edgeplug } from "../generated/messages.js";
 import { readPackage, verifyPackage, type AgentPackage } from "../package.js";
 import type { CommandSignature } from "../session/board-session.js";
+import type { ShadowOptions } from "../session/push-steps.js";
 import { Deployment, viewOf } from "./deployment.js";
 import { DeploymentRun, type RunEnd } from "./deployment-run.js";
 import type { DeployEvent, DeploymentsStore } from "./deployments-store.js";
@@ -41,6 +42,8 @@ export interface DeployOrder {
   allowDowngrade: boolean;
   timeoutMs: number;
   maySign: boolean;
+  /** Default: no shadow run. */
+  shadow?: ShadowOptions | undefined;
 }
 
 interface BoardQueue {
@@ -116,12 +119,12 @@ export class Deployments {
   /** Takes a package into its board's queue; on disk when it returns. Throws as check() does, and GATEWAY_STATE. */
   accept(order: DeployOrder): Deployment {
     const pkg = this.check(order);
-    const { device, login, allowDowngrade, timeoutMs, maySign, packageBytes } = order;
+    const { device, login, allowDowngrade, timeoutMs, maySign, shadow, packageBytes } = order;
     const { name, version } = pkg.manifest;
     const id = randomBytes(ID_SIZE).toString("hex");
     const createdMs = Date.now();
     const deployment = Deployment.accepted(
-      { id, device, login, name, version, allowDowngrade, timeoutMs, maySign, createdMs },
+      { id, device, login, name, version, allowDowngrade, timeoutMs, maySign, shadow, createdMs },
       packageBytes,
       this.options.signaturePatienceMs,
     );

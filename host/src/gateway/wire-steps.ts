@@ -1,7 +1,7 @@
 /** The steps of a push as the gateway's events, there and back. */
 import type { edgeplug } from "../generated/messages.js";
 import type { PushResult, PushStep } from "../session/push.js";
-import { toSlotInfo } from "../session/messages.js";
+import { toShadowReport, toSlotInfo } from "../session/messages.js";
 import { fromErrorDetail, toErrorDetail } from "./wire-errors.js";
 
 type DeployEvent = edgeplug.gateway.v1.DeployEvent.$Properties;
@@ -25,6 +25,8 @@ export function eventOfStep(step: PushStep): EventBody {
       return { verifying: {} };
     case "staged":
       return { staged: {} };
+    case "shadow":
+      return { shadow: step };
     case "activated":
       return { activated: step };
     case "trial":
@@ -64,6 +66,7 @@ export function stepOfEvent(event: DeployEvent): PushStep | undefined {
   if (event.interrupted) return { step: "interrupted", error: fromErrorDetail(event.interrupted) };
   if (event.verifying) return { step: "verifying" };
   if (event.staged) return { step: "staged" };
+  if (event.shadow) return { step: "shadow", ...toShadowReport(event.shadow) };
   if (activated) {
     const { swapNumber, scan, handedOver } = activated;
     return { step: "activated", swapNumber: swapNumber ?? 0, scan: scan ?? 0, handedOver: handedOver ?? 0 };
@@ -76,7 +79,8 @@ export function stepOfEvent(event: DeployEvent): PushStep | undefined {
 }
 
 export function toDeployResult(result: PushResult): DeployResult {
-  return { ...result };
+  const { shadow, ...rest } = result;
+  return shadow === undefined ? rest : { ...rest, shadow };
 }
 
 export function fromDeployResult(result: DeployResult): PushResult {
@@ -88,6 +92,7 @@ export function fromDeployResult(result: DeployResult): PushResult {
     resumed: result.resumed ?? false,
     payloadBytesSent: result.payloadBytesSent ?? 0,
     restarts: result.restarts ?? 0,
+    shadow: result.shadow ? toShadowReport(result.shadow) : undefined,
     transferMs: result.transferMs ?? 0,
     stagedMs: result.stagedMs ?? 0,
     totalMs: result.totalMs ?? 0,

@@ -18,8 +18,8 @@ const SIGN_OF_LIFE = { chunk: { offset: 0, data: new Uint8Array() } };
 const SIGN_ATTEMPT_MS = 300;
 
 export class Asking {
-  /** The new agent runs: what is waited for from now on is its trial. */
-  activated = false;
+  /** What is waited for now. */
+  stage: "staging" | "shadow" | "trial" = "staging";
   readonly start: number;
   deadline: number;
   readonly silenceMs: number;
@@ -91,13 +91,25 @@ export class Asking {
 
   outOfTime(): EdgePlugError {
     const seconds = ((this.now() - this.start) / 1000).toFixed(0);
-    if (!this.activated) {
-      return new EdgePlugError("TIMEOUT", `The package was not on the board within ${seconds} s.`, {
-        action: "Push again with a longer --timeout: what was received is resumed.",
-      });
-    }
-    return new EdgePlugError("TIMEOUT", `The trial was not over within ${seconds} s; it goes on by itself.`, {
-      action: "See how it ends with --status, or take it back with --rollback.",
+    return outOfTime(this.stage, seconds);
+  }
+}
+
+/** A push took longer than it may. */
+export function outOfTime(stage: Asking["stage"], seconds: string): EdgePlugError {
+  if (stage === "staging") {
+    return new EdgePlugError("TIMEOUT", `The package was not on the board within ${seconds} s.`, {
+      action: "Push again with a longer --timeout: what was received is resumed.",
     });
   }
+  if (stage === "shadow") {
+    return new EdgePlugError(
+      "TIMEOUT",
+      `The shadow run was not over within ${seconds} s; the new agent was not activated.`,
+      { action: "Push again with a longer --timeout, or compare less: the package is on the board already." },
+    );
+  }
+  return new EdgePlugError("TIMEOUT", `The trial was not over within ${seconds} s; it goes on by itself.`, {
+    action: "See how it ends with --status, or take it back with --rollback.",
+  });
 }

@@ -117,6 +117,8 @@ function updateText(status: Status): string {
       return `receiving, ${count(status.nextOffset)} bytes so far`;
     case "trial":
       return `trial, ${count(status.trialScans)} of ${count(status.trialNeeded)} healthy`;
+    case "shadow":
+      return "shadow run beside the running agent";
     case "idle":
       return "none under way";
     default:

@@ -15,6 +15,12 @@ export type CallReply = Complete<edgeplug.CallReply.$Properties>;
 export type HistoryEntry = Complete<edgeplug.HistoryEntry.$Properties>;
 export type KeyInfo = Complete<edgeplug.KeyInfo.$Properties>;
 export type DeviceEvent = Complete<edgeplug.Event.$Properties>;
+export type ShadowChannel = Complete<edgeplug.ShadowChannel.$Properties>;
+export type ShadowDifference = Complete<edgeplug.ShadowDifference.$Properties>;
+export type ShadowReport = Omit<Complete<edgeplug.ShadowReport.$Properties>, "channels" | "first"> & {
+  channels: ShadowChannel[];
+  first: ShadowDifference[];
+};
 
 /** `active` is null in safe mode. */
 export type Status = Omit<Complete<edgeplug.Status.$Properties>, "active" | "counters"> & {
@@ -79,6 +85,10 @@ export function toEvent(message: unknown): DeviceEvent {
   return plain(messages.Event, message) as unknown as DeviceEvent;
 }
 
+export function toShadowReport(message: unknown): ShadowReport {
+  return plain(messages.ShadowReport, message) as unknown as ShadowReport;
+}
+
 /** `SLOT_STATE_CONFIRMED` → `confirmed`: an enum's value for people and JSON. */
 function lowerNames(values: Record<string, string | number>, prefix: string): (value: number) => string {
   return (value) => {
@@ -92,6 +102,7 @@ function lowerNames(values: Record<string, string | number>, prefix: string): (v
 export const phaseName = lowerNames(messages.UpdatePhase, "UPDATE_PHASE_");
 export const slotStateName = lowerNames(messages.SlotState, "SLOT_STATE_");
 export const reasonName = lowerNames(messages.Reason, "REASON_");
+export const shadowStateName = lowerNames(messages.ShadowState, "SHADOW_STATE_");
 export const signatureName = lowerNames(messages.Signature, "SIGNATURE_");
 export const agentKindName = lowerNames(messages.AgentKind, "AGENT_KIND_");
 export const historyKindName = lowerNames(messages.HistoryKind, "HISTORY_KIND_");

@@ -9,14 +9,15 @@ import { sha512 } from "../signing.js";
 import { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
 import { carryOut } from "./execute.js";
-import { toBeginReply, type DeviceEvent, type Status } from "./messages.js";
+import { toBeginReply, type DeviceEvent, type ShadowReport, type Status } from "./messages.js";
 import { explainMismatch, isSameBoard, requireSameBoard } from "./mismatch.js";
 import type { Deliverable, PushResult, PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
+import { checkShadowOptions, requireShadow, ShadowRun } from "./shadow.js";
 import { Transfer } from "./transfer.js";
 import { Trial } from "./trial.js";
 
-export type { Deliverable, PushOptions, PushResult, PushStep } from "./push-steps.js";
+export type { Deliverable, PushOptions, PushResult, PushStep, ShadowOptions } from "./push-steps.js";
 
 const DEFAULT_SILENCE_MS = 15_000;
 const BEGIN_ATTEMPT_MS = 600;
@@ -66,6 +67,7 @@ class Push {
   private stagedMs = 0;
   private stage: "before" | "staging" | "activated" | "over" = "before";
   private activation: DeviceEvent | undefined;
+  private shadow: ShadowReport | undefined;
   private trap: DeviceEvent | undefined;
   /** Part of the payload is what the board had kept of an earlier session. */
   private goesOn = false;
@@ -77,6 +79,7 @@ class Push {
     private readonly pkg: Deliverable,
     private readonly options: SessionPushOptions,
   ) {
+    if (options.shadow !== undefined) checkShadowOptions(options.shadow);
     this.manifest = decodeManifest(pkg.manifestBytes);
     this.boardId = session.hello.boardId;
     const { signal, timeoutMs = this.defaultTimeout(), silenceMs = DEFAULT_SILENCE_MS } = options;
@@ -103,7 +106,8 @@ class Push {
       const active = yield* trial.run();
       const totalMs = this.now() - this.asking.start;
       this.stage = "over";
-      return { ...this.result, active, transferMs: this.transferMs, stagedMs: this.stagedMs, totalMs };
+      const { transferMs, stagedMs, shadow } = this;
+      return { ...this.result, active, shadow, transferMs, stagedMs, totalMs };
     } catch (error) {
       throw this.stage === "activated" ? duringTrial(EdgePlugError.from(error)) : error;
     } finally {
@@ -115,7 +119,7 @@ class Push {
   private takeUp({ swapNumber, slot }: { swapNumber: number; slot: number }): void {
     Object.assign(this.result, { swapNumber, slot });
     this.stage = "activated";
-    this.asking.activated = true;
+    this.asking.stage = "trial";
   }
 
   /** Tidies up after an early end: before activation the board forgets the session and keeps the bytes. */
@@ -142,6 +146,7 @@ class Push {
   }
 
   private async *stageAndActivate(): AsyncGenerator<PushStep, void, void> {
+    if (this.options.shadow !== undefined) await requireShadow(this.session, this.asking, this.manifest);
     for (;;) {
       const outcome = yield* this.attempt();
       if (outcome.ok) return;
@@ -162,10 +167,42 @@ class Push {
       const verified = yield* this.verify();
       if (!("offset" in verified)) {
         if (!verified.ok) return verified;
-        return yield* this.activate();
+        for (;;) {
+          const outcome = (yield* this.runShadow()) ?? (yield* this.activate());
+          if (outcome !== undefined) return outcome;
+        }
       }
       offset = verified.offset;
     }
+  }
+
+  /** Undefined when the new agent may be activated. */
+  private async *runShadow(): AsyncGenerator<PushStep, Outcome | undefined, void> {
+    const run = this.shadowRun(this.result.swapNumber);
+    if (run === undefined) return undefined;
+    try {
+      const error = yield* run.run();
+      this.shadow = run.report;
+      return error === undefined ? undefined : { ok: false, error };
+    } catch (error) {
+      if (run.isRejected) this.stage = "over";
+      throw error;
+    }
+  }
+
+  private shadowRun(swapNumber: number): ShadowRun | undefined {
+    const { session, asking, manifest, options, pkg } = this;
+    if (options.shadow === undefined) return undefined;
+    return new ShadowRun(
+      session,
+      asking,
+      manifest,
+      pkg.payload,
+      swapNumber,
+      options.shadow,
+      options,
+      () => this.trap,
+    );
   }
 
   /** A locked board takes an older package only by an operator's word, which holds until a reset. */
@@ -193,6 +230,8 @@ class Push {
     );
     if (response.error !== 0) {
       const refusal = EdgePlugError.fromBoard(response.error, response.detail, response.message);
+      const { promised } = this.options;
+      if (refusal.code === "SPENT" && promised !== undefined) yield* this.shadowRun(promised)?.missed() ?? [];
       const error = explainMismatch(refusal, this.manifest, this.session.hello);
       return await this.allowanceLost(error);
     }
@@ -292,7 +331,8 @@ class Push {
     }
   }
 
-  private async *activate(): AsyncGenerator<PushStep, Outcome, void> {
+  /** Undefined if the board isn't done with the shadow run: a late copy of the request has begun it anew. */
+  private async *activate(): AsyncGenerator<PushStep, Outcome | undefined, void> {
     const { connection } = this.session;
     const { response } = await this.asking.insist(
       (options) => connection.ask({ activate: {} }, options),
@@ -303,6 +343,7 @@ class Push {
       const status = await this.asking.status();
       const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
+      if (this.shadow !== undefined && status.phase === UpdatePhase.UPDATE_PHASE_SHADOW) return undefined;
       const ours = status.active?.swapNumber === this.result.swapNumber;
       const over =
         status.lastReasonSwap === this.result.swapNumber && status.lastReason !== Reason.REASON_NONE;
@@ -312,7 +353,7 @@ class Push {
       }
     }
     this.stage = "activated";
-    this.asking.activated = true;
+    this.asking.stage = "trial";
     await this.awaitActivation();
     const scan = this.activation?.scan ?? 0;
     yield {

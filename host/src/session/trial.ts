@@ -2,11 +2,11 @@
 import { EdgePlugError, type ErrorName } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
 import { TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
-import { count } from "../numbers.js";
 import type { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
 import { carryOut } from "./execute.js";
-import { reasonName, type DeviceEvent, type SlotInfo, type Status } from "./messages.js";
+import { failureText } from "./failure-text.js";
+import type { DeviceEvent, SlotInfo, Status } from "./messages.js";
 import type { PushStep } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
 import { vectorRequests } from "./vectors.js";
@@ -103,22 +103,12 @@ export class Trial {
     return Array.from({ length: TRIAL_REQUESTS_PER_POLL }, (_, index) => own[index % own.length] ?? first);
   }
 
-  /** Where it trapped, unless its own words say so: `enough assembly/index.ts:4:10`. */
-  private place(words: string): string {
-    const trap = this.lastTrap();
-    if (trap?.swapNumber !== this.at.swapNumber || /:\d+:\d+$/.test(words)) return "";
-    return `at byte ${count(trap.detail)} of its module`;
-  }
-
   private async rolledBack(status: Status): Promise<EdgePlugError> {
     const { name, version } = this.manifest;
     const { swapNumber, slot } = this.at;
     const about =
       status.lastReasonSwap === swapNumber ? status.lastReason : (await this.session.slot(slot)).reason;
-    const words = [status.lastMessage, this.place(status.lastMessage)]
-      .filter((part) => part !== "")
-      .join(" ");
-    const why = `${reasonName(about)}${words === "" ? "" : ` (${words})`}`;
+    const why = failureText(about, status.lastMessage, swapNumber, this.lastTrap());
     const now =
       status.active === null
         ? "no agent runs, the board is in safe mode"

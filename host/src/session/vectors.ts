@@ -1,5 +1,6 @@
-/** Finds the test vectors of a request agent in its module's custom section "edgeplug". */
+/** What a module says of itself in its custom section "edgeplug": a request agent's test vectors, names of outputs. */
 import { edgeplug } from "../generated/messages.js";
+import { printable } from "../printable.js";
 
 const MODULE_HEADER_SIZE = 8;
 const CUSTOM_SECTION = 0;
@@ -11,23 +12,41 @@ export interface Exchange {
   readonly reply: Uint8Array;
 }
 
+/** An output as people know it. */
+export interface OutputChannel {
+  readonly name: string;
+  /** May be empty. */
+  readonly unit: string;
+}
+
 /** Requests and replies of the vectors, in order; none if the module has no such section. */
 export function vectorExchanges(module: Uint8Array): Exchange[] {
-  const section = customSection(module, SECTION_NAME);
-  if (section === undefined) return [];
-  try {
-    const { vectors } = edgeplug.AgentDetails.decode(section);
-    return vectors.flatMap(({ request, reply }) =>
-      request && request.length > 0 ? [{ request, reply: reply ?? new Uint8Array() }] : [],
-    );
-  } catch {
-    return []; // the board judges the module; here it only serves to exercise it
-  }
+  return (details(module)?.vectors ?? []).flatMap(({ request, reply }) =>
+    request && request.length > 0 ? [{ request, reply: reply ?? new Uint8Array() }] : [],
+  );
+}
+
+/** The outputs that the module names, in order. */
+export function outputChannels(module: Uint8Array): OutputChannel[] {
+  return (details(module)?.outputs ?? []).map(({ name, unit }) => ({
+    name: printable(name ?? ""),
+    unit: printable(unit ?? ""),
+  }));
 }
 
 /** The requests alone. */
 export function vectorRequests(module: Uint8Array): Uint8Array[] {
   return vectorExchanges(module).map(({ request }) => request);
+}
+
+function details(module: Uint8Array): edgeplug.AgentDetails | undefined {
+  const section = customSection(module, SECTION_NAME);
+  if (section === undefined) return undefined;
+  try {
+    return edgeplug.AgentDetails.decode(section);
+  } catch {
+    return undefined; // the board judges the module; here it only serves to exercise and to name it
+  }
 }
 
 function customSection(module: Uint8Array, name: string): Uint8Array | undefined {

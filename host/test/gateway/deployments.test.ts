@@ -1,13 +1,22 @@
 /** Deployments on real boards, without a network: queues, order, what cancelling means, and what a restart finds. */
-import { DEEDS, failingAgent, OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
+import {
+  controlAgent,
+  DEEDS,
+  failingAgent,
+  OPERATOR,
+  PUBLISHER,
+  publicKeyOf,
+} from "@edgeplug/test-support/agents";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../../src/errors.js";
 import type { Deployment } from "../../src/gateway/deployment.js";
 import { DeploymentState, type DeployEvent } from "../../src/gateway/deployments-store.js";
+import { encodeFrame } from "../../src/frames.js";
 import { edgeplug } from "../../src/generated/messages.js";
 import { serializePackage } from "../../src/package.js";
 import { commandMessage } from "../../src/session/commands.js";
+import type { ShadowOptions } from "../../src/session/push.js";
 import { keyId, sign } from "../../src/signing.js";
 import { agent, epk, newBoard, startFleet, until, type Fleet } from "../support/sim-fleet.js";
 
@@ -16,7 +25,13 @@ const NEVER = new AbortController().signal;
 /** Healthy after so many scans: minutes of the board's time, some moments of ours. */
 const LONG_TRIAL = { trial: { healthyScans: 50_000, deadlineScans: 60_000 } };
 
-function deploy(fleet: Fleet, device: string, packageBytes: Uint8Array, maySign = false): Deployment {
+function deploy(
+  fleet: Fleet,
+  device: string,
+  packageBytes: Uint8Array,
+  maySign = false,
+  shadow?: ShadowOptions,
+): Deployment {
   return fleet.deployments.accept({
     device,
     login: "maria",
@@ -24,6 +39,7 @@ function deploy(fleet: Fleet, device: string, packageBytes: Uint8Array, maySign 
     allowDowngrade: false,
     timeoutMs: 0,
     maySign,
+    shadow,
   });
 }
 
@@ -114,6 +130,131 @@ describe("a deployment", () => {
     for await (const event of reader) late.push(bodyOf(event));
     expect(late.filter((body) => body === "sending")).toHaveLength(1);
     expect(late.at(-1)).toBe("result");
+  });
+});
+
+describe("a deployment with a shadow run", () => {
+  /** Both outputs alike: the value, and a count that is handed over. */
+  const alike = (release: number, value = 1): Uint8Array =>
+    epk(value, { release, version: `${release}`, stateId: 5 });
+
+  it("tells how it stands, of which only the latest is kept, and has all of it in its result", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const deployment = deploy(fleet, id, alike(2), false, { scans: 3_000, tolerance: [0.25], allowed: 7 });
+    const bodies = (await events(deployment)).map(bodyOf);
+    expect(bodies.indexOf("shadow")).toBeGreaterThan(bodies.indexOf("staged"));
+    expect(bodies.lastIndexOf("shadow")).toBeLessThan(bodies.indexOf("activated"));
+    const late = deployment.record.events;
+    expect(late.filter((event) => event.shadow)).toHaveLength(1);
+    const report = { compared: 3_000, needed: 3_000, differing: 0, allowed: 7, swapNumber: 2 };
+    expect(late.find((event) => event.shadow)?.shadow).toMatchObject(report);
+    expect(late.at(-1)?.result?.shadow).toMatchObject(report);
+    expect(late.at(-1)?.result?.active).toMatchObject({ version: "2" });
+  });
+
+  it("fails with SHADOW where they differ, after the whole report; the old agent runs on", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const deployment = deploy(fleet, id, alike(2, 9), false, { scans: 3_000 });
+    const [before, last] = (await events(deployment)).slice(-2);
+    expect(before?.shadow).toMatchObject({ differing: 8, reason: edgeplug.Reason.REASON_SHADOW });
+    expect(before?.shadow?.first?.[0]).toMatchObject({ channel: 0, active: 1, candidate: 9 });
+    expect(last?.failure).toMatchObject({ code: 5013, name: "SHADOW" });
+    expect(deployment.record.events.some((event) => event.activated)).toBe(false);
+    expect(await fleet.devices.find(id).session.status()).toMatchObject({
+      active: { version: "1" },
+      phase: 0,
+      spent: 1,
+    });
+  });
+
+  it("is cancelled in the middle of it without anything having been activated", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const deployment = deploy(fleet, id, alike(2), false, { scans: 4_000_000_000 });
+    await happens(deployment, "shadow");
+    expect(await fleet.deployments.cancel(deployment.id, "paul")).toMatchObject({ state: FAILED });
+    expect(await fleet.devices.find(id).session.status()).toMatchObject({
+      active: { version: "1" },
+      phase: 0,
+      spent: 0,
+    });
+  });
+
+  it("begins its run anew when the board comes back, also by its first power", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const deployment = deploy(fleet, id, alike(2), false, { scans: 20_000 });
+    await happens(deployment, "shadow");
+    const board = await fleet.ports[0]?.pull();
+    if (board === undefined) throw new Error("no board");
+    board.cutPower();
+    board.powerOn();
+    fleet.ports[0]?.plug(board);
+    await deployment.ended;
+    expect(deployment.record).toMatchObject({ error: null, state: DONE });
+    const result = deployment.record.events.at(-1)?.result;
+    expect(result?.shadow).toMatchObject({ compared: 20_000 });
+  });
+
+  it("says how its run ended while the board was out of reach", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const before = `(if (i32.gt_u (global.get $count) (i32.const 20000)) (then
+      (call $output (i32.const 0) (f32.const 2))
+      (call $output (i32.const 1) (f32.convert_i32_u (global.get $count)))
+      (return)))`;
+    const later = agent(controlAgent({ value: 1, before }), { version: "2", release: 2, stateId: 5 });
+    const deployment = deploy(fleet, id, serializePackage(later), false, { scans: 4_000_000_000 });
+    await happens(deployment, "shadow");
+    const board = await fleet.ports[0]?.pull();
+    if (board === undefined) throw new Error("no board");
+    for (let tries = 0; tries < 2; tries++) {
+      // the board ends a run when it has heard nothing for half a minute
+      board.run(15_000);
+      board.send(Buffer.from(encodeFrame({ request: { id: 1, status: {} } })));
+    }
+    fleet.ports[0]?.plug(board);
+    const last = (await events(deployment)).slice(-2);
+    expect(last[0]?.shadow).toMatchObject({
+      differing: 8,
+      first: [{ candidate: 2 }, {}, {}, {}, {}, {}, {}, {}],
+    });
+    expect(last[1]?.failure).toMatchObject({ name: "SHADOW" });
+  });
+
+  it("keeps its settings over a restart of the gateway, in the middle of the run and in the queue", async () => {
+    const fleet = await startFleet();
+    const [id = ""] = await fleet.ids();
+    await deploy(fleet, id, alike(1)).ended;
+    const running = deploy(fleet, id, alike(2, 1.5), false, {
+      scans: 20_000,
+      tolerance: [0.5, 0],
+      allowed: 3,
+    });
+    const waiting = deploy(fleet, id, alike(3, 9), false, { scans: 500, tolerance: [0.25] });
+    const without = deploy(fleet, id, alike(4, 9));
+    await happens(running, "shadow");
+    await fleet.stop();
+    expect(running.isOver).toBe(false);
+    const again = await startFleet({ folder: fleet.folder, ports: fleet.ports });
+    await until(() => again.deployments.unfinished === 0);
+    const ends = async (of: Deployment): Promise<DeployEvent[]> => {
+      const all: DeployEvent[] = [];
+      for await (const event of again.deployments.watch(of.id, 0, NEVER)) all.push(event);
+      return all;
+    };
+    expect((await ends(running)).at(-1)?.result?.shadow).toMatchObject({ compared: 20_000, allowed: 3 });
+    expect((await ends(waiting)).at(-1)?.failure).toMatchObject({ name: "SHADOW" });
+    const last = (await ends(without)).at(-1)?.result;
+    expect(last).toMatchObject({ active: { version: "4" } });
+    expect(last?.shadow ?? null).toBeNull();
   });
 });
 

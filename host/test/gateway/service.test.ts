@@ -100,6 +100,7 @@ describe("the service", () => {
         role,
         devices: 2,
         version: gateway.running.version,
+        shadowRuns: true,
       });
     }
   });
@@ -187,6 +188,25 @@ describe("the service", () => {
     });
   });
 
+  it("lets a new agent run beside the old one first, and names that on record", async () => {
+    const same = { stateId: 5, name: "beside" };
+    await push(operator, other, epk(1, same));
+    const shadow = { scans: 200, tolerance: [0.01, 2], allowed: 3 };
+    const bodies: string[] = [];
+    let told: unknown;
+    const request = { device: other, package: epk(1, { ...same, release: 2 }), shadow };
+    for await (const event of operator.stream("deploy", request)) {
+      bodies.push(event.body);
+      if (event.result) told = event.result.shadow;
+    }
+    expect(bodies).toContain("shadow");
+    expect(told).toMatchObject({ compared: 200, allowed: 3, differing: 0 });
+    const log = readFileSync(join(gateway.config.state, "audit.log"), "utf8");
+    expect(log).toMatch(
+      /"what":"deploy".*"detail":"beside 1, manifest [0-9a-f]{32}, shadow run of 200 scans, tolerance 0.01 2, 3 may differ","outcome":"accepted/,
+    );
+  });
+
   it("writes every state-changing call into the audit log, before and after", async () => {
     const log = readFileSync(join(gateway.config.state, "audit.log"), "utf8");
     const lines = log
@@ -268,6 +288,7 @@ describe("a locked board behind the gateway", () => {
 });
 
 describe("a request that makes no sense", () => {
+  const shadowOf = (shadow: object): object => ({ device: "DEVICE", package: epk(9), shadow });
   const digest = sha512(new Uint8Array()).slice(0, 16);
   const cases: [string, MethodName, object, string][] = [
     ["an empty device", "getInfo", { device: "" }, "GATEWAY_REQUEST"],
@@ -280,6 +301,15 @@ describe("a request that makes no sense", () => {
     ["a call that is too long", "call", { device: "DEVICE", data: Buffer.alloc(513) }, "GATEWAY_REQUEST"],
     ["a package that is none", "deploy", { device: "DEVICE", package: Buffer.from("MZ…") }, "PACKAGE_FORMAT"],
     ["an empty package", "deploy", { device: "DEVICE" }, "PACKAGE_EMPTY"],
+    ["a shadow run of nothing", "deploy", shadowOf({ scans: 0 }), "GATEWAY_REQUEST"],
+    ["a tolerance below nothing", "deploy", shadowOf({ scans: 5, tolerance: [0, -1] }), "GATEWAY_REQUEST"],
+    ["a tolerance that is none", "deploy", shadowOf({ scans: 5, tolerance: [NaN] }), "GATEWAY_REQUEST"],
+    [
+      "tolerances without end",
+      "deploy",
+      shadowOf({ scans: 5, tolerance: new Array<number>(5_000).fill(1) }),
+      "GATEWAY_REQUEST",
+    ],
     [
       "a package that is too large",
       "deploy",

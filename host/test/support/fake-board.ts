@@ -14,7 +14,7 @@ import { edgeplug } from "../../src/generated/messages.js";
 import { DataSink, type Transport } from "../../src/transports/transport.js";
 import { VirtualClock } from "./virtual-clock.js";
 
-const { UpdatePhase, SlotState, EventKind } = edgeplug;
+const { AgentKind, UpdatePhase, SlotState, EventKind, ShadowState } = edgeplug;
 
 export interface FakeBoardOptions {
   baud?: number;
@@ -27,6 +27,13 @@ export interface FakeBoardOptions {
   /** Answers a request in place of the fake; undefined lets the fake answer, null swallows it. */
   script?: (request: edgeplug.Request, board: FakeBoard) => ResponseProperties | null | undefined;
   trialScans?: number;
+  /** How a shadow run goes; without it the board knows none. */
+  shadow?: {
+    /** Scans compared between two looks at the report. Default 400. */
+    pace?: number;
+    /** What the report says besides, and how the run ends. Default: agreed. */
+    end?: edgeplug.ShadowReport.$Properties;
+  };
 }
 
 export class FakeBoard implements Transport {
@@ -42,13 +49,21 @@ export class FakeBoard implements Transport {
   received = new Uint8Array(0);
   nextOffset = 0;
   swapNumber = 6;
-  active = { state: SlotState.SLOT_STATE_CONFIRMED, swapNumber: 6, name: "old", version: "1" };
+  active = {
+    state: SlotState.SLOT_STATE_CONFIRMED,
+    swapNumber: 6,
+    name: "old",
+    version: "1",
+    kind: AgentKind.AGENT_KIND_CONTROL,
+  };
   lastReason = 0;
   lastReasonSwap = 0;
   lastError = 0;
   lastMessage = "";
   trialHealthy = 0;
   largestBurst = 0;
+  shadow: edgeplug.ShadowReport.$Properties = {};
+  private shadowAsked = "";
 
   private readonly decoder = new FrameDecoder();
   private readonly sink = new DataSink();
@@ -85,6 +100,7 @@ export class FakeBoard implements Transport {
   reset(pageSize = 2048): void {
     this.bootNumber++;
     this.phase = UpdatePhase.UPDATE_PHASE_IDLE;
+    this.shadow = {};
     this.nextOffset -= this.nextOffset % pageSize;
   }
 
@@ -125,6 +141,8 @@ export class FakeBoard implements Transport {
     if (request.chunk) return this.chunk(request.chunk);
     if (request.activate) return this.activate();
     if (request.abort) return this.abort();
+    if (request.shadow && this.options.shadow) return this.beginShadow(request.shadow);
+    if (request.shadowReport && this.options.shadow) return { shadowReport: this.shadowReport() };
     return { error: 3012 };
   }
 
@@ -203,7 +221,40 @@ export class FakeBoard implements Transport {
     return { chunk: { nextOffset: this.nextOffset } };
   }
 
+  private beginShadow(wanted: edgeplug.Shadow.$Properties): ResponseProperties {
+    const asked = JSON.stringify(wanted);
+    if (this.phase === UpdatePhase.UPDATE_PHASE_SHADOW)
+      return asked === this.shadowAsked ? {} : { error: 3001 };
+    if (this.phase !== UpdatePhase.UPDATE_PHASE_STAGED) return { error: 3002 };
+    this.phase = UpdatePhase.UPDATE_PHASE_SHADOW;
+    this.shadowAsked = asked;
+    this.shadow = {
+      state: ShadowState.SHADOW_STATE_RUNNING,
+      swapNumber: this.swapNumber,
+      needed: wanted.scans ?? 0,
+      allowed: wanted.allowed ?? 0,
+      compared: 0,
+    };
+    return {};
+  }
+
+  /** Each look finds the run further on. */
+  private shadowReport(): edgeplug.ShadowReport.$Properties {
+    const { pace = 400, end = {} } = this.options.shadow ?? {};
+    const { shadow } = this;
+    if (this.phase !== UpdatePhase.UPDATE_PHASE_SHADOW) return shadow;
+    const { compared = 0, needed = 0 } = shadow;
+    shadow.compared = Math.min(needed ?? 0, (compared ?? 0) + pace);
+    if (shadow.compared !== needed) return shadow;
+    const state = end.state ?? ShadowState.SHADOW_STATE_AGREED;
+    Object.assign(shadow, end, { state });
+    const agreed = state === ShadowState.SHADOW_STATE_AGREED;
+    this.phase = agreed ? UpdatePhase.UPDATE_PHASE_STAGED : UpdatePhase.UPDATE_PHASE_IDLE;
+    return shadow;
+  }
+
   private activate(): ResponseProperties {
+    if (this.phase === UpdatePhase.UPDATE_PHASE_SHADOW) return { error: 3001 };
     if (this.phase !== UpdatePhase.UPDATE_PHASE_STAGED) return { error: 3002 };
     this.phase = UpdatePhase.UPDATE_PHASE_TRIAL;
     this.trialHealthy = 0;
@@ -212,6 +263,7 @@ export class FakeBoard implements Transport {
       swapNumber: this.swapNumber,
       name: "new",
       version: "2",
+      kind: this.active.kind,
     };
     this.emit({ kind: EventKind.EVENT_KIND_ACTIVATED, scan: 4711, swapNumber: this.swapNumber, detail: 12 });
     return {};
@@ -219,6 +271,7 @@ export class FakeBoard implements Transport {
 
   private abort(): ResponseProperties {
     if (this.phase === UpdatePhase.UPDATE_PHASE_IDLE) return { error: 3002 };
+    if (this.phase === UpdatePhase.UPDATE_PHASE_SHADOW) this.shadow.state = ShadowState.SHADOW_STATE_STOPPED;
     this.phase = UpdatePhase.UPDATE_PHASE_IDLE;
     return {};
   }

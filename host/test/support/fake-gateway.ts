@@ -102,7 +102,12 @@ export class FakeGateway {
     const others = Object.keys(gatewayService).map((name) => name.charAt(0).toLowerCase() + name.slice(1));
     const handlers = {
       ...Object.fromEntries(others.map((name) => [name, unary(name, () => ({ status: {} }))])),
-      getGateway: unary("getGateway", () => ({ version: "0.1.0", login: "test", role: v1.Role.ROLE_ADMIN })),
+      getGateway: unary("getGateway", () => ({
+        version: "0.1.0",
+        login: "test",
+        role: v1.Role.ROLE_ADMIN,
+        shadowRuns: true,
+      })),
       listDevices: unary("listDevices", () => ({ devices: this.devices })),
       getInfo: unary("getInfo", () => ({
         hello: { boardId: BOARD_ID, protocol: 1, locked: this.locked, maxChunk: 512, pageSize: 2048 },

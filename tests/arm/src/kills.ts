@@ -144,7 +144,7 @@ async function oneBoard(
   work: Iterator<Plan>,
   told: (kill: Kill) => void,
 ): Promise<boolean> {
-  const board = await machine.startUnhurried();
+  const board = await machine.start();
   try {
     const victim = new Victim(board);
     let session = await board.connect();

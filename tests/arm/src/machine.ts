@@ -11,8 +11,6 @@ export interface Machine {
   readonly recorder: FlashRecorder;
   /** A board with blank flash, in power. */
   start(): Promise<TestBoard>;
-  /** The same, whose time does not outrun the host's: thirty seconds without it are thirty for the host as well. */
-  startUnhurried(): Promise<TestBoard>;
   /** When a core can be lost. */
   readonly moments: readonly LossMoment[];
   /** The core of a board that stands as `options` say is lost; watches it come back. */

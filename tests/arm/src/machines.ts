@@ -14,15 +14,11 @@ import { QemuRecorder } from "./qemu-recorder.js";
 export const ARM_BOARDS = ["qemu", "renode"] as const;
 export type ArmBoard = (typeof ARM_BOARDS)[number];
 
-/** Its time does not outrun the wall's. */
-const UNHURRIED = { qemuArguments: ["-icount", "align=on"] };
-
 const QEMU: Machine = {
   board: "qemu",
   chip: new Chip("qemu"),
   recorder: new QemuRecorder(),
   start: () => startBoard("qemu"),
-  startUnhurried: () => startBoard("qemu", UNHURRIED),
   moments: ["just fed", "anywhere"],
   loseCore: loseCoreUnderQemu,
   // its timer can be told to skip one tick after a start
@@ -62,7 +58,6 @@ const RENODE: Machine = {
     },
   }),
   start: startRenode,
-  startUnhurried: startRenode, // as it always is
   moments: ["anywhere"],
   loseCore: (options) => loseCoreObserved(startRenode, STM32, options),
   loseOneScan: (board) => loseOneScanObserved(board, STM32),

@@ -20,7 +20,7 @@ const NANOS_PER_INSTRUCTION = 8;
  * For boards that the debugger stops. Between the core's stop and the machine's QEMU may take the core for idle, and
  * then puts its clock forward by real time, over a tick or two if the host is busy; so it goes to the next timer at most.
  */
-const STOPPABLE: TestBoardOptions = { qemuArguments: ["-icount", "shift=3,sleep=off"] };
+const STOPPABLE: TestBoardOptions = { unpaced: true, qemuArguments: ["-icount", "shift=3,sleep=off"] };
 
 export function emulatorOf(board: TestBoard): QemuBoard {
   if (board.harness instanceof QemuBoard) return board.harness;

@@ -51,7 +51,13 @@ export class ConformanceImage {
     this.#process.stdin.on("error", () => undefined); // the exit tells more
     this.#process.on("error", (error) => (this.#errors += error.message)); // the command could not be started
     this.#exit = new Promise((resolve) => this.#process.on("close", resolve));
+    // QEMU wouldn't notice that nobody is left, and neither does a module that loops
+    const end = (): void => {
+      this.kill();
+    };
+    process.once("exit", end);
     void this.#exit.then((code) => {
+      process.off("exit", end);
       const error = new ImageError(
         `the conformance image left with ${String(code)}: ${this.#errors.slice(0, SHOWN)}`,
       );

@@ -9,12 +9,7 @@ export class LastingImage implements Answering {
     private readonly board: ImageBoard,
     /** How long an answer may take, in seconds. */
     private readonly patience: number,
-  ) {
-    // QEMU wouldn't notice that nobody is left
-    process.once("exit", () => {
-      this.end();
-    });
-  }
+  ) {}
 
   /** Throws ImageError. A new image has no module. */
   async request(request: Uint8Array): Promise<string> {

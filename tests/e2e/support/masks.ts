@@ -3,7 +3,9 @@
 /** Lines of counters, limits and speeds. */
 const VOLATILE = /^(runtime|limits|scans|health|swaps|link|flash|sent)( +).*$/;
 /** Whether, and how often, these are told depends on the speed of line and machine. */
-const PROGRESS = /^(sending|verifying|trial) /;
+const PROGRESS = /^(sending|verifying|trial|shadow +\d+ %,) /;
+/** How wide a column of scans is depends on them. */
+const SCAN_COLUMN = /^( {10}(?:\d{1,3}(?:,\d{3})*|scan|request +scan)) +/;
 /** A simulated board in a file boots for each tool, and a boot forgets these. */
 const BOOT = /^(\d+ +boot|refused )/;
 
@@ -19,6 +21,7 @@ export function maskedLine(line: string): string {
     .replace(/^(last end .*, [a-z]+): .*/, "$1")
     .replace(/\b[0-9a-f]{24}\b/g, "ID")
     .replace(/\b[0-9a-f]{16}\b/g, "KEY")
+    .replace(SCAN_COLUMN, (head) => (/\d/.test(head) ? "          N " : `${head.trimEnd()} `))
     .replace(/\bscan [\d,]+/g, "scan N")
     .replace(/\bbyte [1-9][\d,]*/g, "byte N");
 }

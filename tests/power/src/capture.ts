@@ -103,7 +103,7 @@ export function capture(
 function checkEnd(
   { view, truth }: Moment,
   { runs, spent }: Standing,
-  { ends, proves = "2" }: Scenario,
+  { ends, proves = "2", spends = [] }: Scenario,
   report: Report,
 ): void {
   const wanted = ends === SAFE ? SAFE : ends.digest;
@@ -117,6 +117,8 @@ function checkEnd(
     report("6", `${nameOf(runs)} runs, a boot would run ${[...final].map(nameOf).join(" or ")}`);
   for (const digest of truth.spent)
     if (!spent.includes(digest)) report("5", `${nameOf(digest)} failed, but is not spent any more`);
+  for (const { name, digest } of spends)
+    if (!spent.includes(digest)) report("5", `${name} failed, but is not spent`);
   const [one, other] = view.halves.map(({ keys, locked }) => JSON.stringify([keys, locked]));
   if (one !== other) report("10", "keys and lock are not the same in both halves of the journal");
 }

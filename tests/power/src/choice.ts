@@ -37,7 +37,16 @@ export interface Reading {
   readonly attempts: number;
 }
 
+/** The same view is asked about by several laws. */
+const choices = new WeakMap<FlashView, Choice>();
+
 export function choiceOf(view: FlashView): Choice {
+  let choice = choices.get(view);
+  if (choice === undefined) choices.set(view, (choice = makeChoice(view)));
+  return choice;
+}
+
+function makeChoice(view: FlashView): Choice {
   const facts = journalFacts(view.halves);
   const running = new Set<string>();
   const final = new Set<string>();
@@ -78,8 +87,21 @@ export function attemptsOf({ pkg }: Agent): number {
   return pkg.manifest.trial.attempts || 3;
 }
 
+type Readings = readonly (Reading | undefined)[];
+
+const readings = new WeakMap<JournalFacts, [WeakMap<SlotView, Readings>, WeakMap<SlotView, Readings>]>();
+
 /** All ways to read a slot; undefined: as empty. */
-export function readingsOf(slot: SlotView, index: number, facts: JournalFacts): (Reading | undefined)[] {
+export function readingsOf(slot: SlotView, index: number, facts: JournalFacts): Readings {
+  let known = readings.get(facts);
+  if (known === undefined) readings.set(facts, (known = [new WeakMap(), new WeakMap()]));
+  const ofSlot = known[index === 0 ? 0 : 1];
+  let found = ofSlot.get(slot);
+  if (found === undefined) ofSlot.set(slot, (found = makeReadings(slot, index, facts)));
+  return found;
+}
+
+function makeReadings(slot: SlotView, index: number, facts: JournalFacts): Readings {
   const { agent, swapNumber } = slot;
   if (slot.intact === "no" || agent === undefined) return [undefined];
   const noted = notesOf(index, swapNumber, facts);
@@ -87,12 +109,12 @@ export function readingsOf(slot: SlotView, index: number, facts: JournalFacts): 
   let attempts = [0];
   for (let mark = TRIAL; mark < CONFIRMED; mark++)
     attempts = [...new Set(attempts.flatMap((count) => holds(mark).map((yes) => count + (yes ? 1 : 0))))];
-  const readings: (Reading | undefined)[] = slot.intact === "maybe" ? [undefined] : [];
+  const ways: (Reading | undefined)[] = slot.intact === "maybe" ? [undefined] : [];
   for (const payload of slot.payload === "maybe" ? [true, false] : [slot.payload === "yes"])
     for (const confirmed of holds(CONFIRMED))
       for (const rejected of holds(REJECTED))
         for (const count of attempts)
-          readings.push({
+          ways.push({
             agent,
             swapNumber,
             payload,
@@ -101,7 +123,7 @@ export function readingsOf(slot: SlotView, index: number, facts: JournalFacts): 
             rejected,
             attempts: count,
           });
-  return readings;
+  return ways;
 }
 
 /** What the journal says of a record's marks, bit by mark. */
@@ -114,7 +136,18 @@ export interface Notes {
   readonly mayAbsent: number;
 }
 
-export function notesOf(slot: number, swapNumber: number, { known, possible }: JournalFacts): Notes {
+const notes = new WeakMap<JournalFacts, Map<number, Notes>>();
+
+export function notesOf(slot: number, swapNumber: number, facts: JournalFacts): Notes {
+  let known = notes.get(facts);
+  if (known === undefined) notes.set(facts, (known = new Map()));
+  const key = 2 * swapNumber + slot;
+  let found = known.get(key);
+  if (found === undefined) known.set(key, (found = makeNotes(slot, swapNumber, facts)));
+  return found;
+}
+
+function makeNotes(slot: number, swapNumber: number, { known, possible }: JournalFacts): Notes {
   const sure = replay(slot, swapNumber, known);
   const all = possible.filter((entry) => concerns(entry, slot, swapNumber));
   return {

@@ -6,7 +6,7 @@ import { edgeplug } from "edgeplug/messages";
 import { signedCommand } from "@edgeplug/test-support/authority";
 import { errorNameOf } from "./words.js";
 
-export const { UpdatePhase, SlotState, Reason, KeyRole } = edgeplug;
+export const { UpdatePhase, SlotState, Reason, KeyRole, ShadowState } = edgeplug;
 
 type Body = Omit<edgeplug.Request.$Properties, "id">;
 type Response = edgeplug.Response.$Properties;
@@ -207,6 +207,13 @@ export class Driver {
       if (phase === UpdatePhase.UPDATE_PHASE_STAGED) return true;
       if (phase === UpdatePhase.UPDATE_PHASE_IDLE) return false;
     }
+  }
+
+  /** A shadow run of what is staged, from its request to its end: whether it agreed. */
+  shadow(scans: number): boolean {
+    this.do({ shadow: { scans } });
+    while (this.status().phase === UpdatePhase.UPDATE_PHASE_SHADOW) this.board.run(1);
+    return this.ask({ shadowReport: {} }).shadowReport?.state === ShadowState.SHADOW_STATE_AGREED;
   }
 
   /** Begin to the end of the trial, well or badly. */

@@ -122,6 +122,18 @@ export const DEFECTS: readonly Defect[] = [
     scenarios: ["attempts"],
   },
   {
+    name: "shadow run spends nothing",
+    law: "5",
+    why: "a package that differs from the running agent is rejected, but may come again by itself",
+    scenarios: ["shadow-reject"],
+  },
+  {
+    name: "activated after a failed shadow run",
+    law: "2",
+    why: "whatever a shadow run came to, the candidate is staged again: one that was found to differ runs",
+    scenarios: ["shadow-reject"],
+  },
+  {
     name: "rejected not first",
     law: "6",
     why: "after a watchdog reset in a trial the old agent runs, but nothing says why: the next boot tries the new one again",

@@ -6,13 +6,16 @@ import type { UnitJob, UnitResult } from "./unit.js";
 /** It lies in dist/ for the sources in src/ and in dist/ alike. */
 const WORKER = new URL("../dist/worker.js", import.meta.url);
 
+/** What a point leaves behind is short-lived, and much: room for many of them before somebody has to clear up. */
+const LIMITS = { maxYoungGenerationSizeMb: 192 };
+
 export class Pool {
   private readonly threads: Worker[];
 
   constructor(count: number, wasm: URL | undefined) {
     this.threads = Array.from(
       { length: count },
-      () => new Worker(WORKER, { workerData: { wasm: wasm?.href } }),
+      () => new Worker(WORKER, { workerData: { wasm: wasm?.href }, resourceLimits: LIMITS }),
     );
   }
 

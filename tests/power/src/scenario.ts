@@ -22,6 +22,8 @@ export interface Scenario {
   readonly ends: Agent | "safe mode";
   /** Agents that the scenario makes fail though they do well by themselves. */
   readonly maySpend?: readonly Agent[];
+  /** Spent in the end, whatever their own trial would have come to. */
+  readonly spends?: readonly Agent[];
   /** It is about keys or the lock. */
   readonly keys?: boolean;
   /** The law that is broken if somebody else runs in the end. Default "2". */

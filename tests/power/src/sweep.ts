@@ -47,7 +47,7 @@ export interface SweepReport {
 }
 
 /** Share of the pairs that make up the default sweep, which then has more than 100,000 points. */
-export const DEFAULT_PAIRS = 0.0076;
+export const DEFAULT_PAIRS = 0.0071;
 
 /** Operations of a unit of work: small enough to keep all threads busy to the end. */
 const UNIT_OPERATIONS = 6;

@@ -24,6 +24,8 @@ export interface QemuOptions {
   /** Counts instructions: 2^shift ns each, so that runs repeat exactly; true is a shift of 3. virtualTime() then
    *  tells the time of instructions run: firmware that sleeps stands still in it. Default off. */
   readonly icount?: boolean | number;
+  /** With icount: its time runs no faster than the wall's, and an emulator that is ahead of it sleeps. Default false. */
+  readonly paced?: boolean;
   /** Each time it gets power its core is held, as after pause(). Default false. */
   readonly paused?: boolean;
   /** Default: QEMU_SYSTEM_ARM of the environment, else "qemu-system-arm". */
@@ -329,7 +331,9 @@ export class QemuBoard extends BoardBase {
       ...["-chardev", socket("qmp"), "-mon", "chardev=qmp,mode=control"],
       ...["-drive", `if=mtd,format=raw,file=${escapeCommas(this.flashPath)}`],
       ...["-kernel", elf],
-      ...(this.#shift === undefined ? [] : ["-icount", `shift=${this.#shift}`]),
+      ...(this.#shift === undefined
+        ? []
+        : ["-icount", `shift=${this.#shift}${this.#options.paced === true ? ",align=on" : ""}`]),
       ...(extraArguments ?? []),
     ];
   }

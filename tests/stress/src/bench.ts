@@ -106,9 +106,6 @@ function paintStack({ sim }: TestBoard): number {
   return snapshot.stackPointer;
 }
 
-/** The board's time does not outrun the wall's: a host that is busy for a moment stays within what the rings hold. */
-const NO_FASTER = ["-icount", "align=on"];
-
 class QemuBench implements StressBench {
   private constructor(
     readonly board: TestBoard,
@@ -123,7 +120,7 @@ class QemuBench implements StressBench {
     try {
       const board = await startBoard("qemu", {
         line: "pty",
-        qemuArguments: [...NO_FASTER, "-trace", "m25p80_flash_erase", "-D", join(folder, "trace")],
+        qemuArguments: ["-trace", "m25p80_flash_erase", "-D", join(folder, "trace")],
         ...(patches === undefined ? {} : { patches }),
       });
       if (board.harness instanceof QemuBoard) putBehind(board.harness.pid);

@@ -70,6 +70,7 @@ export function summary(result: StressResult, report: StressReport): string[] {
   const afterSwap = report.rests.map((rest) => rest.afterSwap);
   return [
     `swaps confirmed: ${result.swaps.length} of ${result.swapsWanted}, in ${swapScans.p50} scans (half of them), ${swapScans.p95} (95 %), ${swapScans.max} (all)`,
+    `shadow runs before them: ${report.swaps.filter(({ shadowed }) => shadowed).length}`,
     `scans run: ${result.scansRun}, missed by the board's count: ${result.scansMissedByBoard}, by the observer's: ${result.scansMissedByObserver}`,
     `requests: ${result.requests} (${served} served, ${declined} declined for want of a handler), lost: ${result.requestsLost}`,
     `noise: ${result.bytesCorrupted} bytes spoilt, ${repeats} requests of the link sent again`,

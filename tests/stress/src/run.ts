@@ -3,6 +3,7 @@ import { Random } from "@edgeplug/sim";
 import type { Backend } from "@edgeplug/test-support/board";
 import { until } from "@edgeplug/test-support/clock";
 import { push } from "@edgeplug/test-support/push";
+import { shadow } from "@edgeplug/test-support/shadow";
 import { OPERATOR, PUBLISHER, publicKeyOf } from "@edgeplug/test-support/agents";
 import type { OwnAgent } from "@edgeplug/test-support/own-agents";
 import { EdgePlugError } from "edgeplug";
@@ -29,6 +30,10 @@ const TIMESTAMP = 1_700_000_000;
 const FIRST_REQUEST_ID = 1_000_000;
 /** At most, of those kept in words. */
 const FAILURES_KEPT = 20;
+/** So many swaps, and the last before a look at RAM, begin in the shadow of the agent that runs, if they are of one kind. */
+const SHADOW_EVERY = 3;
+/** Scans or requests of a shadow run. */
+const SHADOW_LENGTH = { control: 25, request: 3 } as const;
 const LOOKS_AT_ONCE = 4;
 const MOST_LOOKS = 3 * LOOKS_AT_ONCE;
 /** A board under QEMU gets far ahead of a host that is kept waiting. */
@@ -59,6 +64,8 @@ export interface Swap {
   scans: number;
   /** Board time at its end since the run began, milliseconds. */
   atMs: number;
+  /** It came after a shadow run. */
+  shadowed: boolean;
 }
 
 /** RAM at one rest, against the first rest. */
@@ -128,6 +135,8 @@ class Run {
   private readonly rests: Rest[] = [];
   private firstRest: MemoryImage | undefined;
   private readonly start: number;
+  /** The one at rest while RAM is looked at. */
+  private last = "";
   private confirmedAt: { swapNumber: number; scan: number } | undefined;
 
   constructor(
@@ -156,6 +165,7 @@ class Run {
     const { swaps, seed, own, publisher } = this.options;
     const rest = restAgents(own);
     const order = schedule(swaps, agents, rest, seed);
+    this.last = rest[1].name;
     await this.session.addKey("publisher", publicKeyOf(PUBLISHER));
     if (publisher !== undefined) await this.session.addKey("publisher", publisher);
     await this.session.addKey("operator", publicKeyOf(OPERATOR));
@@ -172,13 +182,15 @@ class Run {
   private async swap(number: number, agent: StressAgent): Promise<void> {
     const { clock, watch } = this.bench.board;
     const from = watch.seen.at(-1)?.scan ?? 0;
+    const shadowed = this.isShadowed(number, agent);
     try {
       const { active } = await push(
         this.session,
         agent.pkg,
         { allowDowngrade: true, timestamp: TIMESTAMP, trialRequests: [], ...PATIENCE },
-        (step) => {
+        async (step) => {
           if (step.step === "begin") this.swapNumber = step.swapNumber;
+          if (step.step === "staged" && shadowed) await this.shadow(agent);
           if (step.step === "staged") this.expect(agent);
           if (step.step === "activated") this.roster.runs(step.swapNumber);
           if (step.step === "confirmed") this.confirmed = step.scan;
@@ -192,8 +204,10 @@ class Run {
         kind: agent.pkg.manifest.kind,
         scans: end - from,
         atMs: clock.now() - this.start,
+        shadowed,
       };
       this.swaps.push(swap);
+      this.running = agent;
       this.options.onSwap?.(swap, this.line.spoilt);
     } catch (thrown) {
       await this.failed(number, agent, EdgePlugError.from(thrown));
@@ -202,6 +216,21 @@ class Run {
 
   private swapNumber = 0;
   private confirmed = 0;
+  private running: StressAgent | undefined;
+
+  /** What a shadow run leaves in RAM is alike before each look at it, as whoever ran then is. */
+  private isShadowed(number: number, { name, pkg }: StressAgent): boolean {
+    if (this.running?.pkg.manifest.kind !== pkg.manifest.kind) return false;
+    return number % SHADOW_EVERY === 0 || name === this.last;
+  }
+
+  /** Different agents differ, and may; but the board says so, and nothing else changes. */
+  private async shadow({ pkg }: StressAgent): Promise<void> {
+    const scans = SHADOW_LENGTH[pkg.manifest.kind];
+    const { state, compared } = await shadow(this.session, this.bench.board.clock, { scans, allowed: scans });
+    if (state !== "agreed" || compared !== scans)
+      throw new EdgePlugError("SHADOW", `its shadow run ended as ${state} after ${compared} of ${scans}`);
+  }
 
   private expect({ answer, pkg }: StressAgent): void {
     this.roster.coming(this.swapNumber, answer, pkg.manifest.limits.ioBuffer);
@@ -209,6 +238,7 @@ class Run {
 
   private async failed(number: number, agent: StressAgent, error: EdgePlugError): Promise<void> {
     if (error.code === "INTERNAL" || error.code === "PORT_LOST") throw error;
+    this.running = undefined;
     if (this.failures.length < FAILURES_KEPT)
       this.failures.push(`swap ${number} to ${agent.name}: ${error.message}`);
     this.roster.runs((await this.session.status()).active?.swapNumber ?? 0);

@@ -51,6 +51,13 @@ export function checks(report: StressReport, backend: Backend, wanted: number): 
       ],
     },
     {
+      name: "some agents first run in the shadow of another one",
+      violations: unless(
+        swaps.some(({ shadowed }) => shadowed),
+        "no agent ran in the shadow of another one",
+      ),
+    },
+    {
       name: "no scan is missed",
       violations: [
         ...unless(counters.scansMissed === 0, `${counters.scansMissed} scans missed by the board's count`),

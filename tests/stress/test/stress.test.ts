@@ -33,6 +33,12 @@ for (const { swaps, board } of RUNS.filter((run) => BACKENDS.includes(run.board)
       expect(new Set(report.swaps.map(({ agent }) => agent)).size).toBe(7);
     });
 
+    it("begin in the shadow of the agent before them, where that is of the same kind, every now and then", () => {
+      const shadowed = report.swaps.filter((swap) => swap.shadowed);
+      expect(new Set(shadowed.map(({ kind }) => kind))).toEqual(new Set(["control", "request"]));
+      expect(shadowed.length).toBeGreaterThan(swaps / 10);
+    });
+
     it("cost no scan, by the board's count and by that of somebody who only sees the outputs", () => {
       const { counters } = report.status;
       expect(counters.scansMissed).toBe(0);

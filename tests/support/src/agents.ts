@@ -57,13 +57,16 @@ export interface PackageOptions extends ManifestOptions {
   key?: Uint8Array | null;
   /** Test vectors, which ride in the module. */
   vectors?: readonly edgeplug.TestVector.$Properties[];
+  /** Names and units of the outputs, which ride there too. */
+  channels?: readonly edgeplug.Channel.$Properties[];
 }
 
 /** A package around `module`, text or bytes. Without options: a control agent of one output with a short trial. */
 export function makePackage(module: string | Uint8Array, options: PackageOptions = {}): AgentPackage {
-  const { key = PUBLISHER, vectors = [], ...fields } = options;
+  const { key = PUBLISHER, vectors = [], channels = [], ...fields } = options;
   const code = typeof module === "string" ? assemble(module) : module;
-  const payload = vectors.length > 0 ? withVectors(code, vectors) : code;
+  const rides = vectors.length > 0 || channels.length > 0;
+  const payload = rides ? withDetails(code, { vectors: [...vectors], outputs: [...channels] }) : code;
   const manifest = makeManifest(payload, fields);
   const manifestBytes = encodeManifest(manifest);
   return signed(
@@ -133,9 +136,9 @@ export function makeManifest(payload: Uint8Array, options: ManifestOptions): Age
   };
 }
 
-/** Adds the custom section "edgeplug" with these vectors. */
-function withVectors(module: Uint8Array, vectors: readonly edgeplug.TestVector.$Properties[]): Uint8Array {
-  const details = edgeplug.AgentDetails.encode({ vectors: [...vectors] }).finish();
+/** Adds the custom section "edgeplug". */
+function withDetails(module: Uint8Array, fields: edgeplug.AgentDetails.$Properties): Uint8Array {
+  const details = edgeplug.AgentDetails.encode(fields).finish();
   const name = Buffer.from("edgeplug");
   const contents = Buffer.concat([Uint8Array.of(name.length), name, details]);
   return new Uint8Array(Buffer.concat([module, Uint8Array.of(0, ...leb(contents.length)), contents]));

@@ -60,6 +60,11 @@ export interface TestBoardOptions {
   wasm?: string;
   /** qemu: further arguments, such as what to trace. */
   qemuArguments?: readonly string[];
+  /**
+   * qemu: its time runs as fast as this machine can turn its main loop, which keeps a core busy. Boards that a debugger
+   * stops at each flash operation need it. Default: no faster than the wall's time, and idle time costs next to nothing.
+   */
+  unpaced?: boolean;
   /** renode: a broken flash rule ends the board, or is only told. Default "end". */
   violations?: "end" | "tell";
   /** qemu: a gdb stub at debugSocket. Without it the harness can write memory. Default true. */
@@ -133,11 +138,12 @@ async function startQemuBoard(options: TestBoardOptions): Promise<TestBoard> {
     elf: QEMU_ELF,
     line: options.line ?? "stream",
     icount: true,
+    paced: options.unpaced !== true,
     extraArguments: [
       ...(gdb === undefined ? [] : ["-gdb", `unix:path=${gdb},server=on,wait=off`]),
       ...(options.qemuArguments ?? []),
     ],
-    flash: qemuFlash({ patches: options.patches }),
+    flash: qemuFlash({ patches: options.patches, idle: options.unpaced === true ? "turn" : "wait" }),
   });
   return new BoardUnderQemu(harness, folder, gdb);
 }

@@ -25,7 +25,7 @@ export async function dryRun(
     size: pkg.payload.length,
     keyId: Buffer.from(pkg.keyId).toString("hex"),
   });
-  const { checks, slot, resumes, trialMs } = await foreseePush(session, pkg, options);
+  const { checks, slot, resumes, shadowMs, trialMs } = await foreseePush(session, pkg, options);
   for (const check of checks) tellCheck(check, report);
   const refusal = checks.find(({ error }) => error !== undefined)?.error;
   if (refusal !== undefined) {
@@ -36,7 +36,9 @@ export async function dryRun(
   const goesOn = resumes ? ", going on with what is there already" : "";
   report.line(
     "time",
-    `about ${seconds(transferMs)} s at ${count(options.baud)} baud, then a trial of ${seconds(trialMs)} s or more`,
+    `about ${seconds(transferMs)} s at ${count(options.baud)} baud, ` +
+      (shadowMs === undefined ? "" : `then a shadow run of ${seconds(shadowMs)} s or more, `) +
+      `then a trial of ${seconds(trialMs)} s or more`,
   );
   report.success(
     "dry run",
@@ -48,6 +50,7 @@ export async function dryRun(
       slot: slot === undefined ? null : slot === 0 ? "A" : "B",
       resumes,
       transferMs: Math.round(transferMs),
+      ...(shadowMs === undefined ? {} : { shadowMs: Math.round(shadowMs) }),
       trialMs: Math.round(trialMs),
     },
   );

@@ -6,6 +6,15 @@ import { EdgePlugError } from "edgeplug/errors";
 import { gatewayOptions, withGateway, type GatewayFlags } from "edgeplug/gateway-options";
 import { checkSignerOptions, type SignerOptions } from "edgeplug/signer";
 
+import {
+  atLeastOne,
+  readTolerances,
+  shadowRequest,
+  zeroOrMore,
+  type ShadowFlags,
+  type ShadowRequest,
+} from "./shadow-options.js";
+
 export type Verb =
   | { kind: "push" | "dry-run"; packageFile: string; agentFile?: string }
   | { kind: "info" }
@@ -27,6 +36,8 @@ export interface Settings {
   debug: boolean;
   allowDowngrade: boolean;
   force: boolean;
+  /** Undefined: activate at once. */
+  shadow: ShadowRequest | undefined;
   /** For the whole command; undefined: each step's own default. */
   timeoutMs: number | undefined;
   /** How to sign what a locked board takes from an operator only. */
@@ -36,7 +47,7 @@ export interface Settings {
   verb: Verb;
 }
 
-interface Flags extends SignerOptions, GatewayFlags {
+interface Flags extends SignerOptions, GatewayFlags, ShadowFlags {
   device?: string;
   agent?: string;
   manifest?: string;
@@ -66,6 +77,8 @@ Examples:
   edgeplug-push --device auto voltage-event.epk               to the only board that is connected
   edgeplug-push --device id:3f2a voltage-event.epk            to the board whose id begins so
   edgeplug-push --device auto --dry-run voltage-event.epk     would the board take it? Changes nothing
+  edgeplug-push --device auto --shadow 5000 voltage-event.epk     first 5,000 scans beside the running agent
+  edgeplug-push --device auto --shadow 5000 --tolerance 0.01,power=0.5 --allow-differences 10 agent.epk
   edgeplug-push --device /dev/ttyUSB0 --info                  what board is this, what does it run?
   edgeplug-push --device /dev/ttyUSB0 --status --json         the same for scripts, with counters
   edgeplug-push --device /dev/ttyUSB0 --save old.epk          fetch the running package, byte for byte
@@ -79,9 +92,9 @@ Examples:
 The device can also stand in EDGEPLUG_DEVICE. A push that was cut short is resumed by pushing again.
 
 Exit codes: 0 only when the new agent stayed; 2 usage; 10 files; 20 to 25 the package; 30 to 37 the board said
-no; 40, 41 flash or journal; 50 to 54 the agent's code; 60 rolled back; 61 rejected; 70 a defect in this tool;
-71 to 79 port, line and board; 80 to 89 gateway and login; 130 stopped by Ctrl-C. Every error prints its code, EP and
-four digits.`;
+no; 40, 41 flash or journal; 50 to 54 the agent's code; 55 it gave other outputs than the running one; 60 rolled
+back; 61 rejected; 70 a defect in this tool; 71 to 79 port, line and board; 80 to 89 gateway and login; 130
+stopped by Ctrl-C. Every error prints its code, EP and four digits.`;
 
 /** Parses the arguments; undefined when they only asked for help or the version, which has been printed. */
 export function parseArguments(args: readonly string[], version: string): Settings | undefined {
@@ -99,6 +112,10 @@ export function parseArguments(args: readonly string[], version: string): Settin
     return undefined;
   }
   const verb = chooseVerb(flags, program.args);
+  const shadow = shadowRequest(flags);
+  if (shadow !== undefined && verb.kind !== "push" && verb.kind !== "dry-run") {
+    throw usage("--shadow needs a package.");
+  }
   if (flags.device === undefined || flags.device === "") {
     throw new EdgePlugError("USAGE", "No device was named.", {
       action:
@@ -116,6 +133,7 @@ export function parseArguments(args: readonly string[], version: string): Settin
     debug: flags.debug ?? false,
     allowDowngrade: flags.allowDowngrade ?? false,
     force: flags.force ?? false,
+    shadow,
     timeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     operator,
     gateway: gatewayOptions(flags, flags.json !== true),
@@ -146,6 +164,17 @@ function command(version: string): Command {
     .option("-b, --baud <rate>", "speed of the serial port", positive, 115200)
     .option("-t, --timeout <seconds>", "give up after so long", positive)
     .option("--allow-downgrade", "also take an older release or security version")
+    .option(
+      "--shadow <scans>",
+      "first run it beside the running agent for so many scans or requests, compared and not applied",
+      atLeastOne,
+    )
+    .option(
+      "--tolerance <t>",
+      "with --shadow: a difference that still agrees, or one by output: power=0.5,flow=0.01",
+      readTolerances,
+    )
+    .option("--allow-differences <n>", "with --shadow: so many scans or requests may differ", zeroOrMore)
     .option("--key <file>", "an operator's private key, for what a locked board wants signed")
     .option(
       "--sign-with <command>",

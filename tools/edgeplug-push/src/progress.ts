@@ -1,7 +1,7 @@
-/** A progress bar for terminals: one line that is drawn over. */
+/** A progress bar for terminals, and its figures. */
+import { LiveLine } from "./live-line.js";
 
 const BAR_WIDTH = 24;
-const REDRAW_MS = 80;
 
 export interface Gauge {
   /** Where the work began: what was there before counts as done, not as speed. */
@@ -10,31 +10,26 @@ export interface Gauge {
 }
 
 export class ProgressBar {
-  private shown = false;
-  private lastDraw = -Infinity;
+  private readonly line: LiveLine;
   private readonly began: number;
 
   constructor(
-    private readonly stream: NodeJS.WriteStream,
+    stream: NodeJS.WriteStream,
     private readonly gauge: Gauge,
     private readonly now: () => number,
   ) {
+    this.line = new LiveLine(stream, now);
     this.began = now();
   }
 
   update(done: number): void {
-    const time = this.now();
-    if (done < this.gauge.total && time - this.lastDraw < REDRAW_MS) return;
-    this.lastDraw = time;
-    const line = progressLine(done, this.gauge, time - this.began);
-    this.stream.write(`\r${line.slice(0, Math.max(20, (this.stream.columns ?? 80) - 1))}\x1b[K`);
-    this.shown = true;
+    const elapsed = this.now() - this.began;
+    this.line.draw(() => progressLine(done, this.gauge, elapsed), done >= this.gauge.total);
   }
 
   /** Takes the bar off the screen, so that the next line starts clean. */
   clear(): void {
-    if (this.shown) this.stream.write("\r\x1b[K");
-    this.shown = false;
+    this.line.clear();
   }
 }
 
@@ -52,7 +47,8 @@ export function progressLine(done: number, gauge: Gauge, elapsedMs: number): str
   return `${head}  ${bytesPerMs.toFixed(1)} kB/s  ${minutes(left)} left`;
 }
 
-function minutes(seconds: number): string {
+/** `0:07` */
+export function minutes(seconds: number): string {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 

@@ -2,17 +2,21 @@
 import {
   hex,
   slotName,
+  shadowRecord,
+  shadowView,
   slotRecord,
   type BoardSession,
   type PushResult,
   type PushStep,
   type SessionPushOptions,
+  type ShadowView,
 } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
 import { count } from "./progress.js";
 import type { Report } from "./report.js";
+import { ShadowTeller } from "./shadow-teller.js";
 
 /** Without a terminal, progress is told at each of these shares. */
 const QUARTERS = 4;
@@ -40,12 +44,13 @@ export async function push(
     },
   );
   const run = session.push(pkg, options);
-  const teller = new Teller(session, report);
+  const view = shadowView(manifest, pkg.payload, options.shadow ?? {});
+  const teller = new Teller(session, report, view);
   try {
     for (;;) {
       const step = await run.next();
       if (step.done !== true) teller.tell(step.value);
-      else return finish(report, step.value);
+      else return finish(report, step.value, view);
     }
   } catch (error) {
     const { explainRejection, mapOfPackage } = await import("edgeplug/rejection");
@@ -53,14 +58,15 @@ export async function push(
   }
 }
 
-function finish(report: Report, result: PushResult): void {
-  const { active, ...figures } = result;
+function finish(report: Report, result: PushResult, view: ShadowView): void {
+  const { active, shadow, ...figures } = result;
   report.success("running", `${active.name} ${active.version} (swap ${result.swapNumber}) stays`, {
     event: "result",
     ok: true,
     ...figures,
     slot: slotName(result.slot),
     active: slotRecord(active),
+    ...(shadow === undefined ? {} : { shadow: shadowRecord(view, shadow) }),
   });
 }
 
@@ -70,11 +76,15 @@ class Teller {
   private sendingSince = 0;
   private from = 0;
   private trialTold = false;
+  private readonly shadow: ShadowTeller;
 
   constructor(
     private readonly session: BoardSession,
     private readonly report: Report,
-  ) {}
+    view: ShadowView,
+  ) {
+    this.shadow = new ShadowTeller(view, report, () => this.now());
+  }
 
   tell(step: PushStep): void {
     const { report } = this;
@@ -94,12 +104,16 @@ class Teller {
           event: "interrupted",
           cause: step.error.toJSON(),
         });
+        this.shadow.forget();
         break;
       case "verifying":
         report.line("verifying", "digests, module and test vectors, on the board", record);
         break;
       case "staged":
         report.line("staged", "verified by the board", record);
+        break;
+      case "shadow":
+        this.shadow.tell(step);
         break;
       case "activated":
         report.line("activated", activation(step), record);

@@ -4,6 +4,7 @@
  */
 import type { EdgePlugError } from "edgeplug/errors";
 
+import { LiveLine } from "./live-line.js";
 import { ProgressBar, type Gauge } from "./progress.js";
 
 export interface ReportOptions {
@@ -14,19 +15,23 @@ export interface ReportOptions {
   color?: "auto" | "always" | "never";
 }
 
-const LABEL_WIDTH = 10;
+export const LABEL_WIDTH = 10;
 const RED = "\x1b[31m";
 const GREEN = "\x1b[32m";
 const RESET = "\x1b[0m";
 
 export class Report {
   private bar: ProgressBar | undefined;
+  private readonly liveLine: LiveLine;
+  private attached: object = {};
 
   constructor(
     readonly options: ReportOptions,
     private readonly out: NodeJS.WriteStream = process.stdout,
     private readonly err: NodeJS.WriteStream = process.stderr,
-  ) {}
+  ) {
+    this.liveLine = new LiveLine(err, () => performance.now());
+  }
 
   get interactive(): boolean {
     return !this.options.json && this.err.isTTY === true;
@@ -63,14 +68,25 @@ export class Report {
     this.bar?.update(done);
   }
 
+  /** What changes all the time, on a terminal only, until the next line. */
+  live(text: (columns: number) => string): void {
+    if (this.interactive) this.liveLine.draw(text);
+  }
+
   clearBar(): void {
     this.bar?.clear();
+    this.liveLine.clear();
+  }
+
+  /** Further fields of the error's object, if there comes one. */
+  attach(fields: object): void {
+    this.attached = { ...this.attached, ...fields };
   }
 
   error(error: EdgePlugError): void {
     this.clearBar();
     if (this.options.json) {
-      this.record({ event: "error", ...error.toJSON() });
+      this.record({ event: "error", ...error.toJSON(), ...this.attached });
     } else {
       const head = this.colour(this.err, RED, `error ${error.id}:`);
       this.err.write(`${head} ${oneLine(error.message)}\n  try: ${oneLine(error.action)}\n`);

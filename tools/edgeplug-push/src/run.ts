@@ -1,10 +1,11 @@
 /** One command from its arguments to its exit code. */
-import type { BoardSession, CommandOptions } from "edgeplug/device";
+import type { BoardSession, ForeseeOptions, SessionPushOptions } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
 
 import { parseArguments, type Settings, type Verb } from "./options.js";
 import { Report } from "./report.js";
+import { shadowOf } from "./shadow-options.js";
 
 export async function run(args: readonly string[], version: string): Promise<number> {
   let report = new Report({ json: args.includes("--json"), debug: args.includes("--debug") });
@@ -26,6 +27,8 @@ async function execute(settings: Settings, report: Report): Promise<void> {
   // What can be refused without the board is refused before its port is touched.
   const hasPackage = verb.kind === "push" || verb.kind === "dry-run";
   const pkg = hasPackage ? await readVerified(verb.packageFile, verb.agentFile) : undefined;
+  const shadow =
+    settings.shadow === undefined || pkg === undefined ? undefined : await shadowOf(settings.shadow, pkg);
   const verbs = await import("./verbs.js");
   const bytes = verb.kind === "request" ? await verbs.requestBytes(verb.data) : new Uint8Array();
   if (verb.kind === "save") await verbs.checkSaveTarget(verb.file, settings.force);
@@ -47,10 +50,10 @@ async function execute(settings: Settings, report: Report): Promise<void> {
             verb.agentFile ?? verb.packageFile,
             settings,
             report,
-            options,
+            { ...options, shadow },
           );
         case "dry-run":
-          return await foretell(session, pkg as AgentPackage, settings, report, options);
+          return await foretell(session, pkg as AgentPackage, settings, report, { ...options, shadow });
         case "info":
           return await verbs.info(session, report, options);
         case "status":
@@ -109,7 +112,7 @@ async function pushVerified(
   path: string,
   settings: Settings,
   report: Report,
-  options: CommandOptions,
+  options: SessionPushOptions,
 ): Promise<void> {
   const { push } = await import("./push.js");
   await push(session, pkg, path, report, {
@@ -123,7 +126,7 @@ async function foretell(
   pkg: AgentPackage,
   { allowDowngrade, baud }: Settings,
   report: Report,
-  options: CommandOptions,
+  options: ForeseeOptions,
 ): Promise<void> {
   const { dryRun } = await import("./dry-run.js");
   await dryRun(session, pkg, report, { ...options, allowDowngrade, baud });

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { EDGEPLUG, falsePort, MAIN, push, run } from "./support/command.js";
 
-const AGENTS = new URL("../../../firmware/agents/", import.meta.url).pathname;
+/** Built when all was set up. */
+const AGENTS = new URL("../../../build/agents/", import.meta.url).pathname;
 const FIRST_BYTE_MS = 300;
 /** What Node itself needs to start and end on a machine that does nothing else. */
 const QUIET_NODE_MS = 60;
@@ -20,9 +21,8 @@ const file = (name: string): string => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "edgeplug-push-"));
   for (const agent of ["voltage-event", "voltage-event-2", "hash-sha256", "bad-trap"]) {
-    const built = await run(EDGEPLUG, ["build", join(AGENTS, agent), "--out", file(agent)]);
-    expect(built, built.stderr).toMatchObject({ code: 0 });
-    const packed = await run(EDGEPLUG, ["pack", file(agent), "--out", file(`${agent}.epk`), "--split"]);
+    const args = ["pack", join(AGENTS, agent), "--out", file(`${agent}.epk`), "--split"];
+    const packed = await run(EDGEPLUG, args);
     expect(packed, packed.stderr).toMatchObject({ code: 0 });
   }
 }, 120_000);
@@ -60,6 +60,22 @@ describe("edgeplug-push", () => {
     const { code, stdout, stderr } = await push(args);
     expect(stderr).toMatch(failsWith(id));
     expect({ code, stdout }).toEqual({ code: exit, stdout: "" });
+  });
+
+  it("refuses a shadow run that makes no sense before it touches the port", async () => {
+    const port = ["-d", "/dev/ttyNONE", file("voltage-event.epk")];
+    for (const [options, words] of [
+      ["--shadow 0", "Expected a whole number"],
+      ["--tolerance 0.1", "about a shadow run"],
+      ["--shadow 5 --tolerance evnet=0.1", 'voltage-event 1.0.0 has no output "evnet"; it has rms, event.'],
+    ] as const) {
+      const { code, stdout, stderr } = await push([...port, ...options.split(" ")]);
+      expect(stderr).toMatch(failsWith("EP1001"));
+      expect(stderr).toContain(words);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    }
+    const right = ["--shadow", "5", "--tolerance", "0.5,event=0,0=2"];
+    expect((await push([...port, ...right])).stderr).toMatch(failsWith("EP7001"));
   });
 
   it("refuses a bad package before it touches the port", async () => {
@@ -164,7 +180,7 @@ describe.each(["sim", "qemu"] as const)("a push to a %s board", (kind) => {
 
   it("takes the loose pair as well, and tells everything as JSON", async () => {
     const pair = ["--agent", file("agent.bin"), "--manifest", file("manifest.pb")];
-    await run(EDGEPLUG, ["pack", file("voltage-event-2"), "--out", file("pair.epk"), "--split"]);
+    await run(EDGEPLUG, ["pack", join(AGENTS, "voltage-event-2"), "--out", file("pair.epk"), "--split"]);
     const { code, stdout, stderr } = await onBoard([...pair, "--json"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const records = stdout

@@ -103,6 +103,7 @@ export class SimBoard {
   readonly #map: BoardMap;
   readonly #inputs: ((scan: number) => readonly number[]) | undefined;
   #memory = new Uint8Array(0);
+  #words = new Int32Array(0);
   #state: PowerState = "off";
   #cause: ResetCause = "power-on";
   #bootNanos = 0;
@@ -357,7 +358,10 @@ export class SimBoard {
 
   #wholeMemory(): Uint8Array {
     // a memory that grew leaves its old buffer detached, which counts as empty
-    if (this.#memory.length === 0) this.#memory = new Uint8Array(this.#instance.exports.memory.buffer);
+    if (this.#memory.length === 0) {
+      this.#memory = new Uint8Array(this.#instance.exports.memory.buffer);
+      this.#words = new Int32Array(this.#instance.exports.memory.buffer);
+    }
     return this.#memory;
   }
 
@@ -372,14 +376,10 @@ export class SimBoard {
     };
     return {
       flash_read: (address, buffer, size) =>
-        flash.readInto(address >>> 0, this.#wholeMemory(), buffer >>> 0, size >>> 0),
+        flash.readInto(address >>> 0, this.#wholeMemory(), buffer >>> 0, size >>> 0, this.#words),
       flash_erase: (address) => flash.erase(address >>> 0, pass),
       flash_program: (address, data, size) => flash.program(address >>> 0, this.#bytes(data, size), pass),
-      serial_read: (buffer, size) => {
-        const bytes = serial.read(size, clock.nanos);
-        this.#bytes(buffer, bytes.length).set(bytes);
-        return bytes.length;
-      },
+      serial_read: (buffer, size) => serial.read(this.#wholeMemory(), buffer >>> 0, size >>> 0, clock.nanos),
       serial_write: (data, size) => serial.write(this.#bytes(data, size), clock.nanos),
       serial_overruns: () => serial.overruns,
       time_us: () => this.#sinceBoot(clock.nanos),
@@ -425,13 +425,17 @@ export class SimBoard {
     return 1;
   }
 
-  #observe(outputs: number, count: number, scan: number, swapNumber: number): void {
-    this.onOutputs?.({
+  #observe(address: number, count: number, scan: number, swapNumber: number): void {
+    if (this.onOutputs === undefined) return;
+    const floats = new Float32Array(this.#instance.exports.memory.buffer, address, count);
+    const outputs: number[] = [];
+    for (let i = 0; i < count; i++) outputs.push(floats[i] ?? 0);
+    this.onOutputs({
       scan,
       timeMicros: this.clock.micros,
       sinceBootMicros: this.#sinceBoot(this.clock.nanos),
       swapNumber: swapNumber >>> 0,
-      outputs: [...new Float32Array(this.#instance.exports.memory.buffer, outputs, count)],
+      outputs,
     });
   }
 }

@@ -65,6 +65,8 @@ const ECC = 4; // can't be read
 
 interface Page {
   readonly bytes: Uint8Array;
+  /** The same bytes. */
+  readonly words: Int32Array;
   /** PROGRAMMED, TORN, ECC for each granule. */
   readonly state: Uint8Array;
   /** Bits that are drawn anew at each read; absent if none. */
@@ -96,8 +98,6 @@ export class Flash {
   readonly geometry: Geometry;
   /** What the firmware did wrong, with `onViolation: "error"`. */
   readonly violations: FlashViolation[] = [];
-  /** Erases of each page. */
-  readonly wear: Uint32Array;
   /** Called before an operation begins: fork here to see what a cut at it would leave (see tear()). */
   onOperation: ((operation: FlashOperation, flash: Flash) => void) | undefined;
 
@@ -105,23 +105,26 @@ export class Flash {
   readonly #onViolation: "throw" | "error";
   readonly #logLimit: number;
   #pages: Page[];
-  #owned: boolean[];
+  /** Not 0: no other flash has this page. Most forks are never written to, and have none. */
+  #owned: Uint8Array | undefined;
+  /** Shared with forks until one of them erases. */
+  #wear: { readonly counts: Uint32Array; shared: boolean };
   #log: FlashOperation[] = [];
   #operations = 0;
   #cut: { at: number; moment: CutMoment; shape: TearShape } | undefined;
   #failures = 0;
   #busy = false;
 
-  constructor(geometry: Geometry, options: FlashOptions = {}) {
+  /** `from`: for fork(). */
+  constructor(geometry: Geometry, options: FlashOptions = {}, from?: Flash) {
     this.geometry = geometry;
     this.#random = new Random(options.seed ?? 1);
     this.#onViolation = options.onViolation ?? "throw";
     this.#logLimit = options.logLimit ?? 10_000;
     const count = geometry.size / geometry.eraseSize;
-    const blank = this.#blankPage();
-    this.#pages = new Array<Page>(count).fill(blank);
-    this.#owned = new Array<boolean>(count).fill(false);
-    this.wear = new Uint32Array(count);
+    this.#pages = from === undefined ? new Array<Page>(count).fill(this.#blankPage()) : from.#pages;
+    this.#wear = from === undefined ? { counts: new Uint32Array(count), shared: false } : from.#wear;
+    if (from !== undefined) this.restore(from);
   }
 
   // ---- what the firmware calls ------------------------------------------------------------------
@@ -131,11 +134,11 @@ export class Flash {
     return this.readInto(address, to, 0, to.length);
   }
 
-  /** Reads `size` bytes to `at` in `memory`. */
-  readInto(address: number, memory: Uint8Array, at: number, size: number): number {
+  /** Reads `size` bytes to `at` in `memory`; `words` is the same memory, if the caller has it at hand. */
+  readInto(address: number, memory: Uint8Array, at: number, size: number, words?: Int32Array): number {
     if (this.#busy) return this.#refuse(`read of ${hex(address)} while the flash is busy`);
     if (!this.#inside(address, size)) return this.#refuse(`read of ${hex(address)}+${size} outside`);
-    if (this.#readPlain(address, memory, at, size)) return FLASH_OK;
+    if (this.#readPlain(address, memory, at, size, words)) return FLASH_OK;
     let result = FLASH_OK;
     this.#eachPart(address, size, (page, offset, part, done) => {
       const to = memory.subarray(at + done, at + done + part);
@@ -147,14 +150,18 @@ export class Flash {
   }
 
   /** By far the most reads are short and of sound cells of one page; boards spend most of their time here. */
-  #readPlain(address: number, memory: Uint8Array, at: number, size: number): boolean {
+  #readPlain(address: number, memory: Uint8Array, at: number, size: number, words?: Int32Array): boolean {
     const { base, eraseSize } = this.geometry;
     const offset = (address - base) % eraseSize;
     const page = this.#pages[(address - base - offset) / eraseSize];
     if (!page || page.ecc || page.unstable || offset + size > eraseSize) return false;
     const { bytes } = page;
-    if (size > 64) memory.set(bytes.subarray(offset, offset + size), at);
-    else for (let i = 0; i < size; i++) memory[at + i] = bytes[offset + i] ?? 0;
+    if (size > 128) memory.set(bytes.subarray(offset, offset + size), at);
+    else if (words !== undefined && ((offset | at | size) & 3) === 0) {
+      const from = page.words;
+      for (let i = offset >> 2, to = at >> 2, end = (offset + size) >> 2; i < end; i++)
+        words[to++] = from[i] ?? 0;
+    } else for (let i = 0; i < size; i++) memory[at + i] = bytes[offset + i] ?? 0;
     return true;
   }
 
@@ -189,6 +196,11 @@ export class Flash {
   /** Operations begun so far, over all boots. */
   get operations(): number {
     return this.#operations;
+  }
+
+  /** Erases of each page. */
+  get wear(): Uint32Array {
+    return this.#wear.counts;
   }
 
   get log(): readonly FlashOperation[] {
@@ -298,22 +310,22 @@ export class Flash {
 
   /** An independent flash in the same state: pages, wear, counters and random state; no plans, no hook. */
   fork(): Flash {
-    const fork = new Flash(this.geometry, { onViolation: this.#onViolation, logLimit: this.#logLimit });
-    fork.restore(this);
-    return fork;
+    return new Flash(this.geometry, { onViolation: this.#onViolation, logLimit: this.#logLimit }, this);
   }
 
   /** Takes over the state of `from`, which stays as it is. */
   restore(from: Flash): void {
     if (from.geometry.name !== this.geometry.name) throw new TypeError("flash of another geometry");
-    from.#owned.fill(false);
+    from.#owned?.fill(0);
     this.#pages = from.#pages.slice();
-    this.#owned.fill(false);
-    this.wear.set(from.wear);
+    this.#owned?.fill(0);
+    from.#wear.shared = true;
+    this.#wear = from.#wear;
     this.#random.state = from.#random.state;
     this.#operations = from.#operations;
-    this.#log = [...from.#log];
-    this.violations.splice(0, Infinity, ...from.violations);
+    this.#log = from.#log.length === 0 ? [] : [...from.#log];
+    if (this.violations.length + from.violations.length > 0)
+      this.violations.splice(0, Infinity, ...from.violations);
     this.#cut = undefined;
     this.#failures = 0;
     this.#busy = false;
@@ -332,11 +344,11 @@ export class Flash {
     const hash = createHash("sha256");
     const blank = this.#blankPage();
     const { base, eraseSize } = this.geometry;
-    this.#pages.forEach((page, index) => {
-      if (page === blank || base + index * eraseSize >= end) return;
+    for (const [index, page] of this.#pages.entries()) {
+      if (page === blank || base + index * eraseSize >= end) continue;
       const print = this.#print(page, sense);
       if (print.length > 0) hash.update(Uint32Array.of(index)).update(print);
-    });
+    }
     return hash.digest("hex").slice(0, 32);
   }
 
@@ -451,10 +463,12 @@ export class Flash {
 
   #applyProgram(address: number, data: Uint8Array): void {
     const { page, offset } = this.#writable(address);
-    for (const [i, wanted] of data.entries()) {
-      page.bytes[offset + i] = (page.bytes[offset + i] ?? 0) & wanted;
+    const { bytes, unstable } = page;
+    for (let i = 0; i < data.length; i++) {
+      const wanted = data[i] ?? 0;
+      bytes[offset + i] = (bytes[offset + i] ?? 0) & wanted;
       // a bit programmed to 0 is firm again; one left at 1 keeps what an earlier tear made of it
-      if (page.unstable) page.unstable[offset + i] = (page.unstable[offset + i] ?? 0) & wanted;
+      if (unstable) unstable[offset + i] = (unstable[offset + i] ?? 0) & wanted;
     }
     this.#markProgrammed(page, offset, data, PROGRAMMED);
   }
@@ -530,7 +544,8 @@ export class Flash {
     for (let i = 0; i < data.length; i += granule) {
       if (granule === 1 && data[i] === 0xff) continue;
       const state = page.state[(offset + i) / granule] ?? 0;
-      const blank = seen.subarray(i, i + granule).every((byte) => byte === 0xff);
+      let blank = true;
+      for (let k = i; k < i + granule; k++) if (seen[k] !== 0xff) blank = false;
       if ((state & TORN) !== 0) {
         if (!blank || (state & ECC) !== 0) return "torn";
       } else if (state !== 0 || !blank) return "twice";
@@ -588,7 +603,9 @@ export class Flash {
 
   #addWear(address: number): void {
     const index = this.#indexOf(address);
-    this.wear[index] = (this.wear[index] ?? 0) + 1;
+    if (this.#wear.shared) this.#wear = { counts: this.#wear.counts.slice(), shared: false };
+    const { counts } = this.#wear;
+    counts[index] = (counts[index] ?? 0) + 1;
   }
 
   #locate(address: number): { page: Page; offset: number } {
@@ -600,14 +617,17 @@ export class Flash {
   #writable(address: number): { page: Page; offset: number } {
     const { page, offset } = this.#locate(address);
     const index = this.#indexOf(address);
-    if (this.#owned[index]) {
+    this.#owned ??= new Uint8Array(this.#pages.length);
+    if (this.#owned[index] !== 0) {
       page.prints = [];
       return { page, offset };
     }
-    const { bytes, state, unstable, ecc } = page;
-    const copy = { bytes: bytes.slice(), state: state.slice(), unstable: unstable?.slice(), ecc, prints: [] };
+    const { state, unstable, ecc } = page;
+    const bytes = page.bytes.slice();
+    const words = new Int32Array(bytes.buffer);
+    const copy = { bytes, words, state: state.slice(), unstable: unstable?.slice(), ecc, prints: [] };
     this.#pages[index] = copy;
-    this.#owned[index] = true;
+    this.#owned[index] = 1;
     return { page: copy, offset };
   }
 
@@ -632,8 +652,10 @@ export class Flash {
     const { eraseSize, granule } = this.geometry;
     let page = BLANK.get(this.#blankKey());
     if (!page) {
+      const bytes = new Uint8Array(eraseSize).fill(0xff);
       page = {
-        bytes: new Uint8Array(eraseSize).fill(0xff),
+        bytes,
+        words: new Int32Array(bytes.buffer),
         state: new Uint8Array(eraseSize / granule),
         unstable: undefined,
         ecc: false,

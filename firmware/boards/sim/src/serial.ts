@@ -17,7 +17,10 @@ interface Chunk {
 /** All of a line's state, for snapshots. */
 export interface SerialState {
   incoming: Chunk[];
-  ring: number[];
+  /** The receive ring: `held` bytes from `first` on. */
+  ring: Uint8Array;
+  first: number;
+  held: number;
   outgoing: Chunk[];
   lineInFree: number;
   lineOutFree: number;
@@ -27,14 +30,13 @@ export interface SerialState {
 /** The board's UART with its two rings and the wire to it, in virtual time. */
 export class SerialLine {
   readonly #byteNanos: number;
-  readonly #receiveRing: number;
   readonly #transmitRing: number;
-  #state: SerialState = emptyState();
+  #state: SerialState;
 
   constructor(options: SerialOptions = {}) {
     this.#byteNanos = options.baud ? 1e10 / options.baud : 0;
-    this.#receiveRing = options.receiveRing ?? 1024;
     this.#transmitRing = options.transmitRing ?? 1024;
+    this.#state = emptyState(new Uint8Array(options.receiveRing ?? 1024));
   }
 
   // ---- the host's end ---------------------------------------------------------------------------
@@ -49,10 +51,23 @@ export class SerialLine {
 
   /** What has come from the board until `now`. */
   take(now: number): Uint8Array {
-    if (this.#state.outgoing.length === 0) return NOTHING;
-    const out: number[] = [];
-    this.#collect(this.#state.outgoing, now, Infinity, (byte) => out.push(byte));
-    return Uint8Array.from(out);
+    const { outgoing } = this.#state;
+    const [first] = outgoing;
+    if (first === undefined) return NOTHING;
+    // by far the most often: one piece, and all of it is there
+    if (outgoing.length === 1 && first.taken === 0 && this.#arrived(first, now) === first.bytes.length) {
+      outgoing.pop();
+      return first.bytes;
+    }
+    const parts: Uint8Array[] = [];
+    for (let chunk = outgoing[0]; chunk; chunk = outgoing[0]) {
+      const end = this.#arrived(chunk, now);
+      parts.push(chunk.bytes.subarray(chunk.taken, end));
+      chunk.taken = end;
+      if (end < chunk.bytes.length) break;
+      outgoing.shift();
+    }
+    return Uint8Array.from(Buffer.concat(parts));
   }
 
   /** Bytes sent that have not reached the board yet. */
@@ -62,13 +77,20 @@ export class SerialLine {
 
   // ---- the board's end --------------------------------------------------------------------------
 
-  read(size: number, now: number): Uint8Array {
-    const { ring } = this.#state;
+  /** Puts up to `size` received bytes to `at` in `memory`; tells how many. */
+  read(memory: Uint8Array, at: number, size: number, now: number): number {
+    const state = this.#state;
     this.#receive(now);
-    if (ring.length === 0) return NOTHING;
-    const bytes = Uint8Array.from(ring.splice(0, size));
+    if (state.held === 0) return 0;
+    const { ring } = state;
+    const count = Math.min(size, state.held);
+    for (let i = 0; i < count; i++) {
+      memory[at + i] = ring[state.first] ?? 0;
+      state.first = state.first + 1 === ring.length ? 0 : state.first + 1;
+    }
+    state.held -= count;
     if (this.#byteNanos === 0) this.#receive(now); // what waited for room
-    return bytes;
+    return count;
   }
 
   /** How many bytes fitted into the transmit ring. */
@@ -88,20 +110,21 @@ export class SerialLine {
 
   /** When the next byte for the board is there; `now` if one waits, Infinity if none is under way. */
   nextArrival(now: number): number {
-    if (this.#state.ring.length > 0) return now;
+    if (this.#state.held > 0) return now;
     const first = this.#state.incoming[0];
     return first ? Math.max(now, first.at + first.taken * this.#byteNanos) : Infinity;
   }
 
   /** The board was reset: rings are empty, the count starts anew; bytes on the wire still arrive. */
   reset(): void {
-    this.#state.ring = [];
+    this.#state.first = 0;
+    this.#state.held = 0;
     this.#state.overruns = 0;
   }
 
   /** The power is off: nothing is left on the wire either. */
   clear(): void {
-    this.#state = emptyState();
+    this.#state = emptyState(this.#state.ring);
   }
 
   save(): SerialState {
@@ -114,35 +137,40 @@ export class SerialLine {
 
   /** A paced line loses what finds the ring full; an unpaced one waits, as a pipe does. */
   #receive(now: number): void {
-    const { ring, incoming } = this.#state;
-    const first = incoming[0];
-    if (first === undefined || first.at + first.taken * this.#byteNanos > now) return;
-    const room = this.#receiveRing - ring.length;
-    this.#collect(incoming, now, this.#byteNanos === 0 ? room : Infinity, (byte) => {
-      if (ring.length < this.#receiveRing) ring.push(byte);
-      else this.#state.overruns++;
-    });
+    const state = this.#state;
+    const { ring, incoming } = state;
+    for (let chunk = incoming[0]; chunk; chunk = incoming[0]) {
+      const there = this.#arrived(chunk, now);
+      const room = ring.length - state.held;
+      const fits = Math.min(there - chunk.taken, room);
+      for (let i = 0; i < fits; i++) {
+        const at = state.first + state.held++;
+        ring[at < ring.length ? at : at - ring.length] = chunk.bytes[chunk.taken + i] ?? 0;
+      }
+      chunk.taken += fits;
+      if (this.#byteNanos > 0) {
+        state.overruns += there - chunk.taken;
+        chunk.taken = there;
+      }
+      if (chunk.taken < chunk.bytes.length) return;
+      incoming.shift();
+    }
   }
 
-  #collect(chunks: Chunk[], now: number, most: number, take: (byte: number) => void): void {
-    let left = most;
-    for (let first = chunks[0]; first && left > 0; first = chunks[0]) {
-      while (
-        left > 0 &&
-        first.taken < first.bytes.length &&
-        first.at + first.taken * this.#byteNanos <= now
-      ) {
-        take(first.bytes[first.taken++] ?? 0);
-        left--;
-      }
-      if (first.taken < first.bytes.length) return;
-      chunks.shift();
-    }
+  /** How many of its bytes have arrived by `now`, those taken included. */
+  #arrived({ bytes, at, taken }: Chunk, now: number): number {
+    if (this.#byteNanos === 0) return at <= now ? bytes.length : taken;
+    let end = taken;
+    while (end < bytes.length && at + end * this.#byteNanos <= now) end++;
+    return end;
   }
 }
 
 const NOTHING = new Uint8Array();
 
-function emptyState(): SerialState {
-  return { incoming: [], ring: [], outgoing: [], lineInFree: 0, lineOutFree: 0, overruns: 0 };
+function emptyState(ring: Uint8Array): SerialState {
+  return {
+    ...{ incoming: [], outgoing: [], lineInFree: 0, lineOutFree: 0, overruns: 0 },
+    ...{ ring, first: 0, held: 0 },
+  };
 }

@@ -16,9 +16,11 @@ export const WORK_INSTRUCTIONS: readonly number[] = [
 /** 110 MHz, one instruction a cycle, of which the scans take 70 %. */
 export const MAIN_LOOP_HERTZ = 110_000_000 * 0.3;
 
+const WORK_NANOS = WORK_INSTRUCTIONS.map((instructions) => (instructions / MAIN_LOOP_HERTZ) * 1e9);
+
 /** Nanoseconds that `unit` takes. */
 export function workNanos(unit: number): number {
-  const instructions = WORK_INSTRUCTIONS[unit];
-  if (instructions === undefined) throw new RangeError(`unknown unit of work ${unit}`);
-  return (instructions / MAIN_LOOP_HERTZ) * 1e9;
+  const nanos = WORK_NANOS[unit];
+  if (nanos === undefined) throw new RangeError(`unknown unit of work ${unit}`);
+  return nanos;
 }

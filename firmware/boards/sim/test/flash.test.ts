@@ -286,6 +286,17 @@ describe.each<GeometryName>(["l5", "nor"])("flash in geometry %s", (name) => {
     ]);
   });
 
+  it("a fork counts its erases for itself, and so does the flash that it came from", () => {
+    const { flash, base } = blank(name);
+    flash.erase(base, noTime);
+    const fork = flash.fork();
+    fork.erase(base, noTime);
+    expect([flash.wear[0], fork.wear[0]]).toEqual([1, 2]);
+    flash.erase(base, noTime);
+    flash.erase(base, noTime);
+    expect([flash.wear[0], fork.wear[0]]).toEqual([3, 2]);
+  });
+
   it("survives a file with contents, unit states, unstable bits and wear", () => {
     const { flash, base } = blank(name, 3);
     flash.erase(base, noTime);

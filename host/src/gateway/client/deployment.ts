@@ -11,6 +11,9 @@ import { pause } from "../../pause.js";
 import type { SessionPushOptions } from "../../session/board-session.js";
 import { interrupted } from "../../session/connection.js";
 import type { Deliverable, PushResult, PushStep } from "../../session/push.js";
+import type { Hello, ShadowReport } from "../../session/messages.js";
+import { outOfTime } from "../../session/asking.js";
+import { checkShadowOptions, longestShadowMs, shadowMessage, stoppedInShadow } from "../../session/shadow.js";
 import { fromDeployResult, fromErrorDetail, stepOfEvent, type ReceivedEvent } from "../wire.js";
 import type { GatewayClient } from "./gateway-client.js";
 import { answerWanted, type Asked } from "./signature.js";
@@ -18,6 +21,7 @@ import { Watchdog } from "./watchdog.js";
 
 export interface DeployTarget {
   readonly client: GatewayClient;
+  readonly hello: Pick<Hello, "tickUs">;
   /** Board id in hex. */
   readonly id: string;
 }
@@ -45,12 +49,25 @@ export async function* deploy(
   if (options.confirm === false) {
     throw new EdgePlugError("UNSUPPORTED", "A gateway confirms trials itself.");
   }
+  if (options.shadow !== undefined) {
+    checkShadowOptions(options.shadow);
+    await requireShadowRuns(target.client, options.signal);
+  }
   const deployment = new Deployment(target, pkg, options);
   try {
     return yield* deploymentSteps(deployment);
   } finally {
     await deployment.leave();
   }
+}
+
+/** A gateway that doesn't know of shadow runs would activate the package without one. */
+async function requireShadowRuns(client: GatewayClient, signal: AbortSignal | undefined): Promise<void> {
+  const { shadowRuns, version } = await client.call("getGateway", {}, { signal });
+  if (shadowRuns) return;
+  throw new EdgePlugError("UNSUPPORTED", `The gateway ${client.gateway} (${version}) knows no shadow run.`, {
+    action: "Update the gateway, or push without --shadow.",
+  });
 }
 
 async function* deploymentSteps(deployment: Deployment): AsyncGenerator<PushStep, PushResult, void> {
@@ -78,6 +95,8 @@ class Deployment {
   /** Of the last event that was told. */
   private sequence = 0;
   private stage: Stage = "before";
+  /** While it runs. */
+  private shadow: ShadowReport | undefined;
   private events: AsyncGenerator<ReceivedEvent, void, void> | undefined;
   private watchdog: Watchdog | undefined;
   /** Since the connection was lost, until the first event after it. */
@@ -154,13 +173,14 @@ class Deployment {
       return this.client.stream("watchDeployment", from, watchdog.signal);
     }
     watchdog.patienceWithStop(FIRST_EVENT_MS);
-    const { allowDowngrade, timeoutMs, signer } = this.options;
+    const { allowDowngrade, timeoutMs, signer, shadow } = this.options;
     const request = {
       device: this.target.id,
       package: serializePackage(this.pkg),
       allowDowngrade: allowDowngrade ?? false,
       timeoutMs: Math.min(Math.ceil(timeoutMs ?? 0), 0xffff_ffff),
       maySign: signer !== undefined,
+      ...(shadow === undefined ? {} : { shadow: shadowMessage(shadow) }),
     };
     return this.client.stream("deploy", request, watchdog.signal);
   }
@@ -190,6 +210,7 @@ class Deployment {
     }
     const step = stepOfEvent(event);
     if (step?.step === "activated") this.stage = "activated";
+    this.shadow = step?.step === "shadow" ? step : undefined;
     // Nobody is before it: on a port there is nothing to be said either.
     if (step === undefined || (step.step === "queued" && step.behind === "")) return undefined;
     return { step };
@@ -248,9 +269,9 @@ class Deployment {
     try {
       const request = { deployment: this.id };
       const { deployment } = await this.client.call("cancelDeployment", request, { timeoutMs: CANCEL_MS });
-      return deployment?.state === DEPLOYMENT_STATE_DONE
-        ? stoppedInTrial()
-        : interrupted(this.options.signal);
+      if (deployment?.state === DEPLOYMENT_STATE_DONE) return stoppedInTrial();
+      const error = interrupted(this.options.signal);
+      return this.shadow === undefined ? error : stoppedInShadow(error, this.manifest, this.shadow);
     } catch (error) {
       return new EdgePlugError(
         "INTERRUPTED",
@@ -271,22 +292,18 @@ class Deployment {
   }
 
   private timeLeft(): number {
-    const { timeoutMs } = this.options;
+    const { timeoutMs, shadow } = this.options;
     const trial = (this.manifest.trial.deadlineScans || DEFAULT_TRIAL_SCANS) * 3;
-    const most = timeoutMs === undefined ? QUEUE_MS + STAGING_MS + trial : timeoutMs + GRACE_MS;
+    const beside =
+      shadow === undefined ? 0 : longestShadowMs(shadow, this.manifest, this.target.hello.tickUs);
+    const most = timeoutMs === undefined ? QUEUE_MS + STAGING_MS + beside + trial : timeoutMs + GRACE_MS;
     return this.start + most - performance.now();
   }
 
   private outOfTime(): EdgePlugError {
     const seconds = ((performance.now() - this.start) / 1000).toFixed(0);
-    if (this.stage === "before") {
-      return new EdgePlugError("TIMEOUT", `The package was not on the board within ${seconds} s.`, {
-        action: "Push again with a longer --timeout: what was received is resumed.",
-      });
-    }
-    return new EdgePlugError("TIMEOUT", `The trial was not over within ${seconds} s; it goes on by itself.`, {
-      action: "See how it ends with --status, or take it back with --rollback.",
-    });
+    const stage = this.stage === "before" ? "staging" : "trial";
+    return outOfTime(this.shadow === undefined ? stage : "shadow", seconds);
   }
 }
 

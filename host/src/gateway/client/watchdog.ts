@@ -9,6 +9,8 @@ import type { GatewayClient } from "./gateway-client.js";
 /** A quiet stream is normal in a queue and in a long trial; then the gateway itself is asked. */
 const QUIET_MS = 20_000;
 const ANSWER_MS = 10_000;
+/** What is above goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Watchdog {
   private readonly controller = new AbortController();
@@ -38,7 +40,8 @@ export class Watchdog {
 
   /** Something is waited for, for so many milliseconds at most. */
   watch(timeLeft: number): void {
-    this.deadline = setTimeout(() => this.controller.abort(this.outOfTime()), Math.max(0, timeLeft));
+    const patience = Math.min(Math.max(0, timeLeft), LONGEST_TIMER_MS);
+    this.deadline = setTimeout(() => this.controller.abort(this.outOfTime()), patience);
     this.quiet = setTimeout(() => void this.inquire(), QUIET_MS);
   }
 

@@ -4,11 +4,13 @@ import { CONVICTIONS } from "./convictions.js";
 import { OPERATOR_ACTS } from "./operator.js";
 import { THE_REST } from "./rest.js";
 import { TRIALS } from "./trials.js";
+import { SHADOWS } from "./shadows.js";
 import { UPDATES } from "./updates.js";
 
 export const SCENARIOS: readonly Scenario[] = [
   ...UPDATES,
   ...TRIALS,
+  ...SHADOWS,
   ...OPERATOR_ACTS,
   ...AUTHORITY,
   ...THE_REST,
