@@ -214,7 +214,8 @@ static bool hostile(void) {
   memset(&bank.instance, 0, sizeof bank.instance);
   bank.channels = &channels;
   bank.log = &events;
-  bank.host = (ep_wasm_host_t){.imports = ep_host_imports, .import_count = ep_host_import_count, .context = &bank};
+  bank.host =
+      (ep_wasm_host_t){.imports = ep_host_imports, .import_count = ep_host_import_count, .context = &bank};
   ep_print("hostile");
   for (uint32_t part = 0; part < 2u; part++) {
     ep_bench_result_t taken = {0, 0};

@@ -38,6 +38,8 @@ const MOST_PAGES = 3;
 const PAGE = 65536;
 /** Elements of the table, at most: four bytes each in the engine's arena. */
 const MOST_ELEMENTS = 1000;
+/** And at least, so that there is room to copy them about. */
+const FEWEST_ELEMENTS = 10;
 
 function sameType(a: FunctionType, b: FunctionType): boolean {
   return a.params.join() === b.params.join() && a.results.join() === b.results.join();
@@ -254,7 +256,9 @@ export function adapt(bytes: Uint8Array, random: Random): Module {
   const memories = limits
     .slice(0, 1)
     .map(() => ({ min: 1 + random.below(2), max: random.pick([2, MOST_PAGES]) }));
-  const tables = [...importedLimits(module, EXTERNAL.table), ...module.tables].slice(0, 1);
+  const tables = [...importedLimits(module, EXTERNAL.table), ...module.tables]
+    .slice(0, 1)
+    .map(({ min }) => ({ min: Math.max(min, FEWEST_ELEMENTS), max: undefined }));
   const [table] = tables;
   if (table !== undefined && table.min > MOST_ELEMENTS)
     throw new RangeError("a table too large for the engine");

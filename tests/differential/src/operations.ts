@@ -328,7 +328,7 @@ function halfWay(random: Random, bits: number, digits: number): bigint {
 }
 
 /**
- * Operands made for an operation: of a division the least number and -1; of a rounding such that the result lies half-way
+ * Operands made for an operation: of a division the least number and -1; of a conversion the ends of integers; of a rounding such that the result lies half-way
  * between two floats, or right beside that, where a bit far below decides. Undefined if it has none of its own.
  */
 export function chosenOperands(random: Random, operation: Operation): bigint[] | undefined {
@@ -346,6 +346,9 @@ export function chosenOperands(random: Random, operation: Operation): bigint[] |
     return [halfWay(random, bits, digits - 1)];
   }
   if (type !== F32 && type !== F64) return undefined;
+  // conversions to integers: at the ends of those
+  if (result === I32 || result === I64)
+    return operands.length === 1 ? [random.pick(AWKWARD.get(type) ?? [])] : undefined;
   const { mantissa, exponent } = formatOf(type);
   const middle = 2 ** (exponent - 1) - 1;
   // demotion: half a unit of the shorter mantissa, and one beside it

@@ -138,6 +138,7 @@ class Pieces {
         this.call();
         return;
       case 10:
+        if (around.tableSize > 0) this.table();
         this.setGlobal();
         return;
       case 11:
@@ -396,10 +397,10 @@ class Pieces {
       case 0:
       case 1: {
         // overlapping mostly
-        const from = random.below(most);
-        this.number(random.once(3) ? random.below(most) : Math.max(0, from + random.below(5) - 2));
+        const from = random.below(random.once(4) ? most : 5);
+        this.number(random.once(3) ? random.below(most) : Math.max(0, from + random.pick([-1, 1, 1, 2])));
         this.number(from);
-        this.number(random.below(4));
+        this.number(random.once(3) ? random.below(3) : 2 + random.below(3));
         out.bytes([0xfc, 14, 0, 0]);
         return;
       }
