@@ -13,7 +13,7 @@ export * from "./session/messages.js";
 export type { Deliverable, PushOptions, PushResult, PushStep, ShadowOptions } from "./session/push.js";
 export type { SavedPackage } from "./session/save.js";
 export * from "./session/shadow-words.js";
-export { MOST_SCANS, MOST_TOLERANCES } from "./session/shadow.js";
+export { MOST_SCANS, MOST_TOLERANCES } from "./session/shadow-limits.js";
 export { outputChannels, vectorExchanges, type Exchange, type OutputChannel } from "./session/vectors.js";
 export { DeviceSession, type ConnectOptions, type RollbackOptions } from "./session/session.js";
 export type { GatewayOptions } from "./gateway/client/options.js";

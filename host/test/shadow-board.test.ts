@@ -264,7 +264,7 @@ describe("a push with a shadow run of a request agent to the real runtime", () =
     const at = await bench(asker(0x2a, 1));
     const error = await failed(push(at.session, asker(0x2b, 2), { shadow: { scans: 60 } }));
     expect(error.message).toMatch(
-      /differs from asker 1 in 8 of 8 requests, none may \(0 % agree\); first in scan [\d,]+: reply from byte 0 on 2a0102, the new agent 2b0102\./,
+      /differs from asker 1 in 8 of 8 requests, none may \(0 % agree\); first in request 1: reply from byte 0 on 2a0102, the new agent 2b0102\./,
     );
     expect(error.action).toContain("--allow-differences");
     expect(await standing(at)).toEqual({ ...UNDISTURBED, spent: 1 });

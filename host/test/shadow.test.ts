@@ -107,6 +107,20 @@ describe("a push with a shadow run", () => {
     expect(shadow).toMatchObject({ state: ShadowState.SHADOW_STATE_AGREED, swapNumber: 7, compared: 1_000 });
   });
 
+  it("names a request that differs by its number, and what to pass where no number is known", async () => {
+    const end = {
+      state: ShadowState.SHADOW_STATE_REJECTED,
+      reason: Reason.REASON_SHADOW,
+      compared: 20,
+      differing: 8,
+      first: [{ scan: 153, number: 12, channel: 0, activeReply: Uint8Array.of(1) }],
+    };
+    const fields = { kind: AgentKind.AGENT_KIND_REQUEST };
+    const pushed = await push({ shadow: { end } }, { trialRequests: [] }, undefined, fields);
+    expect(pushed.end?.message).toContain("; first in request 12: reply from byte 0 on 01,");
+    expect(pushed.end?.action).toMatch(/ and push it again with --allow-differences N\.$/);
+  });
+
   it("asks for none unless it is told to", async () => {
     const { board, shadow } = await push({ shadow: {} }, { shadow: undefined });
     expect(asked(board)).toEqual(["begin", "activate"]);
@@ -131,14 +145,14 @@ describe("a push with a shadow run", () => {
       channels: [{ differing: 13, largest: 1.5 }, { largest: 0.25 }, {}, {}],
       first: [{ scan: 81_201, number: 12, channel: 0, active: 12.5, candidate: Math.fround(13.1) }],
     };
-    const pushed = await push({ shadow: { end } });
+    const pushed = await push({ shadow: { end } }, {}, undefined, { outputs: 2 });
     expect(pushed.end).toMatchObject({ code: "SHADOW", exit: 55, detail: Reason.REASON_SHADOW });
     expect(pushed.end?.message).toBe(
       "new 2 (swap 7) differs from old 1 in 13 of 1,000 scans, 2 may (98.70 % agree); first in scan 81,201: " +
         "power 12.5 kW, the new agent 13.1 kW. It was not activated; old 1 (swap 6) runs on.",
     );
     expect(pushed.end?.action).toContain("--tolerance power=1.5 or --allow-differences 13");
-    expect(pushed.end?.action).toContain("edgeplug board spent clear");
+    expect(pushed.end?.action).toContain("`edgeplug board spent clear PACKAGE`");
     expect(asked(pushed.board)).toEqual(["begin", "shadow"]); // and no abort: there is nothing to
     expect(pushed.shadows.at(-1)).toMatchObject({ state: ShadowState.SHADOW_STATE_REJECTED, differing: 13 });
   });
@@ -254,6 +268,17 @@ describe("a shadow run that is disturbed", () => {
     });
     expect(end).toBeUndefined();
     expect(asked(board)).toEqual(["begin", "shadow", "begin", "shadow", "activate"]);
+  });
+
+  it("of a push that died is ended by the next push, which asks for none", async () => {
+    const script: FakeBoardOptions["script"] = (request, peer) => {
+      // the package is staged, and the run of the push before goes on
+      if (request.activate && !asked(peer).includes("abort")) peer.phase = UpdatePhase.UPDATE_PHASE_SHADOW;
+      return undefined;
+    };
+    const { board, end } = await push({ shadow: {}, script }, { shadow: undefined });
+    expect(end).toBeUndefined();
+    expect(asked(board)).toEqual(["begin", "activate", "abort", "begin", "activate"]);
   });
 
   it("is begun once, whatever copies of the request arrive, and activated after the last of them", async () => {
@@ -431,7 +456,7 @@ describe("the words of a shadow run", () => {
     { name: "power", unit: "kW" },
     { name: "a,b", unit: "" },
   ];
-  const control = { kind: "control", outputs, tolerance: [0.01, 0.5] } as const;
+  const control = { kind: "control", channels: 4, outputs, tolerance: [0.01, 0.5] } as const;
   const report = toShadowReport({
     state: ShadowState.SHADOW_STATE_REJECTED,
     needed: 100_000,
@@ -493,6 +518,7 @@ describe("the words of a shadow run", () => {
     expect(whatWouldAgree(control, finite)).toBe("--tolerance power=0.1,2=3 or --allow-differences 2");
     expect(whatWouldAgree(control, { ...finite, needed: 200_000 })).toBe("--tolerance power=0.1,2=3");
     expect(whatWouldAgree(control, report)).toBe("--allow-differences 2");
+    expect(whatWouldAgree({ ...control, channels: 2 }, finite)).toBe("--allow-differences 2");
     expect(whatWouldAgree({ ...control, kind: "request" }, { ...report, channels: [] })).toBe(
       "--allow-differences 2",
     );

@@ -3,7 +3,7 @@ import type { edgeplug } from "../generated/messages.js";
 import type { AgentManifest } from "../manifest.js";
 import { count, floatText, plural } from "../numbers.js";
 import type { ShadowOptions } from "../session/push-steps.js";
-import { MOST_TOLERANCES } from "../session/shadow.js";
+import { MOST_TOLERANCES } from "../session/shadow-limits.js";
 import { invalid } from "./validate.js";
 import type { Received } from "./wire.js";
 

@@ -343,7 +343,8 @@ class Push {
       const status = await this.asking.status();
       const error = EdgePlugError.fromBoard(response.error, response.detail, response.message);
       if (status.bootNumber !== this.session.hello.bootNumber) return { ok: false, error: resetError() };
-      if (this.shadow !== undefined && status.phase === UpdatePhase.UPDATE_PHASE_SHADOW) return undefined;
+      if (status.phase === UpdatePhase.UPDATE_PHASE_SHADOW)
+        return this.shadow === undefined ? await this.endForeignRun(error) : undefined;
       const ours = status.active?.swapNumber === this.result.swapNumber;
       const over =
         status.lastReasonSwap === this.result.swapNumber && status.lastReason !== Reason.REASON_NONE;
@@ -363,6 +364,13 @@ class Push {
       handedOver: this.activation?.detail ?? 0,
     };
     return { ok: true };
+  }
+
+  /** Of an earlier push of this package, which left without a word; nobody waits for it. */
+  private async endForeignRun(error: EdgePlugError): Promise<Outcome> {
+    const { connection } = this.session;
+    await this.asking.insist((options) => connection.ask({ abort: {} }, options));
+    return { ok: false, error };
   }
 
   /** The event follows the answer; a line that lost it costs no more than the scan's number. */

@@ -8,16 +8,18 @@ import { outputChannels, type OutputChannel } from "./vectors.js";
 /** What a report does not tell of itself: what was compared, by which names, how closely. */
 export interface ShadowView {
   readonly kind: AgentManifest["kind"];
+  /** Outputs of the new agent, named or not: `--tolerance` takes no others. */
+  readonly channels: number;
   readonly outputs: readonly OutputChannel[];
   readonly tolerance: readonly number[];
 }
 
 export function shadowView(
-  { kind }: Pick<AgentManifest, "kind">,
+  { kind, outputs }: Pick<AgentManifest, "kind" | "outputs">,
   payload: Uint8Array,
   { tolerance = [] }: Pick<ShadowOptions, "tolerance">,
 ): ShadowView {
-  return { kind, outputs: outputChannels(payload), tolerance };
+  return { kind, channels: outputs, outputs: outputChannels(payload), tolerance };
 }
 
 /** `5,000 scans`, `1 request` */
@@ -67,6 +69,11 @@ export function differing({ differing: number, allowed }: ShadowReport): string 
   return `${count(number)} ${number === 1 ? "differs" : "differ"}, ${may}`;
 }
 
+/** `scan 81,201`, `request 12`: requests have no scan of their own. */
+export function placeOf({ kind }: ShadowView, { scan, number }: ShadowDifference): string {
+  return kind === "request" ? `request ${count(number)}` : `scan ${count(scan)}`;
+}
+
 /** `power 12.5 kW, the new agent 13.02 kW`; between request agents `reply from byte 4 on 2a61, the new agent 2b61`. */
 export function differenceText(view: ShadowView, one: ShadowDifference): string {
   if (view.kind === "request") {
@@ -92,7 +99,9 @@ export function whatWouldAgree(view: ShadowView, report: ShadowReport): string {
   const apart = report.channels.flatMap(({ differing: number, largest }, channel) =>
     number === 0 ? [] : [{ channel, largest }],
   );
-  const bridged = apart.length > 0 && apart.every(({ largest }) => Number.isFinite(largest));
+  const bridged =
+    apart.length > 0 &&
+    apart.every(({ channel, largest }) => channel < view.channels && Number.isFinite(largest));
   const terms = apart.map(({ channel, largest }) => `${optionName(view, channel)}=${roundedUpText(largest)}`);
   const tolerance = bridged ? `--tolerance ${shellWord(terms.join(","))}` : "";
   return [tolerance, allowed].filter((option) => option !== "").join(" or ");

@@ -20,10 +20,12 @@ import {
 } from "./messages.js";
 import type { PushStep, ShadowOptions } from "./push-steps.js";
 import type { DeviceSession } from "./session.js";
+import { MOST_SCANS, MOST_TOLERANCES } from "./shadow-limits.js";
 import {
   agreement,
   comparisons,
   differenceText,
+  placeOf,
   shadowView,
   whatWouldAgree,
   type ShadowView,
@@ -41,8 +43,6 @@ const SLOWEST = 4;
 const SLACK_MS = 30_000;
 const REQUEST_MS = 250;
 const REQUESTS_SLACK_MS = 60_000;
-export const MOST_SCANS = 0xffff_ffff;
-export const MOST_TOLERANCES = 6;
 const { ShadowState, Reason, EventKind, UpdatePhase } = edgeplug;
 
 /** Everything else is SHADOW. */
@@ -96,7 +96,7 @@ export function stoppedInShadow(
   report: ShadowReport,
 ): EdgePlugError {
   if (error.code !== "INTERRUPTED") return error;
-  const view: ShadowView = { kind, outputs: [], tolerance: [] };
+  const view: ShadowView = { kind, channels: 0, outputs: [], tolerance: [] };
   const far = `${count(report.compared)} of ${comparisons(view, report.needed)}`;
   return new EdgePlugError(
     "INTERRUPTED",
@@ -307,7 +307,7 @@ export class ShadowRun {
       const where =
         first === undefined
           ? ""
-          : `; first in scan ${count(first.scan)}: ${differenceText(this.view, first)}`;
+          : `; first in ${placeOf(this.view, first)}: ${differenceText(this.view, first)}`;
       const differs = `differs from ${old} in ${count(report.differing)} of ${compared}`;
       const may = report.allowed === 0 ? "none" : count(report.allowed);
       const share = `${may} may (${agreement(report.differing, report.compared)} agree)`;
@@ -326,11 +326,10 @@ export class ShadowRun {
 
   /** What failed is spent, so allowing more takes two steps. */
   private whatToDo(report: ShadowReport): string {
-    const options = whatWouldAgree(this.view, report);
-    const again = options === "" ? "push it again with --allow-differences" : `push it again with ${options}`;
+    const options = whatWouldAgree(this.view, report) || "--allow-differences N";
     return (
       "Look at the first differences and correct the agent. If they are meant: take the package off the spent list with " +
-      `\`edgeplug board spent clear\`, and ${again}.`
+      `\`edgeplug board spent clear PACKAGE\`, and push it again with ${options}.`
     );
   }
 

@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "commander";
 import type { ShadowOptions } from "edgeplug/device";
 import { EdgePlugError } from "edgeplug/errors";
 import type { AgentPackage } from "edgeplug/package";
+import { MOST_SCANS, MOST_TOLERANCES } from "edgeplug/shadow-limits";
 
 /** Largest differences that still agree, before anybody knows which outputs there are. */
 export interface Tolerances {
@@ -23,7 +24,6 @@ export interface ShadowRequest {
   allowed: number;
 }
 
-const MOST = 0xffff_ffff;
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
 export function atLeastOne(text: string): number {
@@ -36,8 +36,8 @@ export function zeroOrMore(text: string): number {
 
 function whole(text: string, least: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > MOST)
-    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${MOST}.`);
+  if (!/^\d+$/.test(text) || value < least || value > MOST_SCANS)
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${MOST_SCANS}.`);
   return value;
 }
 
@@ -91,23 +91,20 @@ export async function shadowOf(request: ShadowRequest, pkg: AgentPackage): Promi
       action: "Leave it out: replies are compared byte for byte. --allow-differences counts requests.",
     });
   }
-  const { MOST_TOLERANCES, outputChannels } = await import("edgeplug/device");
+  const { outputChannels } = await import("edgeplug/device");
   const names = outputChannels(pkg.payload).map((channel) => channel.name);
   const { others, named } = request.tolerance;
   const tolerance = Array.from({ length: MOST_TOLERANCES }, () => others);
   const taken = new Map<number, string>();
   for (const [word, value] of named) {
-    const at = names.includes(word)
-      ? names.indexOf(word)
-      : /^\d$/.test(word)
-        ? Number(word)
-        : MOST_TOLERANCES;
-    if (at >= MOST_TOLERANCES) {
+    const at = names.includes(word) ? names.indexOf(word) : /^\d$/.test(word) ? Number(word) : outputs;
+    if (at >= outputs) {
       throw new EdgePlugError(
         "USAGE",
         `${name} ${version} has no output "${word}"; it has ${listed(names, outputs)}.`,
         {
-          action: `Name one of these, or a number from 0 to ${MOST_TOLERANCES - 1}.`,
+          action:
+            outputs === 0 ? "Leave it out." : `Name one of these, or a number from 0 to ${outputs - 1}.`,
         },
       );
     }
