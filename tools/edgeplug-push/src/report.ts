@@ -39,14 +39,18 @@ export class Report {
 
   /** One fact: `label     text` for people, an object for scripts. */
   line(label: string, text: string, record?: object): void {
-    this.clearBar();
-    if (!this.options.json) this.out.write(`${label.padEnd(LABEL_WIDTH)}${text}\n`);
-    else if (record !== undefined) this.record(record);
+    this.put(labelled(label), text, record);
   }
 
   /** Something good that ends the work. */
   success(label: string, text: string, record: object): void {
-    this.line(this.colour(this.out, GREEN, label.padEnd(LABEL_WIDTH)), text, record);
+    this.put(this.colour(this.out, GREEN, labelled(label)), text, record);
+  }
+
+  private put(label: string, text: string, record?: object): void {
+    this.clearBar();
+    if (!this.options.json) this.out.write(`${label}${text}\n`);
+    else if (record !== undefined) this.record(record);
   }
 
   /** For scripts only. */
@@ -110,4 +114,9 @@ function oneLine(text: string): string {
 function stackOf(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
   return `${error.stack ?? error.message}${cause}`;
+}
+
+/** A column of its own: one that is as wide as the column is kept apart all the same. */
+function labelled(label: string): string {
+  return `${label} `.padEnd(LABEL_WIDTH);
 }

@@ -18,11 +18,14 @@ import { count, minutes } from "./progress.js";
 import { LABEL_WIDTH, type Report } from "./report.js";
 
 const QUARTERS = 4;
+/** Records of a run that goes on are so far apart at least: each is the whole report. */
+const RECORD_MS = 1_000;
 const INDENT = " ".repeat(LABEL_WIDTH);
 
 export class ShadowTeller {
   private began: { at: number; compared: number } | undefined;
   private quarter = 0;
+  private recorded = -Infinity;
 
   constructor(
     private readonly view: ShadowView,
@@ -34,6 +37,7 @@ export class ShadowTeller {
   forget(): void {
     this.began = undefined;
     this.quarter = 0;
+    this.recorded = -Infinity;
   }
 
   tell(run: ShadowReport): void {
@@ -45,9 +49,12 @@ export class ShadowTeller {
         view.kind === "request" ? "replies compared and not sent" : "outputs compared and not applied";
       report.line("shadow", `${comparisons(view, run.needed)} beside the running agent, ${what}`);
     }
-    report.record({ event: "shadow", step: "shadow", ...record });
-    report.attach({ shadow: record });
     const state = shadowStateName(run.state);
+    if (state !== "running" || this.now() - this.recorded >= RECORD_MS) {
+      this.recorded = this.now();
+      report.record({ event: "shadow", step: "shadow", ...record });
+    }
+    report.attach({ shadow: record });
     if (state === "running") this.progress(run);
     else this.end(run, state);
   }

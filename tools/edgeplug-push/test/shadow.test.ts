@@ -29,7 +29,7 @@ describe("the options of a shadow run", () => {
     ["--shadow 5 --tolerance flow=2", { scans: 5, allowed: 0, tolerance: [0, 2, 0] }],
     ["--shadow 5 --tolerance 1e-3,power=.5", { scans: 5, allowed: 0, tolerance: [0.5, 0.001] }],
     ["--shadow 5 --tolerance power=.5,1e-3", { scans: 5, allowed: 0, tolerance: [0.5, 0.001] }],
-    ["--shadow 5 --tolerance 0=1,5=2", { scans: 5, allowed: 0, tolerance: [1, 0, 0, 0, 0, 2] }],
+    ["--shadow 5 --tolerance 0=1,2=2", { scans: 5, allowed: 0, tolerance: [1, 0, 2, 0] }],
     // a name goes before a number
     ["--shadow 5 --tolerance 3=7", { scans: 5, allowed: 0, tolerance: [0, 0, 7, 0] }],
   ])("%s mean what they say", async (options, shadow) => {
@@ -61,7 +61,7 @@ describe("the options of a shadow run", () => {
     ["--shadow 5 --tolerance 0.1,0.2", "Two numbers for all outputs"],
     ["--shadow 5 --tolerance flow=0.1,flow=0.2", "flow is there twice"],
     ["--shadow 5 --tolerance folw=0.1", 'fill 1 has no output "folw"; it has power, flow, 3.'],
-    ["--shadow 5 --tolerance 6=0.1", 'has no output "6"'],
+    ["--shadow 5 --tolerance 4=0.1", 'fill 1 has no output "4"; it has power, flow, 3.'],
     ["--shadow 5 --tolerance power=0.1,0=0.2", '"power" and "0" are the same output'],
   ])("%s are refused in words", async (options, words) => {
     const error = await asked(options).then(
@@ -78,6 +78,10 @@ describe("the options of a shadow run", () => {
     await expect(asked("--shadow 5 --tolerance a=1", nameless)).rejects.toThrow(
       'plain 1 has no output "a"; it has 2, without names.',
     );
+    await expect(asked("--shadow 5 --tolerance 2=1", nameless)).rejects.toMatchObject({
+      message: 'plain 1 has no output "2"; it has 2, without names.',
+      action: "Name one of these, or a number from 0 to 1.",
+    });
     expect(await asked("--shadow 5 --tolerance 1=3", nameless)).toMatchObject({ tolerance: [0, 3, 0] });
     await expect(asked("--shadow 5 --tolerance 1", asker)).rejects.toThrow("asker 1 is a request agent");
     expect(await asked("--shadow 5 --allow-differences 1", asker)).toEqual({ scans: 5, allowed: 1 });
@@ -170,6 +174,31 @@ describe("a shadow run that is told", () => {
       "differed  8 differ, none may: ended after 8 scans",
     );
     expect(end({ reason: 1, compared: 1 })).toBe("rejected  after 1 scan: trap");
+  });
+
+  it("is one object a second in JSON, and the last one at once", () => {
+    const written: string[] = [];
+    const stream = { write: (text: string) => written.push(text) } as never;
+    const report = new Report({ json: true, debug: false }, stream, stream);
+    let now = 0;
+    const teller = new ShadowTeller(view, report, () => now);
+    for (const at of [0, 120, 999, 1_000, 1_120, 2_100]) {
+      now = at;
+      teller.tell(run({ compared: at }));
+    }
+    now = 2_120;
+    teller.tell(run({ compared: 2_120, state: 2 }));
+    const compared = written.map((line) => (JSON.parse(line) as { compared: number }).compared);
+    expect(compared).toEqual([0, 1_000, 2_100, 2_120]);
+  });
+
+  it("keeps a label apart that is as wide as its column", () => {
+    const written: string[] = [];
+    const stream = { write: (text: string) => written.push(text) } as never;
+    const report = new Report({ json: false, debug: false }, stream, stream);
+    report.line("spent list", "not this package: ok");
+    report.line("release", "2: ok");
+    expect(written).toEqual(["spent list not this package: ok\n", "release   2: ok\n"]);
   });
 
   it("is in the error's object, whole, whatever the push failed at", () => {
