@@ -116,7 +116,14 @@ class Instance {
   }
 
   save(): Uint8Array {
+    const { outputs } = this.machine;
+    const before = outputs.slice();
     const state = this.#measured(() => this.machine.save());
+    // the board's engine shows outputs of scans only, so that this is seen in V8
+    if (!outputs.every((value, channel) => Object.is(value, before[channel])))
+      throw new EdgePlugError("AGENT_CHECK", "save() must not write outputs: a running agent saves too.", {
+        action: "Write outputs in scan(), and let save() only put down what they are made of.",
+      });
     if (state.length > MAX_STATE)
       throw new EdgePlugError(
         "HANDOVER",
