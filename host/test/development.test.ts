@@ -132,6 +132,7 @@ class Desk {
   readonly over: Promise<void>;
   modules: (BuiltModule | EdgePlugError)[] = [];
   opened = 0;
+  reachable = true;
   #present: BuiltModule | EdgePlugError = built("first");
   #saved: Saved[] = [];
   #wake: () => void = () => undefined;
@@ -147,6 +148,7 @@ class Desk {
     const options = {
       ...{ folder: "/agent", device: "scripted", signal: this.stop.signal },
       open: () => {
+        if (!this.reachable) return Promise.reject(new EdgePlugError("PORT_NOT_FOUND"));
         this.opened++;
         return Promise.resolve(this.board.session());
       },
@@ -295,6 +297,21 @@ describe("a board that can't take a package now", () => {
     expect(await desk.leave()).toEqual(expect.arrayContaining(["waiting", "followed", "running"]));
     expect(desk.opened).toBe(2);
     expect(desk.board.pushed[1]).toBe(desk.board.pushed[0]);
+  });
+
+  it("is waited for if it was away before the save, which is said once, and at no other save", async () => {
+    const desk = new Desk();
+    await desk.told("confirmed");
+    desk.reachable = false;
+    desk.board.lose();
+    await desk.told("followed"); // lost
+    desk.save(built("second"));
+    expect(await desk.told("waiting")).toMatchObject({ reason: { code: "PORT_LOST" } });
+    desk.reachable = true;
+    await desk.told("confirmed", 2);
+    desk.save(built("third"));
+    await desk.told("confirmed", 3);
+    expect((await desk.leave()).filter((kind) => kind === "waiting")).toHaveLength(1);
   });
 
   it("but another board in its place gets nothing", async () => {

@@ -154,6 +154,8 @@ class Development {
   private readonly following = new AbortController();
 
   private session: BoardSession | undefined;
+  /** Why the board that was there is not; undefined before it was there for the first time. */
+  private away: EdgePlugError | undefined;
   private readonly sessionListeners = new Set<() => void>();
   private boardId: Uint8Array | undefined;
   private running: Running;
@@ -244,6 +246,7 @@ class Development {
       } else if (followed.kind === "lost") {
         this.session = undefined;
         this.running = undefined;
+        this.away = followed.error;
       }
       this.tellFollowed(followed);
     }
@@ -262,6 +265,7 @@ class Development {
       });
     }
     this.session = session;
+    this.away = undefined;
     this.runs(status);
     for (const listener of [...this.sessionListeners]) listener();
   }
@@ -409,6 +413,10 @@ class Development {
     let gone: BoardSession | undefined;
     let pkg: AgentPackage | undefined;
     for (let told: ErrorName | undefined; ;) {
+      if (this.away !== undefined && told === undefined) {
+        this.tell({ kind: "waiting", reason: this.away });
+        told = this.away.code;
+      }
       const session = await this.board(signal, gone);
       if (session === undefined) return this.overtaken();
       gone = undefined;
