@@ -46,6 +46,22 @@ describe("help without examples", () => {
   });
 });
 
+describe("edgeplug dev and monitor", () => {
+  it("say that --json prints more than one object", () => {
+    for (const command of ["dev", "monitor"])
+      expect(edgeplug([command, "--help"]).stdout).toMatch(/--json +print one JSON object a line\n/);
+  });
+
+  it.each(["--baud 9600", "--ca x", "--trust x", "--token-file x", "--client-cert x", "--client-key x"])(
+    "dev refuses %s for a board that it starts itself",
+    (words) => {
+      const { code, stderr } = edgeplug(["dev", ...words.split(" ")]);
+      expect(code).toBe(2);
+      expect(stderr).toContain(`${words.split(" ")[0] ?? ""} is about a board that --device names`);
+    },
+  );
+});
+
 describe("edgeplug explain", () => {
   it("knows every code by number and by name, and names a page and a heading that are there", () => {
     const run = edgeplug(["explain", "--json"]);
@@ -53,6 +69,9 @@ describe("edgeplug explain", () => {
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as Line & { error: string; docs: string });
+    const about = (code: string): string | undefined => lines.find(({ error }) => error === code)?.docs;
+    for (const code of ["EP3020", "EP5013"])
+      expect(about(code), code).toBe("docs/agents.md#trying-beside-the-running-agent-shadow-mode");
     expect(lines.map(({ error }) => error)).toEqual(LIST.map(({ code }) => errorId(code)));
     for (const { error, docs } of lines) {
       const [page = "", heading] = docs.split("#");

@@ -9,7 +9,7 @@ import { EdgePlugError } from "../errors.js";
 import type { Signer } from "../signer/signer.js";
 import type { SignerOptions } from "../signer/open.js";
 import { devLines, devRecord } from "./dev-lines.js";
-import { openNamed, withDevice, type DeviceOptions } from "./device-options.js";
+import { namedDeviceOption, openNamed, withDevice, type DeviceOptions } from "./device-options.js";
 import { boardEnded, EMULATED_KINDS, startEmulatedBoard, type EmulatedKind } from "./emulated-board.js";
 import { interruptible } from "./interrupt.js";
 import { followedName } from "./monitor-lines.js";
@@ -44,6 +44,7 @@ export function devCommand(): Command {
             "Ctrl-C ends it. Without --device it starts a simulated board, which ends with it.",
         )
         .argument("[folder]", "the agent's folder", "."),
+      "print one JSON object a line",
     ),
     "publisher",
   )
@@ -54,12 +55,13 @@ export function devCommand(): Command {
     )
     .addHelpText("after", EXAMPLES)
     .action(async (folder: string, options: DevOptions, command: Command) => {
-      await dev(resolve(folder), options, command.getOptionValueSource("device"));
+      const device = namedDevice(options, command.getOptionValueSource("device"));
+      if (device === undefined) refuseDeviceOptions(command);
+      await dev(resolve(folder), options, device);
     });
 }
 
-async function dev(folder: string, options: DevOptions, deviceFrom: string | undefined): Promise<void> {
-  const device = namedDevice(options, deviceFrom);
+async function dev(folder: string, options: DevOptions, device: string | undefined): Promise<void> {
   await requireAgent(folder);
   const { openSigner } = await import("../signer/open.js");
   const signer = await openSigner(options, "publisher");
@@ -95,6 +97,17 @@ function namedDevice({ device, board }: DevOptions, deviceFrom: string | undefin
     );
   }
   return undefined;
+}
+
+/** A board that is started here has no line speed and no gateway: who says so means another one. */
+function refuseDeviceOptions(command: Command): void {
+  const option = namedDeviceOption(command);
+  if (option === undefined) return;
+  throw new EdgePlugError(
+    "USAGE",
+    `${option} is about a board that --device names; without it, a board is started here.`,
+    { action: `Pass --device as well, or leave ${option} out.` },
+  );
 }
 
 /** A folder that is none is told at once; an agent.json with a fault may get better. */

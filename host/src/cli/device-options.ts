@@ -12,7 +12,8 @@ export interface DeviceOptions extends GatewayFlags {
   json?: boolean;
 }
 
-export function withDevice(command: Command): Command {
+/** `json`: what --json is about. */
+export function withDevice(command: Command, json = "print one JSON object"): Command {
   command
     .addOption(
       new Option(
@@ -21,7 +22,7 @@ export function withDevice(command: Command): Command {
       ).env("EDGEPLUG_DEVICE"),
     )
     .option("-b, --baud <rate>", "speed of the serial port", "115200")
-    .option("--json", "print one JSON object");
+    .option("--json", json);
   return withGateway(command);
 }
 
@@ -32,6 +33,17 @@ export function requireDevice({ device }: DeviceOptions): string {
     action:
       "Pass --device PORT, or --device auto if only one board is connected; `edgeplug devices` lists them.",
   });
+}
+
+/** What is only about a board that --device names, as it was written; undefined if there is nothing of that kind. */
+export function namedDeviceOption(command: Command): string | undefined {
+  const about = ["baud", "ca", "trust", "tokenFile", "clientCert", "clientKey"];
+  const given = command.options.find(
+    (option) =>
+      about.includes(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  return given?.long;
 }
 
 /** Opens `device` with the options' baud rate, trust and login. The caller closes it. */

@@ -5,13 +5,17 @@ import { EdgePlugError, errorId, type ErrorInfo } from "../errors.js";
 import { ERRORS } from "../generated/errors.js";
 import { Output } from "./output.js";
 
+const SHADOW_PAGE = "docs/agents.md#trying-beside-the-running-agent-shadow-mode";
+
 /** Where the documentation says more, by the thousands of the code; single codes first. */
 const PAGES: readonly [from: number, to: number, page: string][] = [
   [1014, 1014, "docs/cli.md#keys-and-signatures"],
   [2007, 2009, "docs/threats.md"],
   [3007, 3009, "docs/cli.md#keys-and-signatures"],
   [3016, 3019, "docs/threats.md"],
+  [3020, 3020, SHADOW_PAGE],
   [4000, 4999, "docs/recovery.md"],
+  [5013, 5013, SHADOW_PAGE],
   [5000, 5999, "docs/wasm.md"],
   [6000, 6999, "docs/cli.md#after-a-push"],
   [7000, 7999, "docs/cli.md#ports-and-boards"],

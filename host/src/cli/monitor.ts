@@ -25,6 +25,7 @@ export function monitorCommand(): Command {
         "Prints what the board says as it says it, one line each, with the time: logs of its agent, steps of updates, rollbacks, " +
           "traps, health. Stays through resets, pulled cables and replugged USB, and says so. Ctrl-C ends it.",
       ),
+    "print one JSON object a line",
   )
     .addOption(new Option("--until <event>", "end with exit code 0 at the first of these").choices(EVENTS))
     .option(
