@@ -218,6 +218,17 @@ describe("a push through a gateway", () => {
     expect(gateway.calls.at(-1)).toBe("cancelDeployment");
   });
 
+  it("that nobody has begun in time says what the user has set, and that it was still queued", async () => {
+    const gateway = await startGateway();
+    gateway.onDeploy = () => gateway.emit({ queued: { position: 2, behind: "doubler 1.2.0 of maria" } });
+    const error = await failure(push(await open(gateway), { timeoutMs: -4_000 }));
+    expect(error).toMatchObject({ code: "TIMEOUT" });
+    expect(error.message).toBe(
+      "The package was not on the board within -4 s: it was still queued, behind doubler 1.2.0 of maria.",
+    );
+    expect(gateway.calls.at(-1)).toBe("cancelDeployment");
+  });
+
   it("that is stopped before activation takes the deployment along", async () => {
     const gateway = await startGateway();
     gateway.onDeploy = () => gateway.emit(BEGUN);

@@ -95,6 +95,8 @@ class Deployment {
   /** Of the last event that was told. */
   private sequence = 0;
   private stage: Stage = "before";
+  /** What is before it in the queue; empty if nothing is. */
+  private behind = "";
   /** While it runs. */
   private shadow: ShadowReport | undefined;
   private events: AsyncGenerator<ReceivedEvent, void, void> | undefined;
@@ -211,6 +213,7 @@ class Deployment {
     const step = stepOfEvent(event);
     if (step?.step === "activated") this.stage = "activated";
     this.shadow = step?.step === "shadow" ? step : undefined;
+    this.behind = step?.step === "queued" ? step.behind : "";
     // Nobody is before it: on a port there is nothing to be said either.
     if (step === undefined || (step.step === "queued" && step.behind === "")) return undefined;
     return { step };
@@ -301,8 +304,17 @@ class Deployment {
   }
 
   private outOfTime(): EdgePlugError {
-    const seconds = ((performance.now() - this.start) / 1000).toFixed(0);
+    // what the user has set, not the grace that the gateway gets to say so itself
+    const took = this.options.timeoutMs ?? performance.now() - this.start;
+    const seconds = (took / 1000).toFixed(0);
     const stage = this.stage === "before" ? "staging" : "trial";
+    if (this.behind !== "") {
+      return new EdgePlugError(
+        "TIMEOUT",
+        `The package was not on the board within ${seconds} s: it was still queued, behind ${this.behind}.`,
+        { action: "Push again later, or with a longer --timeout." },
+      );
+    }
     return outOfTime(this.shadow === undefined ? stage : "shadow", seconds);
   }
 }
