@@ -6,7 +6,15 @@ import { ImageError } from "./image.js";
 import { importedModules } from "./imports.js";
 import { Excuses, showCall, showValues, type Difference, type LeftOut } from "./left-out.js";
 import { invokeRequest, moduleRequest, outcomeOf, type Outcome } from "./requests.js";
-import type { Action, Command, ModuleFile, Refusal, Script, Value } from "./script.js";
+import {
+  ScriptError,
+  type Action,
+  type Command,
+  type ModuleFile,
+  type Refusal,
+  type Script,
+  type Value,
+} from "./script.js";
 import { sameTrap } from "./traps.js";
 import { bitsOf, matches, showBits } from "./values.js";
 
@@ -161,7 +169,13 @@ class Player {
   }
 
   #read({ filename }: ModuleFile): Uint8Array {
-    return readFileSync(join(this.script.folder, filename));
+    const { name, folder } = this.script;
+    try {
+      return readFileSync(join(folder, filename));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      throw new ScriptError(`${name}.json: ${filename} is not in ${folder}`);
+    }
   }
 
   #without(need: "text" | "linking" | "globals", failed: string): Verdict {

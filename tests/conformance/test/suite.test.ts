@@ -351,6 +351,18 @@ describe("the command", () => {
     }
   });
 
+  test("says which module of a script is missing, and exits with 2", async () => {
+    const half = new ScriptFolder();
+    half.add("half", [{ type: "module", line: 1, filename: "no.wasm" }]);
+    try {
+      const { code, stdout, stderr } = await run("--spec", half.path);
+      expect(stderr).toContain(`conformance: half.json: no.wasm is not in ${half.path}\n`);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    } finally {
+      half.delete();
+    }
+  });
+
   test.each([
     [["--spec", "x", "--board", "nucleo"], "--board: expected qemu or sim, got nucleo"],
     [["--spec", "x", "--patience", "long"], "--patience: expected seconds, got long"],

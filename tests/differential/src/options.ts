@@ -60,13 +60,17 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       ? { ...one, first: whole("--replay", number), count: 1, firstMutant: 0, mutants: 0 }
       : { ...one, first: 0, count: 0, firstMutant: whole("--replay", number), mutants: 1 };
   }
+  const count = values.count === undefined ? MODULES : whole("--count", values.count);
+  const mutants = values.mutants === undefined ? MUTANTS : whole("--mutants", values.mutants);
+  if (count === 0 && mutants === 0)
+    throw new UsageError("--count 0 --mutants 0: there is nothing to compare");
   return {
     board,
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : whole("--seed", values.seed),
     first: 0,
-    count: values.count === undefined ? MODULES : whole("--count", values.count),
+    count,
     firstMutant: 0,
-    mutants: values.mutants === undefined ? MUTANTS : whole("--mutants", values.mutants),
+    mutants,
     json,
   };
 }

@@ -35,6 +35,7 @@ describe("npm run differential", () => {
     ["--board", "stm32"],
     ["--count", "-1"],
     ["--seed", "x"],
+    ["--count", "0", "--mutants", "0"],
     ["--replay", "123"],
     ["--replay", "1:2", "--count", "3"],
     ["--nonsense"],
