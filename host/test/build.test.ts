@@ -176,12 +176,12 @@ export function restore(size: i32): void {}
   });
 
   it("when it writes an output while it saves", async () => {
-    const source = `import { beginState, output, putI32, stateSize } from "@edgeplug/sdk";
+    const source = `import { beginState, openState, output, putI32, stateSize, takeI32 } from "@edgeplug/sdk";
 export { io_buffer } from "@edgeplug/sdk";
 let scans: i32 = 0;
 export function scan(): void { output(0, <f32>(++scans & 63)); }
 export function save(): i32 { output(0, 0.5); beginState(); putI32(scans); return stateSize(); }
-export function restore(size: i32): void {}
+export function restore(size: i32): void { openState(size); scans = takeI32(); }
 `;
     expect(await refusal(agentFolder(source, { stateId: 9, limits: { ioBuffer: 64 } }))).toMatch(
       /^AGENT_CHECK: In save: save\(\) must not write outputs/,
