@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -11,6 +11,7 @@ import { buildAgent, type BuildResult } from "../src/agent/build.js";
 import type { AgentMachine } from "../src/agent/machine.js";
 import { randomNumbers } from "../src/agent/stimulus.js";
 import { packAgent } from "../src/agent/pack.js";
+import { SCAN_SHARE } from "../src/foresee.js";
 import { agentFolder, folderWith } from "./support/files.js";
 import { printedSeed, TestRandom } from "./support/random.js";
 
@@ -77,6 +78,29 @@ describe("the example agents", () => {
     }
     const [first = 0, second = 0] = fuels.sort((a, b) => b - a);
     expect(first + second).toBeLessThanOrEqual(FUEL_OF_A_SCAN);
+  });
+
+  it("fit beside each other on every board, but for the pairs that their page lists with the scan they need", () => {
+    const control = [...builds].flatMap(([folder, { config }]) =>
+      config.kind === "control" ? [{ folder, fuel: config.limits.fuel ?? Infinity }] : [],
+    );
+    const misfits = Object.values(MEMORY_MAPS).flatMap(({ board, nanosPerFuel, tickMicros }) =>
+      control.flatMap((one) =>
+        control
+          .filter(({ folder }) => one.folder <= folder)
+          .map((other) => ({
+            ...{ board, one: one.folder, other: other.folder },
+            scan: Math.ceil(((one.fuel + other.fuel) * nanosPerFuel) / (10 * SCAN_SHARE)),
+          }))
+          .filter(({ scan }) => scan > tickMicros),
+      ),
+    );
+    expect(new Set(misfits.map(({ board }) => board))).toEqual(new Set(["stm32l552"]));
+    const page = readFileSync(new URL("../../firmware/agents/README.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| `([\w-]+)` \| `([\w-]+)` \| ([\d,]+) \|$/gm)];
+    expect(
+      rows.map(([, one, other, scan]) => ({ one, other, scan: Number(scan?.replace(",", "")) })),
+    ).toEqual(misfits.map(({ one, other, scan }) => ({ one, other, scan })));
   });
 
   it("hold one that fills a slot: at least 13 KiB", () => {

@@ -51,7 +51,8 @@ int ep_keys_verify(const ep_journal_t *journal, uint32_t role, const uint8_t *ke
 }
 
 bool ep_hotswap_locked(const ep_hotswap_t *engine) {
-  return engine->journal.locked || (engine->journal.damaged && !EP_DEFECT(LOCK_FAILS_OPEN));
+  const ep_journal_t *journal = &engine->journal;
+  return (journal->locked | (EP_DEFECT(LOCK_FAILS_OPEN) ? 0 : journal->damaged)) != 0;
 }
 
 static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *change, ep_journal_kind_t kind) {
@@ -67,7 +68,7 @@ static int ep_keys_change(ep_hotswap_t *engine, const ep_journal_change_t *chang
 
 /* Replaces the key called `old` by the one of `bytes`: adds one if there is no old one, removes one if there is no
  * new one. */
-static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *bytes, uint32_t role) {
+static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *bytes, uint8_t role) {
   const ep_journal_t *journal = &engine->journal;
   ep_journal_change_t change = {.add_key = bytes};
   uint8_t name[EP_JOURNAL_DIGEST];
@@ -90,7 +91,7 @@ static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *
       return EP_ERR_KEYS_FULL;
     }
   }
-  change.add_role = (uint8_t)role;
+  change.add_role = role;
   if (EP_DEFECT(REPLACED_IN_TWO_STEPS) && change.drop != 0u && change.add_key != NULL) {
     change.add_key = NULL;
     (void)ep_journal_change(&engine->journal, &change);
@@ -105,7 +106,7 @@ static int ep_keys_put(ep_hotswap_t *engine, const uint8_t *old, const uint8_t *
 
 int ep_engine_add_key(ep_hotswap_t *engine, const edgeplug_AddKey *key) {
   if ((uint32_t)key->role - 1u > 1u) return EP_ERR_BAD_REQUEST;
-  return ep_keys_put(engine, NULL, key->public_key, (uint32_t)key->role);
+  return ep_keys_put(engine, NULL, key->public_key, (uint8_t)key->role);
 }
 
 int ep_engine_remove_key(ep_hotswap_t *engine, const edgeplug_RemoveKey *key) {
@@ -144,8 +145,10 @@ int ep_engine_unlock(ep_hotswap_t *engine) {
 }
 
 int ep_engine_clear_spent(ep_hotswap_t *engine, const edgeplug_ClearSpent *clear) {
-  const uint8_t *digest = clear->digest.size != 0u ? clear->digest.bytes : NULL;
-  const ep_journal_change_t change = {.clear = true, .clear_digest = digest};
-  if (digest != NULL && clear->digest.size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
+  ep_journal_change_t change = {.clear = true};
+  if (clear->digest.size != 0u) {
+    if (clear->digest.size != EP_JOURNAL_DIGEST) return EP_ERR_BAD_REQUEST;
+    change.clear_digest = clear->digest.bytes;
+  }
   return ep_keys_change(engine, &change, EP_JOURNAL_SPENT_CLEARED);
 }
