@@ -214,8 +214,6 @@ int ep_agent_prepare(ep_agents_t *agents, uint32_t slot, const edgeplug_Manifest
                                 false};
   error = ep_agents_load(bank, slot, run_vectors);
   bank->loaded = error == EP_OK;
-  bank->channels = &agents->image;
-  bank->log = agents->events;
   memcpy(agents->message, bank->message, sizeof agents->message);
   return error;
 }
@@ -242,6 +240,8 @@ static bool ep_agents_await(ep_bank_t **asked, ep_bank_t *bank) {
 int ep_agent_activate(ep_agents_t *agents, bool trial) {
   ep_bank_t *bank = ep_agents_candidate(agents);
   if (!bank->loaded) return EP_ERR_NO_AGENT;
+  bank->channels = &agents->image;
+  bank->log = agents->events;
   agents->pending_trial = trial;
   return ep_agents_await(&agents->pending, bank) ? agents->pending_result : EP_ERR_HANDOVER;
 }
@@ -310,8 +310,7 @@ int ep_agent_shadow(ep_agents_t *agents, const edgeplug_Shadow *wanted) {
   if (bank->manifest.kind == edgeplug_AgentKind_AGENT_KIND_CONTROL) {
     shadow->report.channels_count = (pb_size_t)ep_board_map()->outputs;
     if (!ep_agents_await(&shadow->starting, bank)) {
-      shadow->bank = bank;
-      ep_shadow_end(agents, edgeplug_ShadowState_SHADOW_STATE_STOPPED, edgeplug_Reason_REASON_NONE);
+      shadow->report.state = edgeplug_ShadowState_SHADOW_STATE_STOPPED;
       return EP_ERR_FUEL;
     }
   } else {

@@ -44,7 +44,12 @@ ep_wasm_result_t ep_scan_save(ep_bank_t *from, ep_bank_t *to, uint32_t fuel, boo
   uint64_t value = 0;
   const uint8_t *source;
   uint8_t *target;
-  ep_wasm_result_t result = ep_agents_invoke(from, from->save, &value, own < fuel ? own : fuel, sliced);
+  ep_channels_t *channels = from->channels, aside = *channels;
+  ep_wasm_result_t result;
+  /* Saving is no scan: what it writes to an output goes nowhere. */
+  from->channels = &aside;
+  result = ep_agents_invoke(from, from->save, &value, own < fuel ? own : fuel, sliced);
+  from->channels = channels;
   if (result != EP_WASM_OK) return result;
   *size = (uint32_t)value;
   if (*size > EP_MAX_STATE || *size > from->io_size || *size > to->io_size) return EP_WASM_LIMIT;
@@ -115,6 +120,10 @@ void ep_agents_fail_trial(ep_agents_t *agents, edgeplug_Reason reason) {
   ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_ROLLED_BACK, failed, reason, 0);
 }
 
+bool ep_scan_is_due(const ep_bank_t *bank) {
+  return bank->manifest.scan_divider <= 1u || bank->channels->scan % bank->manifest.scan_divider == 0u;
+}
+
 edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float outputs[EP_BOARD_MAX_OUTPUTS]) {
   const edgeplug_Manifest *manifest = &bank->manifest;
   bool active = bank == agents->active;
@@ -122,9 +131,7 @@ edgeplug_Reason ep_scan_agent(ep_agents_t *agents, ep_bank_t *bank, float output
   uint64_t none = 0;
   uint32_t hits;
   ep_wasm_result_t result;
-  if (manifest->scan_divider > 1u && bank->channels->scan % manifest->scan_divider != 0u) {
-    return edgeplug_Reason_REASON_NONE;
-  }
+  if (!ep_scan_is_due(bank)) return edgeplug_Reason_REASON_NONE;
   result = ep_agents_invoke(bank, bank->scan, &none, manifest->limits.fuel, false);
   if (result != EP_WASM_OK) {
     if (active) agents->counters.traps++;

@@ -21,6 +21,9 @@ void ep_scan_clock_init(ep_scan_clock_t *clock);
 /* One scan. */
 void ep_scan_run(ep_agents_t *agents, ep_scan_clock_t *clock);
 
+/* Whether its divider lets `bank` run in the scan that its channels are of. [scan] */
+bool ep_scan_is_due(const ep_bank_t *bank);
+
 /* Runs `bank` once, if this is a scan that it asks for, and takes `outputs`, which it had last, to what it wants within
  * its guards. The active agent counts for the board; one on trial, or in the shadow, is not healthy with too many guard hits.
  * Returns the reason why it isn't healthy, with the outputs as they were, or REASON_NONE. */

@@ -13,8 +13,6 @@ void ep_shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Rea
   ep_shadow_t *shadow = &agents->shadow;
   ep_bank_t *bank = shadow->bank;
   if (bank == NULL) return;
-  bank->channels = &agents->image;
-  bank->log = agents->events;
   if (state == edgeplug_ShadowState_SHADOW_STATE_REJECTED) {
     memcpy(agents->message, bank->message, sizeof agents->message);
   }
@@ -35,11 +33,14 @@ static ep_wasm_result_t ep_shadow_save(ep_agents_t *agents, ep_bank_t *bank, uin
   uint8_t *buffer = ep_wasm_memory(&active->instance, active->io_buffer, active->io_size);
   uint32_t size;
   void *globals = ep_wasm_globals(&active->instance, &size);
+  ep_event_queue_t *log = active->log;
   ep_wasm_result_t result;
   if (size > sizeof shadow->reply) size = sizeof shadow->reply;
   memcpy(shadow->request, buffer, active->io_size);
   memcpy(shadow->reply, globals, size);
+  active->log = NULL;
   result = ep_scan_save(active, bank, fuel, sliced, &shadow->reply_size);
+  active->log = log;
   memcpy(buffer, shadow->request, active->io_size);
   memcpy(globals, shadow->reply, size);
   return result;
@@ -51,7 +52,7 @@ void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool s
   ep_wasm_result_t result = EP_WASM_OK;
   if (!shadow->saved) {
     if (hands_over) result = ep_shadow_save(agents, bank, fuel, sliced);
-    if (result == EP_WASM_TRAP_FUEL && !sliced) return;
+    if (result == EP_WASM_TRAP_FUEL && fuel < agents->active->manifest.limits.fuel) return;
     shadow->image = agents->image;
     memcpy(shadow->image.wanted, agents->outputs, sizeof agents->outputs);
     memcpy(shadow->outputs, agents->outputs, sizeof agents->outputs);
@@ -113,13 +114,14 @@ _Static_assert(sizeof(edgeplug_ShadowDifference_active_reply_t) ==
                    sizeof(edgeplug_ShadowDifference_candidate_reply_t),
                "both excerpts are alike");
 
-static bool ep_shadow_compare_replies(ep_agents_t *agents) {
+/* `answered`: the candidate has, if only with nothing. */
+static bool ep_shadow_compare_replies(ep_agents_t *agents, bool answered) {
   ep_shadow_t *shadow = &agents->shadow;
   edgeplug_ShadowDifference *difference;
   uint32_t at = 0;
   while (at < shadow->reply_size && at < shadow->request_size && shadow->reply[at] == shadow->request[at])
     at++;
-  if (shadow->reply_size == shadow->request_size && at == shadow->reply_size) return false;
+  if (answered && shadow->reply_size == shadow->request_size && at == shadow->reply_size) return false;
   difference = ep_shadow_note(agents, at);
   if (difference != NULL) {
     ep_shadow_excerpt(&difference->active_reply, shadow->reply, shadow->reply_size, at);
@@ -129,11 +131,11 @@ static bool ep_shadow_compare_replies(ep_agents_t *agents) {
 }
 
 /* Compares what both made of this scan or request, and ends the run if that decides it. */
-static void ep_shadow_compare(ep_agents_t *agents) {
+static void ep_shadow_compare(ep_agents_t *agents, bool answered) {
   edgeplug_ShadowReport *report = &agents->shadow.report;
   bool differs = false;
   report->compared++;
-  if (report->channels_count == 0u) differs = ep_shadow_compare_replies(agents);
+  if (report->channels_count == 0u) differs = ep_shadow_compare_replies(agents, answered);
   for (uint32_t channel = 0; channel < report->channels_count; channel++) {
     differs |= ep_shadow_compare_channel(agents, channel);
   }
@@ -154,11 +156,13 @@ static void ep_shadow_compare(ep_agents_t *agents) {
 /* The candidate's scan, which is the one before the present one. */
 static void ep_shadow_run(ep_agents_t *agents) {
   ep_shadow_t *shadow = &agents->shadow;
-  edgeplug_Reason reason = ep_scan_agent(agents, shadow->bank, shadow->outputs);
+  edgeplug_Reason reason;
+  if (!ep_scan_is_due(shadow->bank)) return;
+  reason = ep_scan_agent(agents, shadow->bank, shadow->outputs);
   if (reason != edgeplug_Reason_REASON_NONE) {
     ep_shadow_reject(agents, reason);
   } else if (shadow->ran) {
-    ep_shadow_compare(agents);
+    ep_shadow_compare(agents, true);
   }
 }
 
@@ -194,15 +198,17 @@ void ep_shadow_poll(ep_agents_t *agents) {
   state = ep_board_scan_mask();
   /* Or meanwhile. */
   if (shadow->bank != NULL) {
-    if (error == EP_ERR_AGENT_TRAP || error == EP_ERR_AGENT_FUEL) {
+    if (error == EP_OK || error == EP_ERR_REQUEST_SIZE) {
+      if (error != EP_OK) shadow->request_size = 0;
+      ep_shadow_compare(agents, error == EP_OK);
+    } else {
       edgeplug_Reason reason =
           error == EP_ERR_AGENT_FUEL ? edgeplug_Reason_REASON_FUEL : edgeplug_Reason_REASON_TRAP;
-      ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, reason,
-                    ep_wasm_last_error(&bank->instance)->offset);
+      if (error != EP_ERR_REPLY) {
+        ep_scan_event(agents, edgeplug_EventKind_EVENT_KIND_TRAP, bank, reason,
+                      ep_wasm_last_error(&bank->instance)->offset);
+      }
       ep_shadow_reject(agents, reason);
-    } else {
-      if (error != EP_OK) shadow->request_size = 0;
-      ep_shadow_compare(agents);
     }
   }
   ep_board_scan_unmask(state);

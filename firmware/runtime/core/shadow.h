@@ -3,7 +3,7 @@
  *
  * Between control agents all of it happens in the scan, which has time for both: what Begin admits is the fuel of the two
  * together. The candidate is one scan behind, with that scan's inputs, time and number, and is compared with what the
- * machine got then. For before the first one it takes the state over in two scans, as one would not have time for it: in the
+ * machine got then, in the scans that its own divider lets it run in. For before the first one it takes the state over in two scans, as one would not have time for it: in the
  * first the active agent saves, with the fuel that its own scan left of both agents', in the second the candidate restores.
  * Between request agents the main loop does all that, between two requests.
  *
@@ -26,7 +26,7 @@ void ep_shadow_scan(ep_agents_t *agents, bool ran, bool missed);
  * `sliced`; between request agents main loop only. */
 void ep_shadow_begin(ep_agents_t *agents, ep_bank_t *bank, uint32_t fuel, bool sliced);
 
-/* Ends the run, if there is one. The scan is masked, or this is it. [scan] */
+/* Ends the run, if there is one. To be called in the scan, or with the scan masked. [scan] */
 void ep_shadow_end(ep_agents_t *agents, edgeplug_ShadowState state, edgeplug_Reason reason);
 
 /* Lets the candidate answer what the active agent has answered, once that reply is on its way. Main loop only. */

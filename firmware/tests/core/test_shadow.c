@@ -18,6 +18,7 @@
 typedef struct {
   float value[OUTPUTS];
   float step;        /* added to all values after each scan */
+  bool mute;         /* its scans write no output */
   uint32_t state;    /* counts scans; handed over */
   uint32_t calls[4]; /* by function */
   ep_wasm_result_t fails[4];
@@ -179,7 +180,7 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t function,
     ep_channels_t *channels = bank_of(instance)->channels;
     agent->seen = *channels;
     for (uint32_t channel = 0; channel < OUTPUTS; channel++) {
-      channels->wanted[channel] = agent->value[channel];
+      if (!agent->mute) channels->wanted[channel] = agent->value[channel];
       agent->value[channel] += agent->step;
     }
     agent->state++;
@@ -187,6 +188,9 @@ ep_wasm_result_t ep_wasm_invoke(ep_wasm_instance_t *instance, uint32_t function,
   if (function == SAVE) {
     memcpy(agent->memory, &agent->state, sizeof agent->state);
     agent->globals[1]++;
+    bank_of(instance)->channels->wanted[1] = 77.0f;
+    if (bank_of(instance)->log != NULL)
+      (void)ep_events_put(bank_of(instance)->log, edgeplug_EventKind_EVENT_KIND_LOG, 0, 0);
     values[0] = sizeof agent->state;
   }
   if (function == RESTORE) memcpy(&agent->state, agent->memory, sizeof agent->state);
@@ -406,25 +410,36 @@ static void compares(void) {
     CHECK(isinf(report()->channels[0].largest));
   }
 
-  TEST("with another divider the candidate holds its outputs, and each scan is compared") {
+  TEST("with another divider only scans are compared in which the candidate runs") {
     fresh();
     agents.bank[1].manifest.scan_divider = 3;
     active.step = 1.0f;
-    candidate.step = 3.0f;
-    scans(2); /* 12: the next one that the candidate asks for is 15 */
+    candidate.step = 4.0f;
+    scans(2); /* 12: the next ones that the candidate asks for are 15, 18, 21 */
     CHECK_EQ(agents.image.scan, 12);
     active.value[0] = active.value[1] = active.value[2] = active.value[3] = 12.0f;
     candidate.value[0] = candidate.value[1] = candidate.value[2] = candidate.value[3] = 14.0f;
     tolerate(1.5f);
     wanted.allowed = 100;
-    wanted.scans = 9;
-    starts(); /* in scan 13, in which the machine got 12 */
+    wanted.scans = 3;
+    starts();
     scans(9);
     agreed();
     CHECK_EQ(candidate.calls[SCAN], 3);
-    /* 14: 13 against 12, 15 to 17: 14, 15, 16 against 14, and so on */
-    CHECK_EQ(report()->channels[0].differing, 2);
+    /* 14 against 14, 18 against 17, 22 against 20 */
+    CHECK_EQ(report()->channels[0].differing, 1);
     CHECK(report()->channels[0].largest == 2.0f);
+  }
+
+  TEST("a candidate whose scan has not come yet has agreed with nothing") {
+    fresh();
+    agents.bank[1].manifest.scan_divider = 1000;
+    wanted.scans = 5;
+    starts();
+    scans(50);
+    CHECK_EQ(report()->state, edgeplug_ShadowState_SHADOW_STATE_RUNNING);
+    CHECK_EQ(report()->compared, 0);
+    CHECK_EQ(candidate.calls[SCAN], 0);
   }
 
   TEST("between two scans of the active agent the candidate is compared with what the machine has") {
@@ -676,10 +691,10 @@ static void ends(void) {
     fresh();
     runs(3);
     agreed();
-    CHECK(agents.bank[1].channels == &agents.image);
-    CHECK(agents.bank[1].log == &events);
     CHECK_EQ(ep_agent_activate(&agents, true), EP_OK);
     CHECK(agents.active == &agents.bank[1]);
+    CHECK(agents.bank[1].channels == &agents.image);
+    CHECK(agents.bank[1].log == &events);
   }
 }
 
@@ -723,8 +738,39 @@ static void hands_over(void) {
       CHECK_EQ(report()->compared, 0);
       scans(2);
       CHECK_EQ(candidate.calls[SCAN], 0);
-      CHECK(agents.bank[1].channels == &agents.image);
     }
+  }
+
+  TEST("what saving writes to an output or says goes nowhere, whether it is for a shadow run or for a swap "
+       "that fails") {
+    for (uint32_t swaps = 0; swaps < 2u; swaps++) {
+      fresh();
+      agents.bank[0].manifest.state_id = agents.bank[1].manifest.state_id = 5;
+      active.mute = candidate.mute = true;
+      agents.bank[0].manifest.outputs = OUTPUTS;
+      if (swaps == 0u) {
+        starts();
+        CHECK_EQ(events.head, events.tail);
+      } else {
+        candidate.fails[RESTORE] = EP_WASM_TRAP_MEMORY;
+        CHECK_EQ(ep_agent_activate(&agents, true), EP_ERR_HANDOVER);
+      }
+      CHECK_EQ(active.calls[SAVE], 1);
+      scans(3);
+      CHECK(applied[1] == 0.0f);
+      CHECK(agents.bank[0].channels == &agents.image);
+      CHECK(agents.bank[0].log == &events);
+    }
+  }
+
+  TEST("a save that takes more than its agent may is a hand-over that fails, not one for which no scan has "
+       "room") {
+    fresh();
+    agents.bank[0].manifest.state_id = agents.bank[1].manifest.state_id = 5;
+    active.uses[SAVE] = 1001;
+    CHECK_EQ(ep_agent_shadow(&agents, &wanted), EP_ERR_HANDOVER);
+    CHECK_EQ(active.calls[SAVE], 1);
+    rejected(edgeplug_Reason_REASON_HANDOVER);
   }
 
   TEST("saving takes what the active agent's scan left of both agents' fuel, once that is enough") {
@@ -872,6 +918,32 @@ static void requests(void) {
     CHECK_EQ(report()->first[0].channel, 1);
     CHECK_EQ(report()->first[0].active_reply.size, 8);
     CHECK_EQ(report()->first[0].candidate_reply.size, 8);
+  }
+
+  TEST("no reply is not the same as an empty one: too long a reply is a failure, too small a buffer a "
+       "difference") {
+    fresh();
+    request_agents();
+    active.reply_size = 0;
+    candidate.reply_size = 33; /* its buffer holds 32 */
+    wanted.scans = 1;
+    wanted.allowed = 1;
+    starts();
+    request(1);
+    ep_shadow_poll(&agents);
+    rejected(edgeplug_Reason_REASON_TRAP);
+    CHECK_EQ(traps_told(), 0);
+    fresh();
+    request_agents();
+    active.reply_size = candidate.reply_size = 0;
+    agents.bank[1].io_size = 2; /* a request has three bytes */
+    wanted.scans = 1;
+    starts();
+    request(1);
+    ep_shadow_poll(&agents);
+    rejected(edgeplug_Reason_REASON_SHADOW);
+    CHECK_EQ(report()->differing, 1);
+    CHECK_EQ(report()->first[0].active_reply.size + report()->first[0].candidate_reply.size, 0);
   }
 
   TEST("a run that a missed scan ended meanwhile asks the candidate nothing more") {

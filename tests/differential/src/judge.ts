@@ -162,12 +162,12 @@ export async function disagreement(
   return { reply, judge: judge ?? "valid", bytes };
 }
 
-/** Four leniencies of wabt; each is checked for, so that nothing else hides behind it. */
+/** Leniencies of wabt; each is checked for, so that nothing else hides behind it. */
 async function lenient(reply: string, bytes: Uint8Array, ask: Ask): Promise<boolean> {
   // it reads the kind of a data segment as bits, and ignores those that don't exist (5.5.14); V8 refuses them, too
   if (reply === "err malformed segment kind") return !v8Takes(bytes);
   // it reads a type as a number, which may be of several bytes; the spec's types are of one (5.3.1, 5.4.1); and it knows
-  // table.fill and the select that names its type without reference types, to which they belong
+  // table.fill, ref.func and the select that names its type without reference types, to which they belong
   if (!LENIENT.test(reply)) return false;
   const respelled = respell(bytes);
   return respelled !== undefined && verdict(await ask(respelled)) !== "refused";
@@ -176,8 +176,8 @@ async function lenient(reply: string, bytes: Uint8Array, ask: Ask): Promise<bool
 const LENIENT = /^err (malformed (value|element) type|unsupported reference types)$/;
 
 /**
- * The same module with each type in one byte, three `drop` for each table.fill, and `select` without a type; undefined if it
- * can't be read.
+ * The same module with each type in one byte, three `drop` for each table.fill, a number for each ref.func (nothing but `drop`
+ * takes either), and `select` without a type; undefined if it can't be read.
  */
 function respell(bytes: Uint8Array): Uint8Array | undefined {
   try {
@@ -197,6 +197,7 @@ function respellBody({ locals, code }: Body): Body {
   for (const { opcode, start, end } of instructions(code)) {
     const type = opcode >= 0x02 && opcode <= 0x04 ? new Reader(code, start + 1).s64() : 0;
     if (type < 0) out.byte(opcode).byte(type + 128);
+    else if (opcode === REF_FUNC) out.byte(0x41).byte(0);
     else if (opcode === TYPED_SELECT && code[start + 1] === 1) out.byte(0x1b);
     else if (opcode === TABLE_FILL) out.byte(0x1a).byte(0x1a).byte(0x1a);
     else out.bytes(code.subarray(start, end));

@@ -366,6 +366,7 @@ export function chosenOperands(random: Random, operation: Operation): bigint[] |
     return [floatOf(type, random, middle + power, whole | half)];
   }
   if (operands.length === 1) return undefined;
+  if (opcode === 0xa2 && random.once(2)) return tiedFactors(random, middle);
   const first = middle + random.below(40) - 20;
   const isSum = opcode === 0x92 || opcode === 0x93 || opcode === 0xa0 || opcode === 0xa1;
   if (isSum) {
@@ -381,4 +382,22 @@ export function chosenOperands(random: Random, operation: Operation): bigint[] |
     floatOf(type, random, first, fractionOf(random, mantissa)),
     floatOf(type, random, middle + random.below(40) - 20, fractionOf(random, mantissa)),
   ];
+}
+
+/**
+ * Two f64 whose product, of 106 digits, has behind its first 53 the half of a unit and far below it a little more or less:
+ * one factor is odd, so that the other can be solved for (modulo 2^53).
+ */
+function tiedFactors(random: Random, middle: number): bigint[] {
+  const digits = 53;
+  const odd = BigInt.asUintN(digits, random.u64()) | 1n | (1n << 52n);
+  let inverse = odd;
+  for (let i = 0; i < 6; i++) inverse = BigInt.asUintN(digits, inverse * (2n - odd * inverse));
+  for (;;) {
+    const little = BigInt.asUintN(1 + random.below(40), random.u64());
+    const half = (1n << 52n) + (random.once(2) ? little : -little);
+    const other = BigInt.asUintN(digits, inverse * half);
+    if (other >> 52n === 0n || (odd * other) >> 105n === 0n) continue;
+    return [odd, other].map((factor) => floatOf(F64, random, middle + random.below(40) - 20, factor));
+  }
 }

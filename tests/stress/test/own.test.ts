@@ -157,6 +157,7 @@ describe("npm run stress -- --agent", () => {
       expect(cases.map(({ attributes }) => attributes["name"])).toEqual([
         "mine.epk can run on sim",
         "every swap ends with the new agent confirmed",
+        "some agents first run in the shadow of another one",
         "no scan is missed",
         "the board never starts anew",
         "no request is lost, and each answer is the right one",
