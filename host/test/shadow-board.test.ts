@@ -190,6 +190,16 @@ describe("a push with a shadow run to the real runtime", () => {
     expect(result).toMatchObject({ resumed: true, payloadBytesSent: 0, shadow: { compared: 100 } });
   });
 
+  it("that died in the middle is in no one's way: the same package goes in without a shadow run", async () => {
+    const at = await bench();
+    const dead = at.session.push(alike, { shadow: { scans: 50_000 } });
+    while ((await dead.next()).value?.step !== "shadow");
+    expect(await standing(at)).toMatchObject({ active: "1", phase: "shadow" });
+    const result = await push(at.session, alike);
+    expect(result).toMatchObject({ resumed: true, payloadBytesSent: 0, active: { version: "2" } });
+    expect(await standing(at)).toEqual({ ...UNDISTURBED, active: "2", spent: 0 });
+  });
+
   it("begins its shadow run anew after a power cut in the middle of it", async () => {
     const { board, session } = await bench();
     const steps: string[] = [];
