@@ -541,7 +541,7 @@ describe("the words of a shadow run", () => {
   });
 
   it("of replies are bytes in hex from the first that differs on", () => {
-    const view = { kind: "request", outputs: [], tolerance: [] } as const;
+    const view = { kind: "request", channels: 0, outputs: [], tolerance: [] } as const;
     const replies = toShadowReport({
       first: [
         {
