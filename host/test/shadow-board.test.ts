@@ -193,7 +193,7 @@ describe("a push with a shadow run to the real runtime", () => {
   it("that died in the middle is in no one's way: the same package goes in without a shadow run", async () => {
     const at = await bench();
     const dead = at.session.push(alike, { shadow: { scans: 50_000 } });
-    for (let next = await dead.next(); next.done !== true && next.value.step !== "shadow"; )
+    for (let next = await dead.next(); next.done !== true && next.value.step !== "shadow";)
       next = await dead.next();
     expect(await standing(at)).toMatchObject({ active: "1", phase: "shadow" });
     const result = await push(at.session, alike);
