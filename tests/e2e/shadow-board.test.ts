@@ -288,20 +288,31 @@ onEachBoard((backend) => {
       });
     });
 
-    it("a candidate whose buffer is too small, or whose reply is too long, differs with an empty reply", async () => {
+    /** Its buffer holds three bytes, and it answers with one more than it is asked with. */
+    const withSmallBuffer = (): ReturnType<typeof staged> => {
       const limits = { ...REQUEST.limits, ioBuffer: 3 };
-      const { session, clock } = await staged(
-        backend,
-        candidate(requestAgent(0xa1), { ...REQUEST, limits }),
-        ECHO,
-      );
+      return staged(backend, candidate(requestAgent(0xa1), { ...REQUEST, limits }), ECHO);
+    };
+
+    it("a candidate whose buffer is too small for a request differs with no reply", async () => {
+      const { session, clock } = await withSmallBuffer();
       await askShadow(session, { scans: 2, allowed: 2 });
-      await session.call(Uint8Array.of(1, 2, 3)); // four bytes of reply
-      await session.call(Uint8Array.of(1, 2, 3, 4));
+      for (let request = 0; request < 2; request++) await session.call(Uint8Array.of(1, 2, 3, 4));
       expect((await shadowEnd(session, clock)).first).toMatchObject([
-        { channel: 0, activeReply: "a1010203", candidateReply: "" },
+        { channel: 0, activeReply: "a101020304", candidateReply: "" },
         { channel: 0, activeReply: "a101020304", candidateReply: "" },
       ]);
+    });
+
+    it("a candidate whose reply is longer than its buffer is rejected, however many may differ", async () => {
+      const { session, clock } = await withSmallBuffer();
+      await askShadow(session, { scans: 2, allowed: 2 });
+      await session.call(Uint8Array.of(1, 2, 3));
+      expect(await shadowEnd(session, clock)).toMatchObject({
+        state: "rejected",
+        reason: "trap",
+        compared: 0,
+      });
     });
 
     it("a candidate that traps is rejected for that, after the reply has been given", async () => {
