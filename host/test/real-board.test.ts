@@ -5,11 +5,11 @@ import { describe, expect, it } from "vitest";
 import { EdgePlugError } from "../src/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
 import { serializePackage } from "../src/package.js";
-import type { Deliverable, PushOptions, PushResult, PushStep } from "../src/session/push.js";
 import { DeviceSession } from "../src/session/session.js";
 import { SimTransport } from "../src/transports/sim.js";
 import type { Transport } from "../src/transports/transport.js";
 import { packageOf } from "./support/packages.js";
+import { push } from "./support/push.js";
 import { printedSeed, TestRandom } from "./support/random.js";
 
 const BAUD = 115_200;
@@ -45,20 +45,6 @@ const trapping = packageOf(module(200, UNREACHABLE), fields("trapping", 1));
 async function boardOf(geometry: "l5" | "nor" = "l5"): Promise<{ board: SimBoard; line: SimTransport }> {
   const board = await SimBoard.create({ geometry, serial: { baud: BAUD } });
   return { board, line: new SimTransport("sim:", board, BAUD) };
-}
-
-async function push(
-  session: DeviceSession,
-  pkg: Deliverable,
-  options: PushOptions = {},
-  onStep: (step: PushStep) => void = () => undefined,
-): Promise<PushResult> {
-  const run = session.push(pkg, options);
-  for (;;) {
-    const step = await run.next();
-    if (step.done === true) return step.value;
-    onStep(step.value);
-  }
 }
 
 /** A line that loses, corrupts and doubles, on the way to the board and back. */

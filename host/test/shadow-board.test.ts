@@ -12,14 +12,13 @@ import {
 import { SimBoard } from "@edgeplug/sim";
 import { describe, expect, it, onTestFinished } from "vitest";
 
-import { EdgePlugError } from "../src/errors.js";
 import { edgeplug } from "../src/generated/messages.js";
 import type { AgentPackage } from "../src/package.js";
 import { phaseName, reasonName, shadowStateName, type ShadowReport } from "../src/session/messages.js";
-import type { PushOptions, PushResult, PushStep } from "../src/session/push.js";
 import { DeviceSession } from "../src/session/session.js";
 import { SimTransport } from "../src/transports/sim.js";
 import type { Transport } from "../src/transports/transport.js";
+import { failed, push } from "./support/push.js";
 import { printedSeed, TestRandom } from "./support/random.js";
 
 const BAUD = 115_200;
@@ -69,29 +68,6 @@ async function bench(present = running, wrap = (line: SimTransport): Transport =
   onTestFinished(() => session.close());
   await push(session, present, { silenceMs: 25_000, timeoutMs: 600_000 });
   return { board, session };
-}
-
-async function push(
-  session: DeviceSession,
-  pkg: AgentPackage,
-  options: PushOptions = {},
-  onStep: (step: PushStep) => unknown = () => undefined,
-): Promise<PushResult> {
-  const run = session.push(pkg, options);
-  for (;;) {
-    const next = await run.next();
-    if (next.done === true) return next.value;
-    await onStep(next.value);
-  }
-}
-
-async function failed(act: Promise<unknown>): Promise<EdgePlugError> {
-  return act.then(
-    () => {
-      throw new Error("it went well");
-    },
-    (error: unknown) => EdgePlugError.from(error),
-  );
 }
 
 /** What runs, whether it is undisturbed, and how many packages are spent. */
