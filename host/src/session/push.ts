@@ -4,7 +4,7 @@
  */
 import { EdgePlugError } from "../errors.js";
 import { edgeplug } from "../generated/messages.js";
-import { decodeManifest, type AgentManifest } from "../manifest.js";
+import { decodeManifest, TRIAL_DEFAULTS, type AgentManifest } from "../manifest.js";
 import { sha512 } from "../signing.js";
 import { Asking } from "./asking.js";
 import type { SessionPushOptions } from "./board-session.js";
@@ -30,7 +30,6 @@ const ABORT_TIMEOUT_MS = 1_500;
 const ABORT_ATTEMPT_MS = 400;
 /** For verification and everything else that is not wire or trial. */
 const DEFAULT_SLACK_MS = 90_000;
-const DEFAULT_TRIAL_SCANS = 60_000;
 const DIGEST_SIZE = 16;
 const { UpdatePhase, Reason, EventKind } = edgeplug;
 
@@ -141,7 +140,7 @@ class Push {
   }
 
   private defaultTimeout(): number {
-    const trial = (this.manifest.trial.deadlineScans || DEFAULT_TRIAL_SCANS) * 3;
+    const trial = (this.manifest.trial.deadlineScans || TRIAL_DEFAULTS.deadlineScans) * 3;
     return DEFAULT_SLACK_MS + 8 * this.session.connection.lineTime(this.pkg.payload.length) + trial;
   }
 

@@ -5,7 +5,7 @@
  */
 import { EdgePlugError } from "../../errors.js";
 import { edgeplug } from "../../generated/messages.js";
-import { decodeManifest, type AgentManifest } from "../../manifest.js";
+import { decodeManifest, TRIAL_DEFAULTS, type AgentManifest } from "../../manifest.js";
 import { serializePackage } from "../../package.js";
 import { pause } from "../../pause.js";
 import type { SessionPushOptions } from "../../session/board-session.js";
@@ -35,7 +35,6 @@ const GRACE_MS = 5_000;
 const CANCEL_MS = 5_000;
 /** Until a call that was just begun has an id by which it can be cancelled. */
 const FIRST_EVENT_MS = 5_000;
-const DEFAULT_TRIAL_SCANS = 60_000;
 /** What line and flash may take at most, whatever the speed of the line. */
 const STAGING_MS = 15 * 60_000;
 const QUEUE_MS = 60 * 60_000;
@@ -296,7 +295,7 @@ class Deployment {
 
   private timeLeft(): number {
     const { timeoutMs, shadow } = this.options;
-    const trial = (this.manifest.trial.deadlineScans || DEFAULT_TRIAL_SCANS) * 3;
+    const trial = (this.manifest.trial.deadlineScans || TRIAL_DEFAULTS.deadlineScans) * 3;
     const beside =
       shadow === undefined ? 0 : longestShadowMs(shadow, this.manifest, this.target.hello.tickUs);
     const most = timeoutMs === undefined ? QUEUE_MS + STAGING_MS + beside + trial : timeoutMs + GRACE_MS;
