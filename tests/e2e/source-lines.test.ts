@@ -3,33 +3,17 @@ import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { packAgent, serializePackage } from "edgeplug";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { assembleAgent } from "../../host/src/agent/build.js";
+import { EDGEPLUG, EDGEPLUG_PUSH as PUSH, runToolText } from "./support/tool.js";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const EDGEPLUG = join(ROOT, "host/dist/cli/main.js");
-const PUSH = join(ROOT, "tools/edgeplug-push/dist/main.js");
 const LONG_MS = 120_000;
 
-interface Ran {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function run(file: string, ...args: string[]): Promise<Ran> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    const out = { stdout: "", stderr: "" };
-    child.stdout.on("data", (part: Buffer) => (out.stdout += part.toString()));
-    child.stderr.on("data", (part: Buffer) => (out.stderr += part.toString()));
-    child.once("close", (code) => resolve({ code: code ?? -1, ...out }));
-  });
-}
+const run = (file: string, ...args: string[]): ReturnType<typeof runToolText> =>
+  runToolText(file, args, { folder: place });
 
 const SDK = 'import { input, output } from "@edgeplug/sdk";\n';
 /** Follows a wild pointer in line 6, from scan `after` on. */

@@ -1,25 +1,15 @@
 /** `edgeplug verify`: what stands between a package and a board, told before a byte is sent. */
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { packAgent, serializePackage } from "edgeplug";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { assembleAgent } from "../../host/src/agent/build.js";
+import { EDGEPLUG, EDGEPLUG_PUSH as PUSH, runToolText } from "./support/tool.js";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const EDGEPLUG = join(ROOT, "host/dist/cli/main.js");
-const PUSH = join(ROOT, "tools/edgeplug-push/dist/main.js");
 const LONG_MS = 120_000;
-
-interface Ran {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
 
 interface Report {
   ok: boolean;
@@ -36,16 +26,8 @@ afterAll(() => {
   rmSync(place, { recursive: true, force: true });
 });
 
-function run(file: string, ...args: string[]): Promise<Ran> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, XDG_CACHE_HOME: join(place, "cache") };
-    const child = spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
-    const out = { stdout: "", stderr: "" };
-    child.stdout.on("data", (part: Buffer) => (out.stdout += part.toString()));
-    child.stderr.on("data", (part: Buffer) => (out.stderr += part.toString()));
-    child.once("close", (code) => resolve({ code: code ?? -1, ...out }));
-  });
-}
+const run = (file: string, ...args: string[]): ReturnType<typeof runToolText> =>
+  runToolText(file, args, { folder: place, env: { XDG_CACHE_HOME: join(place, "cache") } });
 
 async function verify(...args: string[]): Promise<Report & { code: number }> {
   const { code, stdout } = await run(EDGEPLUG, "verify", "--json", ...args);

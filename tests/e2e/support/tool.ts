@@ -58,3 +58,14 @@ export async function runTool(
   });
   return outcome;
 }
+
+/** The same, with each output as one text. */
+export async function runToolText(
+  script: string,
+  args: readonly string[],
+  options: ToolOptions,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await runTool(script, args, options);
+  const text = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
