@@ -152,7 +152,7 @@ describe("edgeplug monitor --source", () => {
         board.stdout.once("data", (part: Buffer) => resolve(part.toString().split("\n")[0] ?? ""));
       });
       expect(await run(PUSH, "--device", port, epk)).toMatchObject({ code: 0 });
-      const monitor = (...args: string[]): Promise<Ran> =>
+      const monitor = (...args: string[]): ReturnType<typeof run> =>
         run(EDGEPLUG, "monitor", "--device", port, "--until", "trap", "--for", "60", ...args);
       const told = await monitor("--source", join(other, "build/agent.epk"), epk);
       expect(told.stdout).toMatch(
