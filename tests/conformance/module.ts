@@ -1,9 +1,11 @@
 // The same module in the engine (through the conformance image) and in V8, called with the same raw bits.
 import wabt from "wabt";
 import type { ConformanceImage } from "./src/image.js";
+import { FEATURES } from "./src/wasm-validate.js";
 import { invokeRequest, outcomeOf, type Outcome } from "./src/requests.js";
 
 export { invokeRequest, moduleRequest, type Outcome } from "./src/requests.js";
+export { objection } from "./src/wasm-validate.js";
 
 const assembler = await wabt();
 
@@ -12,33 +14,6 @@ export type ValueType = "i32" | "i64" | "f32" | "f64";
 export interface Signature {
   readonly params: ValueType[];
   readonly results: ValueType[];
-}
-
-const FEATURES = {
-  mutable_globals: true,
-  sat_float_to_int: true,
-  sign_extension: true,
-  bulk_memory: true,
-  multi_value: true,
-  reference_types: false,
-  simd: false,
-  exceptions: false,
-  threads: false,
-  tail_call: false,
-};
-
-/** What wasm-validate says of a module, without the features that the engine leaves out; undefined if it is valid. */
-export function objection(bytes: Uint8Array): string | undefined {
-  let module;
-  try {
-    module = assembler.readWasm(bytes, { ...FEATURES, check: true });
-    module.validate();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    module?.destroy();
-  }
 }
 
 /** WAT to bytes; `validate: false` for modules that are wrong on purpose. */

@@ -1,5 +1,5 @@
 /** Which modules have to be taken: what wasm-validate says, with the features switched off that the engine leaves out. */
-import wabt from "wabt";
+import { objection } from "@edgeplug/conformance-suite/dist/wasm-validate.js";
 
 import {
   Reader,
@@ -14,53 +14,12 @@ import {
 } from "./binary.js";
 import { v8Takes } from "./v8.js";
 
-const assembler = await wabt();
-
-/** Every feature that wabt knows; its own defaults have more of them on. */
-const FEATURES = {
-  mutable_globals: true,
-  sat_float_to_int: true,
-  sign_extension: true,
-  bulk_memory: true,
-  multi_value: true,
-  reference_types: false,
-  simd: false,
-  exceptions: false,
-  threads: false,
-  function_references: false,
-  tail_call: false,
-  annotations: false,
-  code_metadata: false,
-  gc: false,
-  memory64: false,
-  multi_memory: false,
-  extended_const: false,
-  relaxed_simd: false,
-};
-
-/** The same for the program wasm-validate; --ignore-custom-section-errors, since the spec ignores them. */
+/** What makes the program wasm-validate judge by the same features; --ignore-custom-section-errors, since the spec ignores them. */
 export const VALIDATE_ARGUMENTS = [
   "--disable-reference-types",
   "--disable-simd",
   "--ignore-custom-section-errors",
 ];
-
-/** What wasm-validate says of a module; undefined if it is valid. */
-export function objection(bytes: Uint8Array): string | undefined {
-  let module;
-  try {
-    // the package takes all of a buffer, whatever part of it an array shows
-    const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-    module = assembler.readWasm(own, { ...FEATURES, check: true });
-    // the features count for both halves; the types of the package don't know the second
-    (module as unknown as { validate(features: typeof FEATURES): void }).validate(FEATURES);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    module?.destroy();
-  }
-}
 
 /** Over a limit is neither; an import that fails or a start that traps means that the module was valid. */
 export function verdict(reply: string): "valid" | "refused" | "limit" {
