@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -214,24 +215,10 @@ function generateMessages() {
     });
     for (const name of readdirSync(scratch))
       write(`build/generated/c/${name}`, readFileSync(join(scratch, name), "utf8"));
-    const js = join(scratch, "messages.js");
-    const pbjs = at("node_modules/protobufjs-cli/bin/pbjs");
-    execFileSync(
-      process.execPath,
-      [
-        pbjs,
-        "-t",
-        "static-module",
-        "-w",
-        "esm",
-        "--dts",
-        "--force-number",
-        "-o",
-        js,
-        ...PROTOS.map(protoFile),
-      ],
-      { cwd: at("proto"), stdio: ["ignore", "inherit", "inherit"] },
-    );
+    // Two runs: types are written from comments, and every start of a tool would have to read those.
+    compileMessages(join(scratch, "messages.js"), "--no-comments");
+    compileMessages(join(scratch, "typed.js"), "--dts");
+    renameSync(join(scratch, "typed.d.ts"), join(scratch, "messages.d.ts"));
     // gRPC's reflection tells the definitions themselves, so they travel with the library.
     for (const folder of GENERATED_IN_HOST)
       for (const file of PROTOS.map(protoFile)) write(`${folder}/proto/${file}`, read(`proto/${file}`));
@@ -242,6 +229,18 @@ function generateMessages() {
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Without what nothing uses: each start of a tool reads the whole file. */
+function compileMessages(file, ...options) {
+  const unused = ["--no-verify", "--no-typeurl", "--no-service"];
+  const pbjs = at("node_modules/protobufjs-cli/bin/pbjs");
+  const shape = ["-t", "static-module", "-w", "esm", "--force-number"];
+  execFileSync(
+    process.execPath,
+    [pbjs, ...shape, ...unused, ...options, "-o", file, ...PROTOS.map(protoFile)],
+    { cwd: at("proto"), stdio: ["ignore", "inherit", "inherit"] },
+  );
 }
 
 function upToDate(hash) {

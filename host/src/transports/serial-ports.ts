@@ -89,8 +89,8 @@ function readAttribute(folder: string, name: string): string | undefined {
 }
 
 async function listByDriver(): Promise<SerialPortInfo[]> {
-  const { SerialPort } = await import("serialport");
-  const ports = await SerialPort.list();
+  const { autoDetect } = await import("@serialport/bindings-cpp");
+  const ports = await autoDetect().list();
   return ports.map(({ path, vendorId, productId, serialNumber, manufacturer }) => ({
     path,
     ...(vendorId === undefined || productId === undefined

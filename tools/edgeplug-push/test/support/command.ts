@@ -1,5 +1,8 @@
 /** Runs the built command as a user does: in a process of its own. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -40,6 +43,22 @@ export function run(program: string, args: readonly string[], options: RunOption
 
 export const push = (args: readonly string[], options?: RunOptions): Promise<Outcome> =>
   run(MAIN, args, options);
+
+/** The files of code that a command loaded, and the size of each, bytes. */
+export async function codeRead(args: readonly string[]): Promise<Map<string, number>> {
+  const folder = await mkdtemp(join(tmpdir(), "edgeplug-code-read-"));
+  try {
+    await push(args, { env: { NODE_V8_COVERAGE: folder } });
+    const [report = ""] = await readdir(folder);
+    const { result } = JSON.parse(await readFile(join(folder, report), "utf8")) as {
+      result: { url: string }[];
+    };
+    const files = result.filter(({ url }) => url.startsWith("file:")).map(({ url }) => fileURLToPath(url));
+    return new Map(await Promise.all(files.map(async (file) => [file, (await stat(file)).size] as const)));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
 export interface FalsePort {
   path: string;
