@@ -27,13 +27,13 @@ describe("a simulated board as a device", () => {
       (error: unknown) => error as EdgePlugError,
     );
 
-  it("answers in virtual time, as fast as the processor allows", async () => {
+  it("answers in virtual time, which waits for no clock on the wall", async () => {
     const session = await openPort("sim:");
     const { clock } = session.connection.transport;
-    const [wall, virtual] = [performance.now(), clock.now()];
+    const virtual = clock.now();
+    // a minute: twice what a test may take by the wall's clock
     await new Promise<void>((resolve) => clock.after(60_000, resolve));
     expect(clock.now() - virtual).toBeGreaterThanOrEqual(60_000);
-    expect(performance.now() - wall).toBeLessThan(20_000);
     const status = await session.status();
     expect(status.safeMode).toBe(true);
     expect(status.counters.scansMissed).toBe(0);
