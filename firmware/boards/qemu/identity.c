@@ -62,10 +62,21 @@ void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]) {
 #define SPIN_TURN  68u
 #define SPIN_TURNS (EP_MAP_TICK_MICROS * 125u / SPIN_TURN)
 
-/* Waits as a sleeping core does, until an interrupt has come since it last waited; at the latest it goes on after a
- * tick, for where no interrupt comes any more, the main loop has to see that. */
+/* Of ep_qemu_interrupts, when ep_board_idle() was left last. */
+static uint32_t interrupts_seen;
+
+/* One that was served since is not waited for again: what it brought may have come after the main loop looked. Nor is
+ * one served between the look and the sleep; the core wakes by an interrupt that is held back. */
+static void sleep_for_interrupt(void) {
+  const uint32_t state = interrupts_off();
+  if (ep_qemu_interrupts == interrupts_seen) wait_for_interrupt();
+  interrupts_seen = ep_qemu_interrupts;
+  interrupts_restore(state);
+}
+
+/* Waits as a sleeping core does; at the latest it goes on after a tick, for where no interrupt comes any more, the main
+ * loop has to see that. */
 static void spin_for_interrupt(void) {
-  static uint32_t interrupts_seen;
   for (uint32_t turn = 0; turn < SPIN_TURNS && ep_qemu_interrupts == interrupts_seen; turn++)
     __asm volatile(".rept 64\n\tnop\n\t.endr");
   interrupts_seen = ep_qemu_interrupts;
@@ -78,7 +89,7 @@ void ep_board_idle(void) {
   if (settings.idle == IDLE_SPIN)
     spin_for_interrupt();
   else if (settings.idle != IDLE_TURN)
-    wait_for_interrupt();
+    sleep_for_interrupt();
 }
 
 void ep_board_work(ep_work_t unit) {
