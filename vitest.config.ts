@@ -10,6 +10,8 @@ export default defineConfig({
     reporters: ["default", "./scripts/count-reporter.mjs"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // what tsc has compiled is loaded as users load it, and not transformed once more for each file of tests
+    server: { deps: { external: [/\/dist\//] } },
     projects: [
       {
         extends: true,

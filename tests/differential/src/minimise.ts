@@ -17,7 +17,7 @@ function differs({ difference }: Comparison): boolean {
   return difference !== undefined;
 }
 
-/** Drops calls behind the one that differs, then as many before it as go, then bodies of functions. */
+/** Drops calls behind the one that differs, then as many before it as go, then bodies of functions: many at once at first. */
 export async function minimise(image: Image, module: Module, calls: readonly Call[]): Promise<Smaller> {
   let tries = 0;
   let best: Smaller = { module, calls };
@@ -30,14 +30,24 @@ export async function minimise(image: Image, module: Module, calls: readonly Cal
     return true;
   };
   if (!(await attempt(best))) return best;
-  for (let size = best.calls.length >> 1; size > 0; size >>= 1)
+  for (let size = halfOf(best.calls.length); size > 0; size >>= 1)
     for (let at = 0; at < best.calls.length - 1;) {
       const calls = [...best.calls.slice(0, at), ...best.calls.slice(at + size)];
       if (calls.length === 0 || !(await attempt({ ...best, calls }))) at += size;
     }
-  for (let at = 0; at < best.module.bodies.length; at++) {
-    const bodies = best.module.bodies.map((body, i) => (i === at ? EMPTY : body));
-    await attempt({ ...best, module: { ...best.module, bodies } });
-  }
+  for (let size = halfOf(best.module.bodies.length); size > 0; size >>= 1)
+    for (let at = 0; at < best.module.bodies.length; at += size) {
+      const { bodies } = best.module;
+      if (bodies.slice(at, at + size).every((body) => body === EMPTY)) continue;
+      const fewer = bodies.map((body, i) => (i >= at && i < at + size ? EMPTY : body));
+      await attempt({ ...best, module: { ...best.module, bodies: fewer } });
+    }
   return best;
+}
+
+/** The largest power of two below `count`; 1 for fewer than three. */
+function halfOf(count: number): number {
+  let size = 1;
+  while (size * 2 < count) size *= 2;
+  return size;
 }
