@@ -25,7 +25,7 @@ async function listPorts(): Promise<string[]> {
 /** Opens a serial port, 8N1, exclusively; DTR and RTS stay as the system leaves them. */
 export async function openSerial(path: string, options: OpenOptions = {}): Promise<Transport> {
   await checkPort(path, listPorts);
-  // Its parts instead of the whole `serialport`, whose parsers cost a start 35 ms.
+  // Its parts instead of the whole `serialport`, most of which are parsers: each start would read thirty files more.
   const { SerialPortStream: Port } = await import("@serialport/stream");
   const { autoDetect } = await import("@serialport/bindings-cpp");
   const baudRate = options.baud ?? DEFAULT_BAUD;
