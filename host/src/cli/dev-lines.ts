@@ -1,6 +1,6 @@
 /** What `edgeplug dev` prints of each thing that happens, as lines and as a JSON object. */
 import { CompileError } from "../agent/compile.js";
-import type { DevEvent, Parts, Running } from "../dev/development.js";
+import type { DevEvent, Parts, Running } from "../dev/events.js";
 import { PAYLOAD_MAX } from "../manifest.js";
 import { count, plural } from "../numbers.js";
 import { boardClassName, slotStateName, type Status } from "../session/messages.js";

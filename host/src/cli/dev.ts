@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 
 import { linkSignals } from "../abort.js";
-import type { DevEvent } from "../dev/development.js";
+import type { DevEvent } from "../dev/events.js";
 import { EdgePlugError } from "../errors.js";
 import type { Signer } from "../signer/signer.js";
 import type { SignerOptions } from "../signer/open.js";

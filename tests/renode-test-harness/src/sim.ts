@@ -1,5 +1,4 @@
 import { mkdtempSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
@@ -21,6 +20,7 @@ import {
 import { BoardBase } from "./board-base.js";
 import { HarnessError, type BoardSnapshot, type Feature, type FlashCut, type FlashPatch } from "./board.js";
 import { disownFolder, ownFolder } from "./leash.js";
+import { LineSocket } from "./line-socket.js";
 
 export interface SimOptions extends Omit<SimBoardOptions, "flash" | "inputs"> {
   readonly backend: "sim";
@@ -48,8 +48,6 @@ interface SimSnapshot extends BoardSnapshot {
 
 /** Real ms that one slice of virtual time may take before others get their turn. */
 const SLICE = 4;
-/** Real ms that a program which has hung up may take to be gone. */
-const LEAVING = 50;
 /** Real ms that the board may lag behind; what is more is forgotten, not made up for. */
 const MAX_LAG = 50;
 
@@ -81,8 +79,7 @@ export class InProcessBoard extends BoardBase {
   readonly #channels: number[] | undefined;
   readonly #speed: number;
   readonly #storage: FlashStorage | undefined;
-  #server: { readonly server: Server; readonly path: string; readonly folder: string } | undefined;
-  #guest: Socket | undefined;
+  #socket: { readonly line: LineSocket; readonly folder: string } | undefined;
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #origin = { real: 0, virtual: 0 };
   readonly #startsPaused: boolean;
@@ -111,13 +108,12 @@ export class InProcessBoard extends BoardBase {
     };
     sim.onSerial = (bytes) => {
       this.#storage?.saveChanges(); // what the board says is true of its flash file, too
-      if (this.#guest) this.#guest.write(bytes);
-      else if (!this.#server) this.cable.receive(bytes);
+      this.cable.receive(bytes);
     };
   }
 
   get port(): string | undefined {
-    return this.#server?.path;
+    return this.#socket?.line.path;
   }
 
   get powered(): boolean {
@@ -144,15 +140,7 @@ export class InProcessBoard extends BoardBase {
   async listen(): Promise<void> {
     const folder = mkdtempSync(join(tmpdir(), "rth-"));
     ownFolder(folder);
-    const path = join(folder, "serial");
-    const server = createServer((socket) => {
-      this.#plug(socket);
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(path, resolve);
-    });
-    this.#server = { server, path, folder };
+    this.#socket = { line: await LineSocket.open(join(folder, "serial"), this.cable), folder };
   }
 
   async powerOff(): Promise<void> {
@@ -284,10 +272,9 @@ export class InProcessBoard extends BoardBase {
     this.#closed = true;
     await this.powerOff();
     this.#storage?.save();
-    this.#guest?.destroy();
-    if (this.#server) {
-      this.#server.server.close();
-      disownFolder(this.#server.folder);
+    if (this.#socket) {
+      this.#socket.line.close();
+      disownFolder(this.#socket.folder);
     }
     this.hub.close();
     this.cable.destroy();
@@ -313,26 +300,6 @@ export class InProcessBoard extends BoardBase {
     if (!this.sim.powered) return;
     this.sim.send(bytes);
     if (!this.#paused) this.#schedule(true);
-  }
-
-  /** A serial line has one other end; whoever comes while another is just leaving waits for that. */
-  #plug(socket: Socket): void {
-    socket.on("error", () => undefined);
-    if (this.#guest) {
-      const patience = setTimeout(() => socket.destroy(), LEAVING);
-      this.#guest.once("close", () => {
-        clearTimeout(patience);
-        if (!socket.destroyed) this.#plug(socket);
-      });
-      return;
-    }
-    this.#guest = socket;
-    socket.on("data", (bytes: Buffer) => {
-      this.#send(bytes);
-    });
-    socket.on("close", () => {
-      this.#guest = undefined;
-    });
   }
 
   #run(): void {
