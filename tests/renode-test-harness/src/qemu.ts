@@ -26,6 +26,8 @@ export interface QemuOptions {
   readonly icount?: boolean | number;
   /** With icount: its time runs no faster than the wall's, and an emulator that is ahead of it sleeps. Default false. */
   readonly paced?: boolean;
+  /** Whether what the board says on its second UART is kept and handed on, as `observer`. Default true. */
+  readonly observed?: boolean;
   /** Each time it gets power its core is held, as after pause(). Default false. */
   readonly paused?: boolean;
   /** Default: QEMU_SYSTEM_ARM of the environment, else "qemu-system-arm". */
@@ -43,7 +45,7 @@ interface Machine {
   readonly process: Leashed;
   readonly qmp: Qmp;
   readonly sockets: readonly Socket[];
-  readonly observer: FileTail;
+  readonly observer: FileTail | undefined;
   readonly pty: { readonly path: string; readonly held: number } | undefined;
 }
 
@@ -123,7 +125,7 @@ export class QemuBoard extends BoardBase {
     if (this.#machine) return;
     this.#ending = false;
     const accepted = new Map([...this.#servers.keys()].map((name) => [name, this.#nextConnection(name)]));
-    writeFileSync(this.#observerPath, "");
+    if (this.#isObserved) writeFileSync(this.#observerPath, "");
     const process = await leash(this.#program(), this.#arguments(), this.#folder);
     const gone = process.ended.then(({ code, output }): never => {
       throw new HarnessError("EMULATOR_ENDED", `QEMU ended with ${code} before it was up: ${output}`);
@@ -178,7 +180,7 @@ export class QemuBoard extends BoardBase {
     const machine = this.#running();
     await machine.qmp.execute("stop");
     this.#held = true;
-    machine.observer.drain();
+    machine.observer?.drain();
   }
 
   async resume(): Promise<void> {
@@ -281,7 +283,7 @@ export class QemuBoard extends BoardBase {
       await delay(1);
       await machine.qmp.execute("stop");
     }
-    machine.observer.drain();
+    machine.observer?.drain();
   }
 
   /** Somebody has asked for a gdb stub of his own. */
@@ -306,6 +308,10 @@ export class QemuBoard extends BoardBase {
     return this.#machine;
   }
 
+  get #isObserved(): boolean {
+    return this.#options.observed !== false;
+  }
+
   get #observerPath(): string {
     return join(this.#folder, "observer");
   }
@@ -324,10 +330,9 @@ export class QemuBoard extends BoardBase {
       // QEMU drops what a socket or a pipe can't take at once; a file takes everything
       ...[
         "-chardev",
-        `file,id=observer,path=${escapeCommas(this.#observerPath)}`,
-        "-serial",
-        "chardev:observer",
+        this.#isObserved ? `file,id=observer,path=${escapeCommas(this.#observerPath)}` : "null,id=observer",
       ],
+      ...["-serial", "chardev:observer"],
       ...["-chardev", socket("qmp"), "-mon", "chardev=qmp,mode=control"],
       ...["-drive", `if=mtd,format=raw,file=${escapeCommas(this.flashPath)}`],
       ...["-kernel", elf],
@@ -377,9 +382,11 @@ export class QemuBoard extends BoardBase {
       this.#qmpEvent(event);
     });
     const pty = this.#options.line === "pty" ? await openPty(qmp) : undefined;
-    const observer = new FileTail(this.#observerPath, (bytes) => {
-      this.observerCable.receive(bytes);
-    });
+    const observer = this.#isObserved
+      ? new FileTail(this.#observerPath, (bytes) => {
+          this.observerCable.receive(bytes);
+        })
+      : undefined;
     serial?.on("data", (bytes: Buffer) => {
       this.cable.receive(bytes);
     });
@@ -432,7 +439,7 @@ export class QemuBoard extends BoardBase {
     this.cable.detach();
     if (machine.pty) closeSync(machine.pty.held);
     for (const socket of machine.sockets) socket.destroy();
-    machine.observer.close();
+    machine.observer?.close();
     this.hub.emit({ kind: "power-off" });
   }
 

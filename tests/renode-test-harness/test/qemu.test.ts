@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readdir, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -73,6 +73,18 @@ describe("a board under QEMU", () => {
     board.observer.on("data", (part: Buffer) => (bytes += part.length));
     await ask(board, "observe 50");
     expect(await until(() => bytes >= 50 * 34)).toBe(true);
+  });
+
+  it("keeps nothing of the second line where nobody is to hear it", async () => {
+    const board = await start({ observed: false });
+    await line(board.serial);
+    let bytes = 0;
+    board.observer.on("data", (part: Buffer) => (bytes += part.length));
+    await ask(board, "observe 50");
+    await board.pause();
+    expect(bytes).toBe(0);
+    const kept = await readdir(dirname(board.flashPath));
+    expect(kept).not.toContain("observer");
   });
 
   it("gets an identity of its own in a new image, and keeps it over a power cycle", async () => {
