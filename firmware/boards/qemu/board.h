@@ -2,6 +2,7 @@
 #ifndef EP_QEMU_BOARD_H
 #define EP_QEMU_BOARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void ep_qemu_reset_init(void);    /* reads and clears the mailbox that tells why the board started */
@@ -21,6 +22,12 @@ uint32_t ep_qemu_masked_tick(void);
 /* Counts what wakes a core that sleeps: each of the board's interrupts adds one, of different priorities, so that a sum
  * may come out too low, but never as it was. */
 extern volatile uint32_t ep_qemu_interrupts;
+
+/* Bytes that have come over the link's UART since the start. */
+uint32_t ep_qemu_serial_received(void);
+
+/* Whether the link's UART has a byte that its interrupt has yet to take. */
+bool ep_qemu_serial_ready(void);
 
 /* When the present scan was due, in microseconds since boot: an exact multiple of the tick apart from the
  * others however late the interrupt came. [scan] */
