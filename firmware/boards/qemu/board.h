@@ -2,7 +2,6 @@
 #ifndef EP_QEMU_BOARD_H
 #define EP_QEMU_BOARD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 void ep_qemu_reset_init(void);    /* reads and clears the mailbox that tells why the board started */
@@ -23,11 +22,8 @@ uint32_t ep_qemu_masked_tick(void);
  * may come out too low, but never as it was. */
 extern volatile uint32_t ep_qemu_interrupts;
 
-/* Bytes that have come over the link's UART since the start. */
+/* Bytes of the link's UART that found room in its ring, modulo 2^32. */
 uint32_t ep_qemu_serial_received(void);
-
-/* Whether the link's UART has a byte that its interrupt has yet to take. */
-bool ep_qemu_serial_ready(void);
 
 /* When the present scan was due, in microseconds since boot: an exact multiple of the tick apart from the
  * others however late the interrupt came. [scan] */

@@ -65,16 +65,16 @@ void ep_board_id(uint8_t id[EP_BOARD_ID_SIZE]) {
 /* Of ep_qemu_interrupts, when ep_board_idle() was left last. */
 static uint32_t interrupts_seen;
 
-/* One that was served since is not waited for again: what it brought may have come after the main loop looked. Nor is
- * one served between the look and the sleep; the core wakes by an interrupt that is held back. */
+/* One that was served since is not waited for again: what it brought may have come after the main loop looked. And none
+ * is served between the look and the sleep: a pending interrupt wakes the core though it is held back. */
 static void sleep_for_interrupt(void) {
   const uint32_t state = interrupts_off();
   if (ep_qemu_interrupts == interrupts_seen) wait_for_interrupt();
-  interrupts_seen = ep_qemu_interrupts;
   interrupts_restore(state);
+  interrupts_seen = ep_qemu_interrupts;
 }
 
-/* Reads of a register after the last byte that came: ten milliseconds of the emulator's time, one of the core's.
+/* Reads of a register after the last byte that came: ten milliseconds of the wall's time, one of the core's.
  * QEMU brings sixteen bytes at a time, and lets a core that is ahead of the wall's time sleep for three milliseconds. One
  * that ran on at full speed would be ahead again before the next sixteen are there. */
 #define LISTEN_TURNS 12000u
@@ -84,10 +84,10 @@ static void listen_for_more(void) {
   const uint32_t received = ep_qemu_serial_received();
   if (received != received_seen) turns_left = LISTEN_TURNS;
   received_seen = received;
-  for (; turns_left > 0u && ep_qemu_interrupts == interrupts_seen; turns_left--) (void)ep_qemu_serial_ready();
+  for (; turns_left > 0u && ep_qemu_interrupts == interrupts_seen; turns_left--) (void)UART_LSR(UART5);
 }
 
-/* Waits as a sleeping core does; at the latest it goes on after a tick, for where no interrupt comes any more, the main
+/* Waits as a sleeping core does; at the latest it goes on after two ticks, for where no interrupt comes any more, the main
  * loop has to see that. */
 static void spin_for_interrupt(void) {
   listen_for_more();

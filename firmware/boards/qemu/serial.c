@@ -86,10 +86,6 @@ uint32_t ep_qemu_serial_received(void) {
   return receive.written;
 }
 
-bool ep_qemu_serial_ready(void) {
-  return (UART_LSR(UART5) & LSR_RX_READY) != 0u;
-}
-
 uint32_t ep_board_serial_overruns(void) {
   return receive.overruns;
 }

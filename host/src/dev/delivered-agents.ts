@@ -33,7 +33,7 @@ export class DeliveredAgents {
   /** What runs, or is on its way. */
   private present: { identity: string; swapNumber: number | undefined } | undefined;
 
-  /** Whether the board would not see a difference. A comment moves lines without a change of the module. */
+  /** Whether the board would not see a difference. If so the newer map is kept: a comment moves lines, and nothing else. */
   isPresent({ identity, built }: Delivery): boolean {
     if (identity !== this.present?.identity) return false;
     const { swapNumber } = this.present;

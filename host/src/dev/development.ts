@@ -116,8 +116,9 @@ class Development {
   private async leave(): Promise<void> {
     const { board, options } = this;
     await this.deliveries.leave();
+    const device = board.session?.device ?? options.device;
     const status = await board.status();
-    this.tell({ kind: "ended", device: board.session?.device ?? options.device, status });
+    this.tell({ kind: "ended", device, status });
     this.over = true;
     this.wake();
   }

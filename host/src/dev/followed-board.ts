@@ -86,8 +86,8 @@ export class FollowedBoard {
   }
 
   /** Its state; undefined if it can't be asked. */
-  async status(signal?: AbortSignal): Promise<Status | undefined> {
-    return this.session?.status({ signal, timeoutMs: STATUS_MS }).catch(() => undefined);
+  async status(): Promise<Status | undefined> {
+    return this.session?.status({ timeoutMs: STATUS_MS }).catch(() => undefined);
   }
 
   /** After something that may have changed what runs. */

@@ -32,7 +32,7 @@ const USB_ANCESTORS = 4;
 
 /**
  * All serial ports of this machine. On Linux as the kernel describes them, without help of udev, which minimal
- * systems and containers lack; elsewhere as the `serialport` package lists them.
+ * systems and containers lack; elsewhere as the serial port's driver lists them.
  */
 export async function listSerialPorts(options: PortListOptions = {}): Promise<SerialPortInfo[]> {
   const { sysfs = "/sys", platform = process.platform } = options;

@@ -30,12 +30,12 @@ export async function minimise(image: Image, module: Module, calls: readonly Cal
     return true;
   };
   if (!(await attempt(best))) return best;
-  for (let size = halfOf(best.calls.length); size > 0; size >>= 1)
+  for (let size = powerBelow(best.calls.length); size > 0; size >>= 1)
     for (let at = 0; at < best.calls.length - 1;) {
       const calls = [...best.calls.slice(0, at), ...best.calls.slice(at + size)];
       if (calls.length === 0 || !(await attempt({ ...best, calls }))) at += size;
     }
-  for (let size = halfOf(best.module.bodies.length); size > 0; size >>= 1)
+  for (let size = powerBelow(best.module.bodies.length); size > 0; size >>= 1)
     for (let at = 0; at < best.module.bodies.length; at += size) {
       const { bodies } = best.module;
       if (bodies.slice(at, at + size).every((body) => body === EMPTY)) continue;
@@ -46,7 +46,7 @@ export async function minimise(image: Image, module: Module, calls: readonly Cal
 }
 
 /** The largest power of two below `count`; 1 for fewer than three. */
-function halfOf(count: number): number {
+function powerBelow(count: number): number {
   let size = 1;
   while (size * 2 < count) size *= 2;
   return size;

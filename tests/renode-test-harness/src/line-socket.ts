@@ -8,6 +8,7 @@ const LEAVING = 50;
 export class LineSocket {
   readonly #server: Server;
   #guest: Socket | undefined;
+  #closed = false;
 
   private constructor(
     readonly path: string,
@@ -31,6 +32,7 @@ export class LineSocket {
   }
 
   close(): void {
+    this.#closed = true;
     this.line.off("data", this.#hear);
     this.#guest?.destroy();
     this.#server.close();
@@ -45,7 +47,8 @@ export class LineSocket {
       const patience = setTimeout(() => socket.destroy(), LEAVING);
       this.#guest.once("close", () => {
         clearTimeout(patience);
-        if (!socket.destroyed) this.#plug(socket);
+        if (this.#closed) socket.destroy();
+        else if (!socket.destroyed) this.#plug(socket);
       });
       return;
     }

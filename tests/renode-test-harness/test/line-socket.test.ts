@@ -75,3 +75,14 @@ it("ends with all that hold it", async () => {
   await once(program, "close");
   await expect(guest()).rejects.toThrow();
 });
+
+it("ends also for one that waits for another to leave", async () => {
+  const first = await guest();
+  first.write("1");
+  await once(line, "heard");
+  const second = await guest();
+  socket.close();
+  second.write("2");
+  await once(second, "close");
+  expect(heard).toBe("1");
+});

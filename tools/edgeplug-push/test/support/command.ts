@@ -49,7 +49,8 @@ export async function codeRead(args: readonly string[]): Promise<Map<string, num
   const folder = await mkdtemp(join(tmpdir(), "edgeplug-code-read-"));
   try {
     await push(args, { env: { NODE_V8_COVERAGE: folder } });
-    const [report = ""] = await readdir(folder);
+    const [report = "", ...more] = await readdir(folder);
+    if (more.length > 0) throw new Error("the command has started another process of Node");
     const { result } = JSON.parse(await readFile(join(folder, report), "utf8")) as {
       result: { url: string }[];
     };
@@ -62,8 +63,8 @@ export async function codeRead(args: readonly string[]): Promise<Map<string, num
 
 export interface FalsePort {
   path: string;
-  /** When the first byte came in, nanoseconds of CLOCK_MONOTONIC. */
-  firstByte: Promise<bigint>;
+  /** Settles when the first byte has come in. */
+  firstByte: Promise<string>;
   close(): void;
 }
 
@@ -84,5 +85,5 @@ export async function falsePort(mode: "silent" | "garbage" | "hangup"): Promise<
     }
   };
   const path = await line(/^(\/dev\/\S+)\n/);
-  return { path, firstByte: line(/^first (\d+)\n/m).then(BigInt), close: () => child.kill() };
+  return { path, firstByte: line(/^first (\d+)\n/m), close: () => child.kill() };
 }
