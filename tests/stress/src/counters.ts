@@ -61,6 +61,8 @@ export const LISTED_COUNTERS: readonly ListedCounter[] = [
   ...listed(LINE, "received.written", "received.taken", "sending.written", "sending.taken"),
   ...listed(TIME, "extended.last", "tick.due_us", "tick.count"),
   ...listed("interrupts are counted", "ep_qemu_interrupts", "interrupts_seen"),
+  ...listed(LINE, "received_seen"),
+  ...rarely("counts down after each byte, while the core listens for more", "turns_left"),
   ...rarely("the scrub looks at the other slot next", "ep_runtime.hotswap.scrub"),
   ...rarely("set by each turn of the main loop, cleared by each scan", "ep_runtime.loop_alive"),
   ...rarely(SCRATCH, "ep_runtime.hotswap.record.marks", "ep_runtime.hotswap.record.state"),
