@@ -124,6 +124,7 @@ describe.each(Object.keys(BENCHES))("locked by its commands, %s", (name) => {
   let device = "";
 
   const running = async (): Promise<unknown> => {
+    await tap.free();
     const session = await connect(bench.device);
     try {
       const { active, locked, spent } = await session.status();
@@ -154,6 +155,7 @@ describe.each(Object.keys(BENCHES))("locked by its commands, %s", (name) => {
       expect(record(refused)["message"]).toContain(part);
     for (const key of ["publisher.pub", "operator.pub"])
       expect((await edgeplug(["board", "keys", "add", key, "-d", device])).code).toBe(0);
+    await tap.free();
     const session = await connect(bench.device);
     for (const release of [2, 3]) await push(session, signed(agent(release), secrets.publisher));
     await session.close();
@@ -181,10 +183,10 @@ describe.each(Object.keys(BENCHES))("locked by its commands, %s", (name) => {
   });
 
   it("rolls back for its operator; the recorded line, sent again, does nothing", async () => {
-    tap.take();
+    await tap.take();
     const back = await edgeplugPush(["-d", device, "--rollback", "--key", "operator", "--json"]);
     expect([back.code, record(back)["ok"]]).toEqual([0, true]);
-    const line = tap.take();
+    const line = await tap.take();
     const after = await running();
     // the whole conversation: its challenge makes a new nonce, and the signature is over the old one
     expect((await replay(bench.device, line)).filter((error) => error !== 0)).toEqual([NONCE]);
@@ -200,7 +202,7 @@ describe.each(Object.keys(BENCHES))("locked by its commands, %s", (name) => {
   });
 
   it("has sent what openssl verifies over board id, nonce and command", async () => {
-    const [{ signed: sent } = { signed: undefined }] = signedCommands(tap.take()).slice(-1);
+    const [{ signed: sent } = { signed: undefined }] = signedCommands(await tap.take()).slice(-1);
     const session = await connect(bench.device);
     const { boardId } = session.hello;
     await session.close();

@@ -10,8 +10,10 @@ import { edgeplug } from "edgeplug/messages";
 export interface TappedLine {
   /** The device that the tool is told to use. */
   readonly device: string;
-  /** Everything that went to the board since the last call. */
-  take(): Uint8Array;
+  /** Resolves when all tools have left, and the board's port is free for others. */
+  free(): Promise<void>;
+  /** Everything that went to the board since the last call, once it is free(). */
+  take(): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -20,11 +22,20 @@ export async function tapLine(device: string): Promise<TappedLine> {
   const folder = mkdtempSync(join(tmpdir(), "edgeplug-tap-"));
   const path = join(folder, "line");
   const recorded: Uint8Array[] = [];
-  const server = createServer((socket) => void relay(socket, device, recorded));
+  let relays: Promise<void> = Promise.resolve();
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    const left = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    relays = relays.then(() => relay(socket, left, device, recorded));
+  });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   return {
     device: path,
-    take: () => Buffer.concat(recorded.splice(0)),
+    free: () => relays,
+    take: async () => {
+      await relays;
+      return Buffer.concat(recorded.splice(0));
+    },
     close: async () => {
       await new Promise((resolve) => server.close(resolve));
       rmSync(folder, { recursive: true, force: true });
@@ -32,8 +43,13 @@ export async function tapLine(device: string): Promise<TappedLine> {
   };
 }
 
-async function relay(socket: Socket, device: string, recorded: Uint8Array[]): Promise<void> {
-  socket.on("error", () => undefined);
+/** Until the tool has `left` and the board's port is closed. */
+async function relay(
+  socket: Socket,
+  left: Promise<void>,
+  device: string,
+  recorded: Uint8Array[],
+): Promise<void> {
   socket.pause();
   const board = await openTransport(device);
   board.onData((bytes) => socket.write(bytes));
@@ -41,8 +57,9 @@ async function relay(socket: Socket, device: string, recorded: Uint8Array[]): Pr
     recorded.push(bytes);
     void board.write(bytes);
   });
-  socket.once("close", () => void board.close());
   socket.resume();
+  await left;
+  await board.close();
 }
 
 /** The signed commands in recorded bytes, with their frames as they went over the line. */
