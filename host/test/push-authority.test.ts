@@ -1,6 +1,7 @@
 /** Pushes to locked boards that want an operator's word: for an older package, and at the end of a trial. */
 import { createHash } from "node:crypto";
 
+import { runOut } from "@edgeplug/test-support/run-out";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../src/errors.js";
@@ -43,11 +44,7 @@ async function open(disturb: Disturb = () => undefined): Promise<Bench> {
 }
 
 async function push({ session }: Bench, pkg: Deliverable, options: SessionPushOptions): Promise<PushResult> {
-  const run = session.push(pkg, options);
-  for (;;) {
-    const step = await run.next();
-    if (step.done === true) return step.value;
-  }
+  return runOut(session.push(pkg, options));
 }
 
 describe("the confirmation of a trial on a locked board", () => {

@@ -1,3 +1,4 @@
+import { runOut } from "@edgeplug/test-support/run-out";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../src/errors.js";
@@ -26,12 +27,7 @@ async function push(
   options: PushOptions = {},
   onStep: (step: PushStep) => void = () => undefined,
 ): Promise<PushResult> {
-  const run = session.push(packageOf(bytes), options);
-  for (;;) {
-    const step = await run.next();
-    if (step.done === true) return step.value;
-    onStep(step.value);
-  }
+  return runOut(session.push(packageOf(bytes), options), onStep);
 }
 
 const chunkSizes = (board: FakeBoard): number[] =>

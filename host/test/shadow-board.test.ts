@@ -18,7 +18,8 @@ import { phaseName, reasonName, shadowStateName, type ShadowReport } from "../sr
 import { DeviceSession } from "../src/session/session.js";
 import { SimTransport } from "../src/transports/sim.js";
 import type { Transport } from "../src/transports/transport.js";
-import { failed, push } from "./support/push.js";
+import { failure } from "./support/failure.js";
+import { push } from "./support/push.js";
 import { printedSeed, TestRandom } from "./support/random.js";
 
 const BAUD = 115_200;
@@ -107,7 +108,7 @@ describe("a push with a shadow run to the real runtime", () => {
   it("rejects what differs, with the first differences; the old agent runs on and the package is spent", async () => {
     const at = await bench();
     let last: ShadowReport | undefined;
-    const error = await failed(
+    const error = await failure(
       push(at.session, apart, { shadow: { scans: 500, tolerance: [0.5] } }, (step) => {
         if (step.step === "shadow") last = step;
       }),
@@ -120,7 +121,7 @@ describe("a push with a shadow run to the real runtime", () => {
     expect(last?.first).toHaveLength(8);
     expect(last?.first[0]).toMatchObject({ number: 1, channel: 0, active: 12.5, candidate: 13.5 });
     expect(await standing(at)).toEqual({ ...UNDISTURBED, spent: 1 });
-    expect(await failed(push(at.session, apart, { shadow: { scans: 5 } }))).toMatchObject({ code: "SPENT" });
+    expect(await failure(push(at.session, apart, { shadow: { scans: 5 } }))).toMatchObject({ code: "SPENT" });
   });
 
   it("lets differences pass that are within the tolerance, or as few as are allowed", async () => {
@@ -134,14 +135,14 @@ describe("a push with a shadow run to the real runtime", () => {
     const result = await push(few.session, rarely, { shadow: { scans: 500, allowed: 5 } });
     expect(result.shadow).toMatchObject({ differing: 5, allowed: 5, compared: 500 });
     const less = await bench();
-    const refused = await failed(push(less.session, rarely, { shadow: { scans: 500, allowed: 4 } }));
+    const refused = await failure(push(less.session, rarely, { shadow: { scans: 500, allowed: 4 } }));
     expect(refused.message).toMatch(/differs from fill 1 in 5 of 500 scans, 4 may \(99\.00 % agree\)/);
     expect(refused.action).toContain("--tolerance power=0.25 or --allow-differences 5");
   });
 
   it("tells a trap with its place in the module, and the old agent never hears of it", async () => {
     const at = await bench();
-    const error = await failed(push(at.session, trapping, { shadow: { scans: 500, allowed: 500 } }));
+    const error = await failure(push(at.session, trapping, { shadow: { scans: 500, allowed: 500 } }));
     expect(error).toMatchObject({ code: "AGENT_TRAP", exit: 52 });
     expect(error.message).toMatch(
       /^fill 1 \(swap 2\) failed beside fill 1 after 50 scans: trap \(unreachable at byte \d+ of its module\)\. It was not activated; fill 1 \(swap 1\) runs on\.$/,
@@ -152,7 +153,7 @@ describe("a push with a shadow run to the real runtime", () => {
   it("that is stopped in the middle leaves the old agent alone and the package unspent, to be resumed", async () => {
     const at = await bench();
     const controller = new AbortController();
-    const error = await failed(
+    const error = await failure(
       push(at.session, alike, { shadow: { scans: 50_000 }, signal: controller.signal }, (step) => {
         if (step.step === "shadow" && step.compared > 200) controller.abort();
       }),
@@ -216,7 +217,7 @@ describe("a push with a shadow run to the real runtime", () => {
     }));
     noisy = true;
     const patience = { silenceMs: 25_000, timeoutMs: 600_000 };
-    const error = await failed(push(at.session, rarely, { ...patience, shadow: { scans: 800 } }));
+    const error = await failure(push(at.session, rarely, { ...patience, shadow: { scans: 800 } }));
     noisy = false;
     expect(error.message).toMatch(/^fill 4 \(swap \d+\) differs from fill 1 in 8 of \d+ scans/);
     expect(await standing(at)).toMatchObject({ active: "1", missed: 0, spent: 1 });
@@ -249,7 +250,7 @@ describe("a push with a shadow run of a request agent to the real runtime", () =
 
   it("rejects other replies, with the first byte that differs", async () => {
     const at = await bench(asker(0x2a, 1));
-    const error = await failed(push(at.session, asker(0x2b, 2), { shadow: { scans: 60 } }));
+    const error = await failure(push(at.session, asker(0x2b, 2), { shadow: { scans: 60 } }));
     expect(error.message).toMatch(
       /differs from asker 1 in 8 of 8 requests, none may \(0 % agree\); first in request 1: reply from byte 0 on 2a0102, the new agent 2b0102\./,
     );
@@ -261,7 +262,7 @@ describe("a push with a shadow run of a request agent to the real runtime", () =
     const at = await bench(asker(0x2a, 1));
     let reply: Promise<string> | undefined;
     const traps = asker(0x2a, 2, true);
-    const error = await failed(
+    const error = await failure(
       push(at.session, traps, { shadow: { scans: 5_000 } }, ({ step }) => {
         if (step === "shadow")
           reply ??= at.session

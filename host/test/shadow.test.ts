@@ -1,4 +1,5 @@
 /** Shadow runs against a scripted board: what is asked when, what is told, and what becomes of it when something gets lost. */
+import { runOut } from "@edgeplug/test-support/run-out";
 import { describe, expect, it } from "vitest";
 
 import { EdgePlugError } from "../src/errors.js";
@@ -63,16 +64,13 @@ async function push(
   const pushed: Pushed = { board, steps: [], shadows: [], end: undefined, shadow: undefined };
   try {
     const run = session.push(packageOf(payload, fields), { shadow: SHADOW, ...more });
-    for (;;) {
-      const next = await run.next();
-      if (next.done === true) {
-        pushed.shadow = next.value.shadow;
-        return pushed;
-      }
-      pushed.steps.push(next.value);
-      if (next.value.step === "shadow") pushed.shadows.push(next.value);
-      onStep(next.value, board);
-    }
+    const { shadow } = await runOut(run, (step) => {
+      pushed.steps.push(step);
+      if (step.step === "shadow") pushed.shadows.push(step);
+      onStep(step, board);
+    });
+    pushed.shadow = shadow;
+    return pushed;
   } catch (error) {
     pushed.end = EdgePlugError.from(error);
     return pushed;

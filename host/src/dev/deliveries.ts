@@ -11,7 +11,7 @@ import type { BuiltModule } from "./compiler.js";
 import { mappedOf, type DeliveredAgents } from "./delivered-agents.js";
 import { devPackage, nextRelease } from "./dev-package.js";
 import type { DevEvent, Parts, Swap } from "./events.js";
-import type { FollowedBoard } from "./followed-board.js";
+import { askStatus, type FollowedBoard } from "./followed-board.js";
 
 /** The push that is under way. */
 interface Pushing {
@@ -38,7 +38,6 @@ export interface DeliveriesListener {
 }
 
 const BUSY_POLL_MS = 100;
-const STATUS_MS = 2_000;
 /** A trial of ours is over by then. */
 const LEAVING_MS = 3_000;
 /** The way to the board is gone; it comes back, and the push goes on. */
@@ -222,7 +221,7 @@ export class Deliveries {
 async function untilIdle(session: BoardSession, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await pause(BUSY_POLL_MS, signal);
-    const status = await session.status({ signal, timeoutMs: STATUS_MS }).catch(() => undefined);
+    const status = await askStatus(session, signal);
     if (status === undefined || status.phase === edgeplug.UpdatePhase.UPDATE_PHASE_IDLE) return;
   }
 }

@@ -87,7 +87,7 @@ export class FollowedBoard {
 
   /** Its state; undefined if it can't be asked. */
   async status(): Promise<Status | undefined> {
-    return this.session?.status({ timeoutMs: STATUS_MS }).catch(() => undefined);
+    return this.session && askStatus(this.session);
   }
 
   /** After something that may have changed what runs. */
@@ -111,4 +111,9 @@ export class FollowedBoard {
       woken.unlink();
     }
   }
+}
+
+/** A board's state; undefined if it can't be asked. */
+export function askStatus(session: BoardSession, signal?: AbortSignal): Promise<Status | undefined> {
+  return session.status({ signal, timeoutMs: STATUS_MS }).catch(() => undefined);
 }

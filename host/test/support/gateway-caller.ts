@@ -1,6 +1,7 @@
 /** What the suites of the gateway's client share: authorities, gateways, and a user with no settings of their own. */
 import { type AddressInfo, type Server, type Socket } from "node:net";
 
+import { runOut } from "@edgeplug/test-support/run-out";
 import { afterEach, beforeAll, beforeEach, onTestFinished } from "vitest";
 
 import type { GatewayOptions } from "../../src/gateway/client/options.js";
@@ -73,14 +74,12 @@ export async function push(
   onStep: (step: PushStep) => unknown = () => undefined,
   what = pkg,
 ): Promise<{ steps: PushStep[]; result: PushResult }> {
-  const run = session.push(what, options);
   const steps: PushStep[] = [];
-  for (;;) {
-    const next = await run.next();
-    if (next.done === true) return { steps, result: next.value };
-    steps.push(next.value);
-    await onStep(next.value);
-  }
+  const result = await runOut(session.push(what, options), async (step) => {
+    steps.push(step);
+    await onStep(step);
+  });
+  return { steps, result };
 }
 
 export const names = (steps: PushStep[]): string[] => steps.map(({ step }) => step);

@@ -1,5 +1,6 @@
 /** Pushes by the sources' own session, in a form that tests compare. */
-import { EdgePlugError } from "../../src/errors.js";
+import { runOut } from "@edgeplug/test-support/run-out";
+
 import type { Deliverable, PushOptions, PushResult, PushStep } from "../../src/session/push.js";
 import type { DeviceSession } from "../../src/session/session.js";
 
@@ -10,20 +11,5 @@ export async function push(
   options: PushOptions = {},
   onStep: (step: PushStep) => unknown = () => undefined,
 ): Promise<PushResult> {
-  const run = session.push(pkg, options);
-  for (;;) {
-    const step = await run.next();
-    if (step.done === true) return step.value;
-    await onStep(step.value);
-  }
-}
-
-/** What `act` fails with. */
-export async function failed(act: Promise<unknown>): Promise<EdgePlugError> {
-  return act.then(
-    () => {
-      throw new Error("it went well");
-    },
-    (error: unknown) => EdgePlugError.from(error),
-  );
+  return runOut(session.push(pkg, options), onStep);
 }

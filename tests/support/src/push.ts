@@ -13,6 +13,7 @@ import {
 import { edgeplug } from "edgeplug/messages";
 
 import { until, type BoardClock } from "./clock.js";
+import { runOut } from "./run-out.js";
 
 export const { UpdatePhase, SlotState, Reason } = edgeplug;
 
@@ -23,12 +24,7 @@ export async function push(
   options: PushOptions = {},
   onStep: (step: PushStep) => void | Promise<void> = () => undefined,
 ): Promise<PushResult> {
-  const run = session.push(pkg, options);
-  for (;;) {
-    const step = await run.next();
-    if (step.done === true) return step.value;
-    await onStep(step.value);
-  }
+  return runOut(session.push(pkg, options), onStep);
 }
 
 /** Pushes until the step that `stop` names, and leaves the board as it then is. The generator is to be ended. */
